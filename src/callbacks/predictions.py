@@ -1,0 +1,69 @@
+"""What `predict` leaves behind: a CSV with a row for each example."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import torch.distributed
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from src.files import write_whole
+
+Row = list[Any]
+
+
+class PredictionWriter(Callback):
+    """Writes `predictions.csv` into the run folder: index, label, prediction, probabilities.
+
+    In regression: index, targets and predicted values. Rows come in the order of the data set,
+    whatever the number of processes.
+    """
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.rows: list[Row] = []
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: tuple[Tensor, Tensor],
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        names = trainer.datamodule.class_names
+        for output, target in zip(outputs[0].tolist(), outputs[1].tolist(), strict=True):
+            index = len(self.rows) * trainer.world_size + trainer.global_rank  # as the loader deals
+            if names is None:
+                self.rows.append([index, *target, *output])
+            else:
+                best = max(range(len(names)), key=output.__getitem__)
+                probabilities = [f"{p:.6g}" for p in output]
+                self.rows.append([index, names[target], names[best], *probabilities])
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        shares: list[Any] = [self.rows]
+        if trainer.world_size > 1:
+            shares = [None] * trainer.world_size
+            torch.distributed.all_gather_object(shares, self.rows)
+        folder = trainer.log_dir
+        if trainer.is_global_zero and folder:
+            rows = sorted(row for share in shares for row in share)
+            path = Path(folder, "predictions.csv")
+            write_whole(path, _csv(_header(trainer.datamodule), rows))
+            print(f"{len(rows):,} predictions in {path}")
+
+
+def _header(data: Any) -> list[str]:
+    if data.class_names is None:
+        outputs = range(data.num_outputs)
+        return ["index", *(f"target_{i}" for i in outputs), *(f"prediction_{i}" for i in outputs)]
+    return ["index", "label", "prediction", *data.class_names]
+
+
+def _csv(header: list[str], rows: list[Row]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()

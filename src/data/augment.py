@@ -1,0 +1,117 @@
+"""Random changes of training images: batched tensor code, each image with draws of its own."""
+
+from dataclasses import dataclass
+from math import radians
+
+import torch
+import torch.nn.functional as F
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt
+from torch import Tensor
+
+
+@dataclass
+class Augment:
+    """Random changes of images `(B, C, H, W)`; at zero, the default, each does nothing.
+
+    Shift, rotation, scale, shear and elastic deformation are drawn together and applied in one
+    resampling, as in Simard, Steinkraus and Platt (2003). What comes in from outside is black.
+
+    Args:
+        shift: Up to so many pixels in each direction.
+        rotation: Up to so many degrees either way.
+        scale: Up to this factor larger or smaller, each axis by itself, e.g. 0.1 for 0.9 to 1.1.
+        shear: Up to so many degrees either way.
+        elastic: Standard deviation in pixels of a smooth random displacement field.
+        elastic_sigma: Smoothness of that field: standard deviation of its Gaussian in pixels.
+        flip: Probability of a mirror image, left to right.
+        crop: Pad by so many black pixels and cut the old size out at a random place.
+        erase: Probability that a rectangle of a tenth to a third of each side is made black.
+    """
+
+    shift: NonNegativeFloat = 0.0
+    rotation: NonNegativeFloat = 0.0
+    scale: ClosedUnitInterval = 0.0
+    shear: NonNegativeFloat = 0.0
+    elastic: NonNegativeFloat = 0.0
+    elastic_sigma: NonNegativeFloat = 4.0
+    flip: ClosedUnitInterval = 0.0
+    crop: NonNegativeInt = 0
+    erase: ClosedUnitInterval = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is changed at all."""
+        return self.warps or bool(self.flip or self.crop or self.erase)
+
+    @property
+    def warps(self) -> bool:
+        """Whether pixels are resampled."""
+        return bool(self.shift or self.rotation or self.scale or self.shear or self.elastic)
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return changed copies of images `(B, C, H, W)`, float32, the same range and shape."""
+        if self.warps:
+            x = self._warp(x, generator)
+        if self.flip:
+            mirrored = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device) < self.flip
+            x = torch.where(mirrored, x.flip(-1), x)
+        if self.crop:
+            x = _random_crop(x, self.crop, generator)
+        return _erase(x, self.erase, generator) if self.erase else x
+
+    def _warp(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        grid = F.affine_grid(self._matrices(x, generator), list(x.shape), align_corners=False)
+        if self.elastic:
+            grid = grid + _displacement(x, self.elastic, self.elastic_sigma, generator)
+        return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False)
+
+    def _matrices(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return a random affine map (B, 2, 3) for each image, in affine_grid's [-1, 1] frame."""
+        height, width = x.shape[-2:]
+        u = 2 * torch.rand(6, len(x), generator=generator, device=x.device) - 1  # uniform in [-1, 1)
+        angle, shear = u[0] * radians(self.rotation), u[1] * radians(self.shear)
+        sx, sy = 1 + u[2] * self.scale, 1 + u[3] * self.scale
+        dx, dy = u[4] * self.shift * 2 / width, u[5] * self.shift * 2 / height
+        cos, sin, slant = angle.cos(), angle.sin(), shear.tan()
+        ratio = height / width  # a rotation by pixels, not by the two sides of the frame
+        first = torch.stack([cos * sx, (cos * slant - sin) * sy * ratio, dx], dim=-1)
+        second = torch.stack([sin * sx / ratio, (sin * slant + cos) * sy, dy], dim=-1)
+        return torch.stack([first, second], dim=1)
+
+
+def _displacement(x: Tensor, strength: float, sigma: float, generator: torch.Generator) -> Tensor:
+    """Return a smooth random field (B, H, W, 2), its deviation `strength` pixels in x and in y."""
+    batch, _, height, width = x.shape
+    radius = max(1, round(3 * sigma))
+    sides = (height + 2 * radius, width + 2 * radius)
+    noise = torch.randn(batch, 2, *sides, generator=generator, device=x.device)
+    offset = torch.arange(-radius, radius + 1, device=x.device)
+    kernel = torch.exp(-0.5 * (offset / max(sigma, 1e-3)) ** 2)
+    kernel = (kernel / kernel.norm()).expand(2, 1, 1, -1)  # of norm 1: the deviation stays 1
+    smooth = F.conv2d(F.conv2d(noise, kernel, groups=2), kernel.transpose(2, 3), groups=2)
+    pixel = torch.tensor([2 / width, 2 / height], device=x.device)
+    return strength * pixel * smooth.permute(0, 2, 3, 1)
+
+
+def _random_crop(x: Tensor, pad: int, generator: torch.Generator) -> Tensor:
+    batch, channels, height, width = x.shape
+    padded = F.pad(x, [pad] * 4)
+    top, left = torch.randint(2 * pad + 1, (2, batch, 1), generator=generator, device=x.device)
+    rows = top + torch.arange(height, device=x.device)  # (B, H)
+    columns = left + torch.arange(width, device=x.device)  # (B, W)
+    image = torch.arange(batch, device=x.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _erase(x: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Blacken one rectangle in some of the images (Zhong et al., Random Erasing, 2017)."""
+    batch, _, height, width = x.shape
+    u = torch.rand(5, batch, 1, generator=generator, device=x.device)
+    inside = []
+    for side, size, place in ((height, u[0], u[1]), (width, u[2], u[3])):
+        length = side * (0.1 + size * (1 / 3 - 0.1))
+        start = place * (side - length)
+        pixel = torch.arange(side, device=x.device) + 0.5
+        inside.append((pixel >= start) & (pixel < start + length))  # (B, side)
+    hole = inside[0][:, :, None] & inside[1][:, None, :] & (u[4] < probability)[:, :, None]
+    return x.masked_fill(hole[:, None], 0.0)

@@ -1,0 +1,96 @@
+"""What every data set shares: three splits in memory, and the loaders over them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from src.data.loader import BatchLoader
+from src.errors import UserError
+
+EVALUATION_BATCH = 1000
+
+
+@dataclass
+class Split:
+    """Examples `x` and targets `y` in memory, and the `indices` of those that belong to a split."""
+
+    x: Tensor
+    y: Tensor
+    indices: Tensor
+
+    @classmethod
+    def whole(cls, x: Tensor, y: Tensor) -> "Split":
+        return cls(x, y, torch.arange(len(x)))
+
+
+class TensorData(LightningDataModule):
+    """Data held in memory as tensors and batched by index; a subclass says how to read it.
+
+    A subclass sets what models and figures ask for (`input_shape`, `num_outputs`, `num_classes`,
+    `class_names`, `source`) and implements `read`.
+
+    Args:
+        batch_size: Examples in a batch, on each process.
+        seed: Seed of the order of training examples; the command line gives `seed_everything`.
+    """
+
+    input_shape: list[int]
+    num_outputs: int
+    num_classes: int | None = None  # None: regression
+    class_names: list[str] | None = None
+    source: str  # where the data came from, in words
+    noise_floor: float | None = None  # mean squared error of a perfect predictor, where known
+
+    def __init__(self, batch_size: PositiveInt = 100, seed: NonNegativeInt = 0) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.batch_size, self.seed = batch_size, seed
+        self.splits: dict[str, Split] = {}
+
+    def read(self) -> dict[str, Split]:
+        """Return the splits `train`, `val` and `test`; called once.
+
+        Raises:
+            UserError: If the data is missing, damaged or too small for what was asked.
+        """
+        raise NotImplementedError
+
+    def denormalise(self, x: Tensor) -> Tensor:
+        """Return a batch as it was before normalisation; pixels in [0, 1]."""
+        return x
+
+    def describe(self) -> dict[str, Any]:
+        """Return name, source and sizes for the record of a run."""
+        sizes = {name: len(split.indices) for name, split in self.splits.items()}
+        return {"name": self.name or type(self).__name__, "source": self.source, "sizes": sizes}
+
+    def setup(self, stage: str) -> None:
+        if self.splits:
+            return
+        self.splits = self.read()
+        for name, split in self.splits.items():
+            if not len(split.indices):
+                raise UserError(f"{type(self).__name__}: the {name} split is empty.")
+
+    def train_dataloader(self) -> BatchLoader:
+        return self._loader("train", seed=self.seed)
+
+    def val_dataloader(self) -> BatchLoader:
+        return self._loader("val")
+
+    def test_dataloader(self) -> BatchLoader:
+        return self._loader("test")
+
+    def predict_dataloader(self) -> BatchLoader:
+        return self._loader("test")
+
+    def _loader(self, name: str, seed: int | None = None) -> BatchLoader:
+        split = self.splits[name]
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        # In evaluation no number depends on the batch size, and small batches are slow.
+        size = self.batch_size if seed is not None else max(self.batch_size, EVALUATION_BATCH)
+        return BatchLoader(split.x, split.y, split.indices, size, seed, rank, world)

@@ -1,0 +1,70 @@
+"""CIFAR-10 from its official batches, or from a zip file of the same images as JPEG."""
+
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision import datasets
+
+from src.data.download import fetch
+from src.data.folder import ImageFolder
+from src.data.images import ImageData, Images
+from src.errors import UserError
+
+
+class CIFAR10(ImageData):
+    """CIFAR-10 (Krizhevsky, 2009): 32x32 colour, 10 classes, 50,000 and 10,000 images.
+
+    Looked for under `root`: the official `cifar-10-batches-py`, whose md5 sums are verified, then
+    `cifar10-jpeg.zip` with `train/<class>/*.jpg` and `test/<class>/*.jpg`, recompressed and so
+    slightly different; with neither, the official batches are downloaded.
+    """
+
+    name = "CIFAR10"
+    num_classes = num_outputs = 10
+    class_names = [
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    ]  # fmt: skip
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        side = 32 + 2 * self.pad
+        self.input_shape = [3, side, side]
+        self.batches = self.root / datasets.CIFAR10.base_folder
+        self.jpeg = self.root / "cifar10-jpeg.zip"
+
+    def prepare_data(self) -> None:
+        """Download the official batches if nothing is there; runs on one process a machine."""
+        if self.batches.is_dir() or self.jpeg.is_file():
+            return
+        packed = self.root / datasets.CIFAR10.filename
+        try:
+            if not packed.is_file():
+                fetch([datasets.CIFAR10.url], datasets.CIFAR10.tgz_md5, packed)
+        except UserError as error:
+            raise UserError(
+                f"CIFAR-10 is not in {self.root}, {error}.\nPut {packed.name} or cifar10-jpeg.zip"
+                " there, or say where they are with --data.root FOLDER or DATA_DIR."
+            ) from error
+        with tempfile.TemporaryDirectory(dir=self.root) as folder, tarfile.open(packed) as archive:
+            archive.extractall(folder, filter="data")
+            os.replace(Path(folder, self.batches.name), self.batches)
+
+    def load(self) -> tuple[Images, Images]:
+        if not self.batches.is_dir():
+            self.source = f"JPEG images in {self.jpeg}, recompressed"
+            return ImageFolder(str(self.jpeg), size=32, channels=3).load()
+        self.source = f"official batches in {self.batches}"
+        return self._official(train=True), self._official(train=False)
+
+    def _official(self, train: bool) -> Images:
+        try:
+            batches = datasets.CIFAR10(self.root, train=train)
+        except RuntimeError as error:
+            raise UserError(
+                f"{self.batches} is damaged: {error}\nDelete the folder, and it is downloaded again."
+            ) from error
+        return torch.from_numpy(batches.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(batches.targets)

@@ -1,0 +1,128 @@
+"""What every image data set shares: the validation split, normalisation and augmentation."""
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+from torch import Tensor
+
+from src.data.augment import Augment
+from src.data.base import Split, TensorData
+from src.errors import UserError
+
+Images = tuple[Tensor, Tensor]  # uint8 (n, channels, rows, columns) and int64 labels (n,)
+
+
+class ImageData(TensorData):
+    """Images as uint8 tensors; a subclass loads the official training and test set.
+
+    Validation is cut from the training set, with a seed of its own. A batch becomes float32 on the
+    device, is augmented while training, and is normalised by the mean and standard deviation of
+    each channel over the training images.
+
+    Args:
+        root: Folder of the data sets; by default the environment variable DATA_DIR, else `data`.
+        val_size: Number of training images held out for validation.
+        split_seed: Seed of which images are held out; apart from the seed of the training.
+        train_size: Train on so many images only; on all that are left by default.
+        test_size: Test on the first so many images only; on all by default.
+        pad: Black pixels added on each side, e.g. 2 to bring MNIST to the 32x32 of LeNet.
+        augment: Random changes of the training images; none by default.
+        batch_size: Images in a batch, on each process.
+        seed: Seed of the order of training images and of their augmentation; the command line
+            gives `seed_everything`.
+    """
+
+    num_classes: int
+
+    def __init__(
+        self,
+        root: str | None = None,
+        val_size: PositiveInt = 5000,
+        split_seed: NonNegativeInt = 0,
+        train_size: PositiveInt | None = None,
+        test_size: PositiveInt | None = None,
+        pad: NonNegativeInt = 0,
+        augment: Augment | None = None,
+        batch_size: PositiveInt = 100,
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(batch_size, seed)
+        if augment and isinstance(self.hparams["augment"], Augment):
+            self.save_hyperparameters({"augment": asdict(augment)})  # plain values in checkpoints
+        self.root = Path(root or os.environ.get("DATA_DIR") or "data").expanduser()
+        self.val_size, self.split_seed = val_size, split_seed
+        self.train_size, self.test_size, self.pad = train_size, test_size, pad
+        self.augment = augment or Augment()
+
+    def load(self) -> tuple[Images, Images]:
+        """Return the official training and test set.
+
+        Raises:
+            UserError: If a file is missing or damaged.
+        """
+        raise NotImplementedError
+
+    def read(self) -> dict[str, Split]:
+        (x, y), (test_x, test_y) = self.load()
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(self.split_seed))
+        held_out, rest = order[: self.val_size], order[self.val_size :]
+        self._check_size("val_size", self.val_size, len(x) - 1)
+        self._check_size("train_size", self.train_size, len(rest))
+        self._check_size("test_size", self.test_size, len(test_x))
+        self.mean, self.std = _moments(x, held_out)
+        x, test_x = (F.pad(images, [self.pad] * 4) for images in (x, test_x))
+        tested = torch.arange(self.test_size or len(test_x))
+        return {
+            "train": Split(x, y, rest[: self.train_size]),
+            "val": Split(x, y, held_out),
+            "test": Split(test_x, test_y, tested),
+        }
+
+    def on_after_batch_transfer(self, batch: Images, dataloader_idx: int) -> Images:
+        x, y = batch
+        x = x.float()
+        if self.augment.active and self.trainer and self.trainer.training:
+            x = self.augment(x, self._generator(x.device))
+        return (x - self.mean.to(x.device)) / self.std.to(x.device), y
+
+    def denormalise(self, x: Tensor) -> Tensor:
+        return ((x * self.std.to(x.device) + self.mean.to(x.device)) / 255).clamp(0, 1)
+
+    def _generator(self, device: torch.device) -> torch.Generator:
+        """Return a generator whose numbers depend on (seed, step, rank) alone."""
+        trainer = self.trainer
+        step = trainer.fit_loop.epoch_loop.total_batch_idx * trainer.world_size
+        generator = torch.Generator(device)
+        return generator.manual_seed((self.seed << 32) + step + trainer.global_rank)
+
+    def _check_size(self, name: str, asked: int | None, available: int) -> None:
+        if asked is not None and asked > available:
+            raise UserError(
+                f"--data.{name} {asked} is too large: {self.source} leaves {available} images.\n"
+                f"Give --data.{name} a number up to {available}."
+            )
+
+
+def _moments(x: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation by channel, (channels, 1, 1), of those not held out.
+
+    Counting the 256 values is exact and needs no float copy of the images.
+    """
+    value = torch.arange(256, dtype=torch.float64)
+    moments = []
+    for channel in range(x.shape[1]):
+        count = _histogram(x[:, channel]) - _histogram(x[held_out, channel])
+        mean = (count * value).sum() / count.sum()
+        variance = (count * (value - mean) ** 2).sum() / count.sum()
+        moments.append((mean, variance.sqrt().clamp(min=1.0)))  # 1: a channel of one value
+    mean, std = torch.tensor(moments, dtype=torch.float32).view(-1, 2, 1, 1).unbind(dim=1)
+    return mean, std
+
+
+def _histogram(x: Tensor) -> Tensor:
+    return torch.bincount(x.flatten(), minlength=256)

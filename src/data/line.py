@@ -1,0 +1,71 @@
+"""Points on a line: the smallest data set that a model can learn from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
+from torch import Tensor
+
+from src.data.base import Split, TensorData
+from src.errors import UserError
+
+
+class Line(TensorData):
+    """Points of y = slope * x + intercept + noise * N(0, 1).
+
+    One feature: training points are evenly spaced from `low` to `high`. Several features: they are
+    drawn uniformly from that range. Validation and test points are fresh draws of the same law.
+
+    Args:
+        slope: The slope, or a list of them, one for each feature.
+        intercept: The value at x = 0.
+        noise: Standard deviation of the noise on y.
+        low: Least value of each feature.
+        high: Greatest value of each feature.
+        num_points: Number of training points.
+        num_held_out: Number of validation points, and of test points.
+        points_seed: Seed of the points and their noise; apart from the seed of the training.
+        batch_size: Points in a batch, on each process.
+        seed: Seed of the order of the points; the command line gives `seed_everything`.
+    """
+
+    def __init__(
+        self,
+        slope: float | Sequence[float] = 2.0,
+        intercept: float = 0.0,
+        noise: NonNegativeFloat = 0.0,
+        low: float = -1.0,
+        high: float = 1.0,
+        num_points: PositiveInt = 101,
+        num_held_out: PositiveInt = 100,
+        points_seed: NonNegativeInt = 0,
+        batch_size: PositiveInt = 10,
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(batch_size, seed)
+        if not low < high:
+            raise UserError(f"--data.low {low} must be less than --data.high {high}.")
+        self.slope = torch.tensor([slope] if isinstance(slope, int | float) else list(slope)).float()
+        self.intercept, self.noise, self.low, self.high = intercept, noise, low, high
+        self.num_points, self.num_held_out = num_points, num_held_out
+        self.points_seed = points_seed
+        self.input_shape, self.num_outputs = [len(self.slope)], 1
+        self.noise_floor = noise**2
+        self.source = f"synthetic line, points_seed {points_seed}"
+
+    def read(self) -> dict[str, Split]:
+        generator = torch.Generator().manual_seed(self.points_seed)
+        features = len(self.slope)
+
+        def uniform(n: int) -> Tensor:
+            return self.low + (self.high - self.low) * torch.rand(n, features, generator=generator)
+
+        def points(x: Tensor) -> Split:
+            noise = self.noise * torch.randn(len(x), 1, generator=generator)
+            return Split.whole(x, x @ self.slope[:, None] + self.intercept + noise)
+
+        even = torch.linspace(self.low, self.high, self.num_points)[:, None]
+        train = points(even if features == 1 else uniform(self.num_points))
+        return {"train": train, "val": points(uniform(self.num_held_out)),
+                "test": points(uniform(self.num_held_out))}  # fmt: skip

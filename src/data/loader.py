@@ -1,0 +1,71 @@
+"""Batches by index from tensors in memory: no worker processes, no per-example Python."""
+
+from collections.abc import Iterator
+from math import ceil
+
+import torch
+from torch import Tensor
+
+
+class BatchLoader:
+    """Iterates over `(x[i], y[i])` for slices i of one order of the examples, on this rank's share.
+
+    While training, the order is a permutation that depends on (seed, epoch) alone, and every rank
+    gets the same number of batches of the same sizes: of n examples over `world_size` ranks, the
+    last `n % world_size` of the permutation rest for this epoch. In evaluation the order is the
+    given one and every example comes exactly once over all ranks: none is left out or repeated.
+
+    Args:
+        x: Examples `(n, ...)`, of any dtype; never copied as a whole.
+        y: Targets `(n, ...)`.
+        indices: Which examples belong to this split, int64 `(m,)`.
+        batch_size: Examples in a batch of one rank; the last batch may be smaller.
+        seed: Shuffle with this seed; None keeps the order of the indices, for evaluation.
+        rank: Which share is read here, of `world_size`.
+        world_size: Number of processes.
+    """
+
+    batch_sampler = None  # with `sampler`, what Lightning looks at to call set_epoch
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        indices: Tensor,
+        batch_size: int,
+        seed: int | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.x, self.y, self.indices = x, y, indices
+        self.batch_size, self.seed = batch_size, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+
+    @property
+    def sampler(self) -> "BatchLoader":
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def order(self) -> Tensor:
+        """Return the indices that this rank reads in this epoch, in order, int64 `(k,)`."""
+        if self.seed is None:
+            return self.indices[self.rank :: self.world_size]
+        # One number from two: 2^32 epochs apart, two seeds never meet.
+        generator = torch.Generator().manual_seed((self.seed << 32) + self.epoch)
+        shuffled = self.indices[torch.randperm(len(self.indices), generator=generator)]
+        equal = len(shuffled) - len(shuffled) % self.world_size
+        return shuffled[:equal][self.rank :: self.world_size]
+
+    def __len__(self) -> int:
+        n = len(self.indices)
+        if self.seed is not None:
+            return ceil((n // self.world_size) / self.batch_size)
+        return ceil(len(range(self.rank, n, self.world_size)) / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        # The first batch is asked for after set_epoch, so a generator sees the right epoch.
+        for chosen in self.order().split(self.batch_size):
+            yield self.x[chosen], self.y[chosen]

@@ -1,0 +1,53 @@
+"""Random inputs with random targets: nothing to learn, everything to memorise."""
+
+from collections.abc import Sequence
+
+import torch
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from src.data.base import Split, TensorData
+
+
+class Noise(TensorData):
+    """Inputs and targets all drawn from N(0, 1), independent of each other.
+
+    A network that fits them has memorised them (Zhang et al., Understanding deep learning requires
+    rethinking generalization, 2017): on fresh draws nothing beats predicting 0, which costs 1.
+
+    Args:
+        shape: Shape of one example.
+        num_targets: Random values to predict for each example.
+        num_examples: Number of training examples.
+        num_held_out: Number of validation examples, and of test examples.
+        points_seed: Seed of the draws; apart from the seed of the training.
+        batch_size: Examples in a batch, on each process.
+        seed: Seed of the order of the examples; the command line gives `seed_everything`.
+    """
+
+    noise_floor = 1.0
+
+    def __init__(
+        self,
+        shape: Sequence[PositiveInt] = (1, 32, 32),
+        num_targets: PositiveInt = 10,
+        num_examples: PositiveInt = 100,
+        num_held_out: PositiveInt = 100,
+        points_seed: NonNegativeInt = 0,
+        batch_size: PositiveInt = 100,
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(batch_size, seed)
+        self.num_examples, self.num_held_out = num_examples, num_held_out
+        self.points_seed = points_seed
+        self.input_shape, self.num_outputs = [int(side) for side in shape], int(num_targets)
+        self.source = f"random numbers, points_seed {points_seed}"
+
+    def read(self) -> dict[str, Split]:
+        generator = torch.Generator().manual_seed(self.points_seed)
+
+        def draws(n: int) -> Split:
+            x = torch.randn(n, *self.input_shape, generator=generator)
+            return Split.whole(x, torch.randn(n, self.num_outputs, generator=generator))
+
+        sizes = {"train": self.num_examples, "val": self.num_held_out, "test": self.num_held_out}
+        return {name: draws(n) for name, n in sizes.items()}

@@ -1,0 +1,53 @@
+"""A smooth function of several inputs with several outputs, for regression beyond the line."""
+
+import torch
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
+from torch import Tensor
+
+from src.data.base import Split, TensorData
+
+
+class SmoothFunction(TensorData):
+    """Points of y = 3 sin(x A) + noise * N(0, 1), with x uniform in [-1, 1] and A drawn once.
+
+    Args:
+        num_features: Inputs of the function.
+        num_targets: Outputs of the function.
+        noise: Standard deviation of the noise on each output.
+        num_points: Number of training points.
+        num_held_out: Number of validation points, and of test points.
+        points_seed: Seed of A, the points and their noise; apart from the seed of the training.
+        batch_size: Points in a batch, on each process.
+        seed: Seed of the order of the points; the command line gives `seed_everything`.
+    """
+
+    def __init__(
+        self,
+        num_features: PositiveInt = 4,
+        num_targets: PositiveInt = 4,
+        noise: NonNegativeFloat = 0.1,
+        num_points: PositiveInt = 1000,
+        num_held_out: PositiveInt = 1000,
+        points_seed: NonNegativeInt = 0,
+        batch_size: PositiveInt = 1000,
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(batch_size, seed)
+        self.noise, self.num_points, self.num_held_out = noise, num_points, num_held_out
+        self.points_seed = points_seed
+        self.input_shape, self.num_outputs = [int(num_features)], int(num_targets)
+        self.noise_floor = noise**2
+        self.source = f"synthetic function, points_seed {points_seed}"
+
+    def read(self) -> dict[str, Split]:
+        generator = torch.Generator().manual_seed(self.points_seed)
+        [features], targets = self.input_shape, self.num_outputs
+        mixing = torch.randn(features, targets, generator=generator)
+
+        def points(n: int) -> Split:
+            x = 2 * torch.rand(n, features, generator=generator) - 1
+            noise: Tensor = self.noise * torch.randn(n, targets, generator=generator)
+            return Split.whole(x, 3 * torch.sin(x @ mixing) + noise)
+
+        sizes = {"train": self.num_points, "val": self.num_held_out, "test": self.num_held_out}
+        return {name: points(n) for name, n in sizes.items()}

@@ -1,0 +1,5 @@
+"""The one exception for what a user can put right; the command line prints it without a traceback."""
+
+
+class UserError(Exception):
+    """Says what was found, what was expected and what to do, in three lines or fewer."""

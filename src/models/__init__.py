@@ -1,0 +1,10 @@
+"""The ladder, from a line to LeNet; a class listed here has a short name on the command line."""
+
+from src.models.base import Model
+from src.models.lenet import LeNet
+from src.models.linear_regression import LinearRegression
+from src.models.logistic_regression import LogisticRegression
+from src.models.relu_mlp import ReLUMLP
+from src.models.sigmoid_mlp import SigmoidMLP
+
+__all__ = ["LeNet", "LinearRegression", "LogisticRegression", "Model", "ReLUMLP", "SigmoidMLP"]

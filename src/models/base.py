@@ -1,0 +1,128 @@
+"""What every model of the ladder shares: the step, the metrics, the optimizer."""
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+
+from src.optim import build_optimizer, build_scheduler, record
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Model(LightningModule):
+    """A network with its loss, metrics and optimizer; a subclass builds the network, no more.
+
+    Logged for each stage: `loss`, and `acc` (share of right classes) where targets are classes or
+    `mse` where they are real numbers, each the mean over all examples of the epoch. Training loss
+    and learning rate are logged by step, every `trainer.log_every_n_steps` steps.
+
+    Args:
+        net: Maps `(B, *input_shape)` to `(B, num_outputs)`: logits, or values in regression.
+        loss: `cross_entropy` (for classes only) or `mse`, the squared error averaged over examples
+            and outputs; classes are one-hot then.
+        optimizer: A class of torch.optim and its arguments, e.g. `SGD` and then `optimizer.lr`.
+        scheduler: A class of torch.optim.lr_scheduler and its arguments; without one the learning
+            rate is constant. OneCycleLR finds its `total_steps` by itself.
+        scheduler_interval: Whether the scheduler moves each `epoch` or each `step`.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: Literal["cross_entropy", "mse"] = "cross_entropy",
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        scheduler: LRSchedulerCallable | None = None,
+        scheduler_interval: Literal["epoch", "step"] = "epoch",
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.save_hyperparameters(ignore=["net"])
+        for name in ("optimizer", "scheduler"):
+            if callable(self.hparams[name]):  # from Python; the command line has its own record
+                self.save_hyperparameters({name: record(self.hparams[name])})
+        self._sums: dict[str, Tensor] = {}
+        self._score_name = "acc"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs `(B, num_outputs)` for a batch `(B, *input_shape)`."""
+        return self.net(x.to(self.dtype))
+
+    def loss(self, output: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss of outputs `(B, num_outputs)` against targets, a scalar."""
+        if self.hparams["loss"] == "cross_entropy":
+            return F.cross_entropy(output, y)
+        target = y if y.is_floating_point() else F.one_hot(y, output.shape[1])
+        return F.mse_loss(output, target.to(output.dtype))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self._step(batch, "train")
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+            self.log("train/loss", loss.detach(), prog_bar=True)
+            self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._step(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._step(batch, "test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
+        """Return outputs `(B, num_outputs)`, as probabilities where y holds classes, and y."""
+        x, y = batch
+        output = self(x)
+        if self.hparams["loss"] == "cross_entropy":
+            return output.softmax(dim=1), y
+        # Least squares on one-hot targets estimates the probabilities themselves, up to clipping.
+        return (output if y.is_floating_point() else F.normalize(output.relu(), p=1, dim=1)), y
+
+    def on_train_epoch_end(self) -> None:
+        self._log_means("train")
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_means("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_means("test")
+
+    def configure_optimizers(self) -> Any:
+        """Build what the hyperparameters record."""
+        optimizer = build_optimizer(self.hparams["optimizer"], self.parameters())
+        if self.hparams["scheduler"] is None:
+            return optimizer
+        interval = self.hparams["scheduler_interval"]
+        epochs, steps = self.trainer.max_epochs, self.trainer.estimated_stepping_batches
+        length = int(steps if interval == "step" else epochs or 1)
+        scheduler = build_scheduler(self.hparams["scheduler"], optimizer, length)
+        schedule = {"scheduler": scheduler, "interval": interval, "monitor": "val/loss"}
+        if hasattr(scheduler, "monitor"):
+            schedule["monitor"] = scheduler.monitor
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def _step(self, batch: Batch, stage: str) -> Tensor:
+        x, y = batch
+        output = self(x)
+        loss = self.loss(output, y)
+        self._add(stage, loss.detach(), output.detach(), y)
+        return loss
+
+    def _add(self, stage: str, loss: Tensor, output: Tensor, y: Tensor) -> None:
+        # Plain sums: the update of a metric object costs more than the step of a small model.
+        n = len(y)
+        if y.is_floating_point():
+            self._score_name, score = "mse", n * F.mse_loss(output, y)
+        else:
+            self._score_name, score = "acc", (output.argmax(dim=1) == y).sum()
+        batch = torch.stack((n * loss.float(), score.float(), torch.full_like(loss, n)))
+        self._sums[stage] = batch + self._sums[stage] if stage in self._sums else batch
+
+    def _log_means(self, stage: str) -> None:
+        sums = self._sums.pop(stage, torch.zeros(3, device=self.device))
+        loss, score, n = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        if stage != "train":  # which is logged by step
+            self.log(f"{stage}/loss", loss / n, prog_bar=True)
+        self.log(f"{stage}/{self._score_name}", score / n, prog_bar=stage == "val")

@@ -1,0 +1,67 @@
+"""The last rung: convolution, the first layer that knows that pixels have neighbours."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import nn
+
+from src.errors import UserError
+from src.models.base import Model
+from src.models.layers import ACTIVATIONS, Activation
+
+POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
+
+
+class LeNet(Model):
+    """LeNet-5 as it is taught today (LeCun et al., Proceedings of the IEEE 86, 1998, figure 2).
+
+    Two 5x5 convolutions with pooling and three dense layers: 61,706 parameters for one channel and
+    62,006 for three, on 32x32 input. Beside the paper: ReLU and max pooling for scaled tanh and
+    trainable subsampling, all 6 maps feed all 16, and softmax for radial basis outputs.
+
+    Args:
+        input_shape: Channels, height and width of an image. Set by the data on the command line.
+        num_outputs: Number of classes, or values. Set by the data on the command line.
+        activation: What follows each layer but the last; the paper has tanh.
+        pool: How 2x2 pixels become one: their maximum, or their average as in the paper.
+        bias: Whether every layer adds a bias.
+
+    Raises:
+        UserError: If an example is not an image of at least 16x16 pixels.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int] = (1, 32, 32),
+        num_outputs: int = 10,
+        activation: Activation = "relu",
+        pool: Literal["max", "avg"] = "max",
+        bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        channels, rows, columns = _image(input_shape)
+        act, halve = ACTIVATIONS[activation], POOLS[pool]
+        features = 16 * _after(rows) * _after(columns)  # 16 * 5 * 5 = 400 for 32x32
+        net = nn.Sequential(
+            nn.Conv2d(channels, 6, kernel_size=5, bias=bias), act(), halve(2),  # (B, 6, 14, 14)
+            nn.Conv2d(6, 16, kernel_size=5, bias=bias), act(), halve(2),  # (B, 16, 5, 5)
+            nn.Flatten(),
+            nn.Linear(features, 120, bias), act(),
+            nn.Linear(120, 84, bias), act(),
+            nn.Linear(84, num_outputs, bias),
+        )  # fmt: skip
+        super().__init__(net, **kwargs)
+
+
+def _image(shape: Sequence[int]) -> Sequence[int]:
+    if len(shape) == 3 and min(shape[1:]) >= 16:
+        return shape
+    raise UserError(
+        f"LeNet needs images of at least 16x16 pixels, but an example has the shape {tuple(shape)}.\n"
+        "Take image data (--data MNIST), or a model for flat input (--model ReLUMLP)."
+    )
+
+
+def _after(side: int) -> int:
+    """Return the side of a feature map after both convolutions (-4) and poolings (/2)."""
+    return ((side - 4) // 2 - 4) // 2

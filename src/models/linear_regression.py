@@ -1,0 +1,34 @@
+"""The first rung: a line, fitted by gradient descent."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import nn
+
+from src.models.base import Model
+from src.models.layers import num_values
+
+
+class LinearRegression(Model):
+    """Linear regression, y = W x + b, by least squares (Legendre, 1805).
+
+    With one input and one output this is the line y = slope x + intercept. On classes it is the
+    linear classifier by least squares on one-hot targets (LeCun et al., 1998, section III.C.1).
+
+    Args:
+        input_shape: Shape of one example; flattened. Set by the data on the command line.
+        num_outputs: Values predicted for an example. Set by the data on the command line.
+        bias: Whether the line has an intercept b.
+        loss: The squared error averaged over examples and outputs.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int] = (1,),
+        num_outputs: int = 1,
+        bias: bool = True,
+        loss: Literal["mse"] = "mse",
+        **kwargs: Any,
+    ) -> None:
+        net = nn.Sequential(nn.Flatten(), nn.Linear(num_values(input_shape), num_outputs, bias))
+        super().__init__(net, loss=loss, **kwargs)

@@ -1,0 +1,32 @@
+"""The second rung: the line becomes a classifier."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from src.models.base import Model
+from src.models.layers import num_values
+
+
+class LogisticRegression(Model):
+    """Multinomial logistic (softmax) regression: p(class | x) = softmax(W x + b).
+
+    The network ends in logits; the softmax is part of the cross-entropy. See Bishop, Pattern
+    Recognition and Machine Learning (2006), section 4.3.4.
+
+    Args:
+        input_shape: Shape of one example; flattened. Set by the data on the command line.
+        num_outputs: Number of classes. Set by the data on the command line.
+        bias: Whether each class has an offset b.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int] = (1, 28, 28),
+        num_outputs: int = 10,
+        bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        net = nn.Sequential(nn.Flatten(), nn.Linear(num_values(input_shape), num_outputs, bias))
+        super().__init__(net, **kwargs)

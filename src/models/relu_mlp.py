@@ -1,0 +1,37 @@
+"""The fourth rung: ReLU lets gradients through deeper stacks, dropout keeps them from memorising."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jsonargparse.typing import ClosedUnitInterval
+
+from src.models.base import Model
+from src.models.layers import Activation, multilayer, num_values
+
+
+class ReLUMLP(Model):
+    """Multilayer perceptron with ReLU hidden units (Nair and Hinton, 2010) and dropout.
+
+    Dropout follows Srivastava et al., JMLR 15 (2014): kept units are scaled up while training.
+
+    Args:
+        input_shape: Shape of one example; flattened. Set by the data on the command line.
+        num_outputs: Number of classes, or values. Set by the data on the command line.
+        hidden: Units of each hidden layer.
+        activation: What follows each hidden layer.
+        dropout: Share of hidden units, 0 to 1, set to zero while training.
+        bias: Whether every layer adds a bias.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int] = (1, 28, 28),
+        num_outputs: int = 10,
+        hidden: Sequence[int] = (128, 64),
+        activation: Activation = "relu",
+        dropout: ClosedUnitInterval = 0.0,
+        bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        sizes = [num_values(input_shape), *hidden, num_outputs]
+        super().__init__(multilayer(sizes, activation, dropout, bias), **kwargs)

@@ -1,0 +1,21 @@
+"""Keeps library adverts and harmless warnings off the screen; real warnings stay."""
+
+import logging
+import warnings
+
+HARMLESS = (
+    r".*isinstance\(treespec, LeafSpec\)",  # Lightning's use of torch internals
+    r".*use `self.log\(.*sync_dist=True\)`",  # metrics are summed over processes before logging
+    r".*Checkpoint directory .* exists and is not empty",  # the folder of the run being tested
+    r"The dirpath has changed from",  # testing another run's checkpoint
+    r"Precision .* is not supported by the model summary",
+    r".*LightningCLI's args parameter is intended",  # main(args) called from Python
+)
+
+
+def quieten() -> None:
+    """Hide Lightning's information lines, its tips, and the warnings listed above."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in HARMLESS:
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,48 @@
+"""The table that a run ends with."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_summary(results: dict[str, Any], folder: str | None) -> None:
+    """Print the record of a run, as `results.json` holds it, and where its folder is."""
+    table = Table(title=f"{results['model']} on {results['dataset']['name']}", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, text in _rows(results):
+        table.add_row(name, text)
+    if folder:
+        table.add_row("run folder", folder)
+        if results["best_checkpoint"]:
+            table.add_row("best checkpoint", "checkpoints/" + Path(results["best_checkpoint"]).name)
+        table.add_row("curves", "tensorboard --logdir lightning_logs")
+    Console().print(table)
+
+
+def _rows(results: dict[str, Any]) -> list[tuple[str, str]]:
+    data, metrics = results["dataset"], results["metrics"]
+    stages = ("test", "val", "train")
+    names = [name for stage in stages for name in sorted(metrics) if name.startswith(f"{stage}/")]
+    scores = [(name, _number(name, metrics[name])) for name in names if name != "train/lr"]
+    if "noise_floor" in data:
+        scores.append(("noise floor", f"{data['noise_floor']:.4g} (mse of a perfect predictor)"))
+    training = [
+        ("epochs", f"{results['epochs']} ({results['steps']} steps)"),
+        ("seconds", f"{results['seconds']['fit']:.1f} fit, {results['seconds']['total']:.1f} in all"),
+        ("samples a second", f"{results['samples_per_second'] or 0:,.0f}"),
+    ]
+    sizes = ", ".join(f"{size:,} {name}" for name, size in data["sizes"].items())
+    return [
+        *scores,
+        *(training if results["epochs"] else []),
+        ("parameters", f"{results['parameters']:,}"),
+        ("data", f"{data['source']}\n{sizes}"),
+        ("device", f"{results['device']}, {results['precision']}"),
+    ]
+
+
+def _number(name: str, value: float) -> str:
+    return f"{100 * value:.2f} %" if name.endswith("/acc") else f"{value:.4g}"
