@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, TQDMProgr
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from src.callbacks import PredictionWriter, RunRecord
+from src.callbacks import ConfusionMatrix, LineFit, PredictionWriter, RunRecord
 from src.data import TensorData
 from src.errors import UserError
 from src.messages import CONFIGS, ShortErrorParser
@@ -19,7 +19,7 @@ from src.summary import print_summary
 
 DESCRIPTION = """From a line to LeNet. For example:
   python -m src.cli fit --config configs/mnist_mlp.yaml
-  python -m src.cli fit --config configs/mnist_mlp.yaml --model.hidden [300,100] --trainer.max_epochs 5
+  python -m src.cli fit --config configs/mnist_mlp.yaml --model.hidden [300,100]
   python -m src.cli test --config RUN/config.yaml --ckpt_path RUN/checkpoints/best-epoch09.ckpt
 where RUN is a run's folder, lightning_logs/mnist_mlp/version_0. Help on one class of options:
   python -m src.cli fit --model.help ReLUMLP"""
@@ -32,13 +32,14 @@ class ExperimentCLI(LightningCLI):
         strict = {"allow_abbrev": False}
         command = {**strict, "default_config_files": [str(CONFIGS / "defaults.yaml")]}
         self.record = RunRecord()
+        callbacks = [self.record, PredictionWriter(), ConfusionMatrix(), LineFit()]
         super().__init__(
             Model,
             TensorData,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
-            trainer_defaults={"callbacks": [self.record, PredictionWriter()]},
+            trainer_defaults={"callbacks": callbacks},
             parser_class=ShortErrorParser,
             parser_kwargs={**strict, **{name: dict(command) for name in self.subcommands()}},
             args=args,
@@ -68,7 +69,7 @@ class ExperimentCLI(LightningCLI):
 
     @staticmethod
     def _screen(trainer: Any) -> list[Callback]:
-        """Return a progress bar of one line and a summary by layer, unless switched off or chosen."""
+        """Return a progress bar and a summary by layer, unless switched off or chosen."""
         chosen = str(trainer.callbacks)
         bar = trainer.enable_progress_bar is not False and "ProgressBar" not in chosen
         table = trainer.enable_model_summary is not False and "ModelSummary" not in chosen
@@ -77,7 +78,9 @@ class ExperimentCLI(LightningCLI):
     @staticmethod
     def _experiment(config: Any) -> str:
         """Return the name of the first config, as later ones are overlays; else of the model."""
-        return Path(config.config[0]).stem if config.config else config.model.class_path.split(".")[-1]
+        return (
+            Path(config.config[0]).stem if config.config else config.model.class_path.split(".")[-1]
+        )
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()

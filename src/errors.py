@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right; the command line prints it without a traceback."""
+"""The one exception for what a user can put right, printed without a traceback."""
 
 
 class UserError(Exception):

@@ -31,7 +31,10 @@ def _rows(results: dict[str, Any]) -> list[tuple[str, str]]:
         scores.append(("noise floor", f"{data['noise_floor']:.4g} (mse of a perfect predictor)"))
     training = [
         ("epochs", f"{results['epochs']} ({results['steps']} steps)"),
-        ("seconds", f"{results['seconds']['fit']:.1f} fit, {results['seconds']['total']:.1f} in all"),
+        (
+            "seconds",
+            f"{results['seconds']['fit']:.1f} fit, {results['seconds']['total']:.1f} in all",
+        ),
         ("samples a second", f"{results['samples_per_second'] or 0:,.0f}"),
     ]
     sizes = ", ".join(f"{size:,} {name}" for name, size in data["sizes"].items())

@@ -4,20 +4,21 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class ClosedForm(Callback):
-    """After fit, prints the learned weights of a linear regression beside the least-squares ones."""
+    """After fit, prints the learned weights of a linear regression beside the optimal ones."""
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        layer, split = pl_module.net[-1], trainer.datamodule.splits["train"]
-        best = least_squares(split.x, split.y, bias=layer.bias is not None)
-        table = Table("parameter", "learned", "closed form", title="Gradient descent and least squares")
-        for i, (learned, optimum) in enumerate(zip(_parameters(layer), best.flatten(), strict=True)):
-            name = "bias" if i >= layer.weight.numel() else f"weight {i}"
+        weight, *bias = [p.detach().cpu().flatten() for p in pl_module.parameters()]
+        split = trainer.datamodule.splits["train"]
+        best = least_squares(split.x, split.y, bias=bool(bias)).flatten()
+        names = [f"weight {i}" for i in range(len(weight))] + ["bias"] * bool(bias)
+        table = Table("parameter", "learned", "least squares", title="Linear regression")
+        for name, learned, optimum in zip(names, torch.cat([weight, *bias]), best, strict=True):
             table.add_row(name, f"{learned:.6f}", f"{optimum:.6f}")
         Console().print(table)
 
@@ -32,7 +33,3 @@ def least_squares(x: Tensor, y: Tensor, bias: bool) -> Tensor:
     """
     columns = [x.double()] + [torch.ones(len(x), 1, dtype=torch.float64)] * bias
     return torch.linalg.lstsq(torch.cat(columns, dim=1), y.double()).solution
-
-
-def _parameters(layer: nn.Linear) -> Tensor:
-    return torch.cat([p.detach().cpu().flatten() for p in layer.parameters()])

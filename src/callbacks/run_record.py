@@ -77,7 +77,9 @@ class RunRecord(Callback):
         if trainer.logger and folder:
             write_whole(Path(folder, "results.json"), json.dumps(self.results, indent=2) + "\n")
 
-    def _results(self, trainer: Trainer, model: LightningModule, folder: str | None) -> dict[str, Any]:
+    def _results(
+        self, trainer: Trainer, model: LightningModule, folder: str | None
+    ) -> dict[str, Any]:
         checkpoint = trainer.checkpoint_callback
         seconds = {"fit": self.fit_seconds, "total": time.perf_counter() - self.started}
         speed = self.samples / self.train_seconds if self.train_seconds else None

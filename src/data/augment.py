@@ -68,7 +68,9 @@ class Augment:
     def _matrices(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return a random affine map (B, 2, 3) for each image, in affine_grid's [-1, 1] frame."""
         height, width = x.shape[-2:]
-        u = 2 * torch.rand(6, len(x), generator=generator, device=x.device) - 1  # uniform in [-1, 1)
+        u = (
+            2 * torch.rand(6, len(x), generator=generator, device=x.device) - 1
+        )  # uniform in [-1, 1)
         angle, shear = u[0] * radians(self.rotation), u[1] * radians(self.shear)
         sx, sy = 1 + u[2] * self.scale, 1 + u[3] * self.scale
         dx, dy = u[4] * self.shift * 2 / width, u[5] * self.shift * 2 / height
@@ -94,13 +96,15 @@ def _displacement(x: Tensor, strength: float, sigma: float, generator: torch.Gen
 
 
 def _random_crop(x: Tensor, pad: int, generator: torch.Generator) -> Tensor:
-    batch, channels, height, width = x.shape
+    batch, _, height, width = x.shape
     padded = F.pad(x, [pad] * 4)
     top, left = torch.randint(2 * pad + 1, (2, batch, 1), generator=generator, device=x.device)
     rows = top + torch.arange(height, device=x.device)  # (B, H)
     columns = left + torch.arange(width, device=x.device)  # (B, W)
     image = torch.arange(batch, device=x.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2
+    )
 
 
 def _erase(x: Tensor, probability: float, generator: torch.Generator) -> Tensor:

@@ -66,7 +66,8 @@ class TensorData(LightningDataModule):
     def describe(self) -> dict[str, Any]:
         """Return name, source and sizes for the record of a run."""
         sizes = {name: len(split.indices) for name, split in self.splits.items()}
-        return {"name": self.name or type(self).__name__, "source": self.source, "sizes": sizes}
+        facts = {"name": self.name or type(self).__name__, "source": self.source, "sizes": sizes}
+        return facts if self.noise_floor is None else {**facts, "noise_floor": self.noise_floor}
 
     def setup(self, stage: str) -> None:
         if self.splits:
@@ -90,7 +91,9 @@ class TensorData(LightningDataModule):
 
     def _loader(self, name: str, seed: int | None = None) -> BatchLoader:
         split = self.splits[name]
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        rank, world = (
+            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        )
         # In evaluation no number depends on the batch size, and small batches are slow.
         size = self.batch_size if seed is not None else max(self.batch_size, EVALUATION_BATCH)
         return BatchLoader(split.x, split.y, split.indices, size, seed, rank, world)

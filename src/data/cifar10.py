@@ -65,6 +65,7 @@ class CIFAR10(ImageData):
             batches = datasets.CIFAR10(self.root, train=train)
         except RuntimeError as error:
             raise UserError(
-                f"{self.batches} is damaged: {error}\nDelete the folder, and it is downloaded again."
+                f"{self.batches} is damaged: {error}\nDelete it, and it is downloaded again."
             ) from error
-        return torch.from_numpy(batches.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(batches.targets)
+        x = torch.from_numpy(batches.data).permute(0, 3, 1, 2).contiguous()
+        return x, torch.tensor(batches.targets)

@@ -23,10 +23,10 @@ def fetch(urls: Sequence[str], md5: str, target: Path) -> None:
         UserError: If no url gives the file; each is named with its reason.
     """
     reasons = []
-    target.parent.mkdir(parents=True, exist_ok=True)
     for url in urls:
         try:
             _connect(url)
+            target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent) as folder, _timeout():
                 download_url(url, folder, target.name, md5)
                 os.replace(Path(folder, target.name), target)

@@ -11,7 +11,6 @@ import torch
 from jsonargparse.typing import PositiveInt
 from PIL import Image, ImageOps
 from rich.progress import track
-from torch import Tensor
 
 from src.data.images import ImageData, Images
 from src.errors import UserError
@@ -116,7 +115,9 @@ def _names(path: Path) -> list[str]:
         try:
             return zipfile.ZipFile(path).namelist()
         except (OSError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} is neither a folder nor a readable zip file: {error}") from error
+            raise UserError(
+                f"{path} is neither a folder nor a readable zip file: {error}"
+            ) from error
     folders = [f"{folder.relative_to(path)}/" for folder in path.glob("*/*") if folder.is_dir()]
     return folders + [str(file.relative_to(path)) for file in path.glob("*/*/*") if file.is_file()]
 
@@ -127,7 +128,9 @@ def _check(path: Path, files: Files) -> None:
             raise UserError(f"{path} has no {split}/<class>/ folders; expected train and test.")
         for label, names in classes.items():
             if not names:
-                raise UserError(f"{path}/{split}/{label} has no images.\nAdd some or remove the folder.")
+                raise UserError(
+                    f"{path}/{split}/{label} has no images.\nAdd some or remove the folder."
+                )
     train, test = sorted(files["train"]), sorted(files["test"])
     if train != test:
         differing = ", ".join(sorted(set(train) ^ set(test)))

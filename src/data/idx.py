@@ -4,6 +4,7 @@ import gzip
 import zlib
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,10 @@ from torch import Tensor
 
 from src.errors import UserError
 
-TYPES = {8: np.dtype(np.uint8), 12: np.dtype(">i4")}  # the two that the family uses
+TYPES: dict[int, np.dtype[Any]] = {
+    8: np.dtype(np.uint8),
+    12: np.dtype(">i4"),
+}  # the two that the family uses
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:

@@ -3,11 +3,11 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jsonargparse.typing import NonNegativeInt, PositiveInt
+from lightning.pytorch import Trainer
 from torch import Tensor
 
 from src.data.augment import Augment
@@ -87,18 +87,11 @@ class ImageData(TensorData):
         x, y = batch
         x = x.float()
         if self.augment.active and self.trainer and self.trainer.training:
-            x = self.augment(x, self._generator(x.device))
+            x = self.augment(x, _generator(self.seed, self.trainer, x.device))
         return (x - self.mean.to(x.device)) / self.std.to(x.device), y
 
     def denormalise(self, x: Tensor) -> Tensor:
         return ((x * self.std.to(x.device) + self.mean.to(x.device)) / 255).clamp(0, 1)
-
-    def _generator(self, device: torch.device) -> torch.Generator:
-        """Return a generator whose numbers depend on (seed, step, rank) alone."""
-        trainer = self.trainer
-        step = trainer.fit_loop.epoch_loop.total_batch_idx * trainer.world_size
-        generator = torch.Generator(device)
-        return generator.manual_seed((self.seed << 32) + step + trainer.global_rank)
 
     def _check_size(self, name: str, asked: int | None, available: int) -> None:
         if asked is not None and asked > available:
@@ -106,6 +99,12 @@ class ImageData(TensorData):
                 f"--data.{name} {asked} is too large: {self.source} leaves {available} images.\n"
                 f"Give --data.{name} a number up to {available}."
             )
+
+
+def _generator(seed: int, trainer: Trainer, device: torch.device) -> torch.Generator:
+    """Return a generator whose numbers depend on (seed, step, rank) alone."""
+    step = trainer.fit_loop.epoch_loop.total_batch_idx * trainer.world_size + trainer.global_rank
+    return torch.Generator(device).manual_seed((seed << 32) + step)
 
 
 def _moments(x: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,6 @@
 """Points on a line: the smallest data set that a model can learn from."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -46,7 +45,9 @@ class Line(TensorData):
         super().__init__(batch_size, seed)
         if not low < high:
             raise UserError(f"--data.low {low} must be less than --data.high {high}.")
-        self.slope = torch.tensor([slope] if isinstance(slope, int | float) else list(slope)).float()
+        self.slope = torch.tensor(
+            [slope] if isinstance(slope, int | float) else list(slope)
+        ).float()
         self.intercept, self.noise, self.low, self.high = intercept, noise, low, high
         self.num_points, self.num_held_out = num_points, num_held_out
         self.points_seed = points_seed

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
 from torchvision import datasets
 
 from src.data.digits import load_digits
@@ -40,9 +39,10 @@ class MNIST(ImageData):
         self.name, self.wanted = name, source
         self.folder = self.root / name / "raw"
         self.failure = ""  # why files could not be downloaded
+        self.family = getattr(datasets, name)  # torchvision's list of files, mirrors and classes
+        self.class_names = [label.split(" - ")[0] for label in self.family.classes]
         side = 28 + 2 * self.pad
         self.input_shape = [1, side, side]
-        self.class_names = [label.split(" - ")[0] for label in getattr(datasets, name).classes]
 
     def prepare_data(self) -> None:
         """Download what is missing; runs on one process a machine."""
@@ -50,66 +50,65 @@ class MNIST(ImageData):
             return
         try:
             for urls, md5 in self._resources():
-                if self._file(urls) is None:
+                if not self._found(urls):
                     fetch(urls, md5, self.folder / _file_name(urls))
         except UserError as error:
-            self.failure = str(error)
+            self.failure = f", {error}"
 
     def load(self) -> tuple[Images, Images]:
-        files = [self._file(urls) for urls, _ in self._resources()]
-        if self.wanted == "digits" or None in files:
-            return self._digits()
+        files = [path for urls, _ in self._resources() for path in self._found(urls)[:1]]
+        if self.wanted == "digits" or len(files) < 4:
+            return self._stand_in()
         self.source = f"official files in {self.folder}"
-        x, y, test_x, test_y = files
-        return self._pair(x, y), self._pair(test_x, test_y)
+        return self._read(*files[:2]), self._read(*files[2:])
 
     def _resources(self) -> list[tuple[list[str], str]]:
-        """Return (urls of the mirrors, md5) of training images, labels, test images, labels."""
-        listed, mirrors = getattr(datasets, self.name).resources, getattr(datasets, self.name).mirrors
+        """Return (urls, md5) of training images and labels, then of test images and labels."""
+        listed, mirrors = self.family.resources, self.family.mirrors
         if isinstance(listed, dict):  # QMNIST lists whole urls, by split
             listed, mirrors = listed["train"] + listed["test"], [""]
         return [([mirror + file for mirror in mirrors], md5) for file, md5 in listed]
 
-    def _file(self, urls: list[str]) -> Path | None:
+    def _found(self, urls: list[str]) -> list[Path]:
         packed = self.folder / _file_name(urls)
-        return next((path for path in (packed.with_suffix(""), packed) if path.is_file()), None)
+        return [path for path in (packed.with_suffix(""), packed) if path.is_file()]
 
-    def _pair(self, image_file: Path, label_file: Path) -> Images:
+    def _read(self, image_file: Path, label_file: Path) -> Images:
+        """Return the images and labels of two files that belong together."""
         x = read_idx(image_file, dimensions=3).unsqueeze(1)
         y = read_idx(label_file, dimensions=2 if self.name == "QMNIST" else 1)
-        y = (y[:, 0] if y.ndim == 2 else y).long()
-        expected = f"expected {len(x)} labels from 0 to 9, as {image_file.name} has images"
+        y = (y[:, 0] if y.ndim == 2 else y).long()  # QMNIST has more than the class in a row
+        if x.shape[1:] != (1, 28, 28):
+            raise UserError(f"{image_file} has images of {tuple(x.shape[2:])}, expected (28, 28).")
+        expected = f"expected {len(x)} from 0 to 9, for the images of {image_file.name}"
         if len(y) != len(x):
             raise UserError(f"{label_file} has {len(y)} labels, {expected}.")
         if len(y) and not 0 <= int(y.min()) <= int(y.max()) < self.num_classes:
             raise UserError(f"{label_file} has labels {y.min()} to {y.max()}, {expected}.")
-        if x.shape[1:] != (1, 28, 28):
-            raise UserError(f"{image_file} has images of {tuple(x.shape[2:])}, expected (28, 28).")
         return x, y
 
-    def _digits(self) -> tuple[Images, Images]:
-        missing = f"{self.name} is not in {self.folder}" + (f", {self.failure}" * bool(self.failure))
-        if self.wanted != "digits":
-            if self.wanted == "mnist" or self.name != "MNIST":
-                names = ", ".join(_file_name(urls) for urls, _ in self._resources())
-                raise UserError(
-                    f"{missing}.\nPut {names} there (.gz or not), or say where they are"
-                    " with --data.root FOLDER or DATA_DIR."
-                )
+    def _stand_in(self) -> tuple[Images, Images]:
+        """Return scikit-learn's digits where they were asked for or are allowed, with a warning."""
+        if self.wanted == "mnist" or self.name != "MNIST":
+            names = ", ".join(_file_name(urls) for urls, _ in self._resources())
+            raise UserError(
+                f"{self.name} is not in {self.folder}{self.failure}.\n"
+                f"Put {names} there (.gz or not),\n"
+                "or say where they are with --data.root FOLDER or DATA_DIR."
+            )
+        if self.wanted == "auto":
             rank_zero_warn(
-                f"NOT MNIST: {missing}. Going on with the 1,797 digits of scikit-learn."
-                " Its figures do not compare with MNIST's; --data.source mnist stops instead."
+                f"NOT MNIST: it is not in {self.folder}{self.failure}. Going on with the 1,797"
+                " small digits of scikit-learn, whose figures do not compare with MNIST's."
+                " To stop instead, give --data.source mnist."
             )
         self.source = "scikit-learn digits (1,797 real digits of 8x8 pixels; NOT MNIST)"
         train, test = load_digits()
-        self.val_size = round(len(train[0]) * self.val_size / 60_000)  # the share it is of MNIST
-        self.train_size = self._at_most(self.train_size, len(train[0]) - self.val_size)
-        self.test_size = self._at_most(self.test_size, len(test[0]))
+        # Each split gets the share that it has of MNIST, and no more than there is.
+        self.val_size = round(len(train[0]) * self.val_size / 60_000)
+        self.train_size = min(self.train_size or len(train[0]), len(train[0]) - self.val_size)
+        self.test_size = min(self.test_size or len(test[0]), len(test[0]))
         return train, test
-
-    @staticmethod
-    def _at_most(asked: int | None, available: int) -> int | None:
-        return min(asked, available) if asked else None
 
 
 def _file_name(urls: list[str]) -> str:

@@ -8,7 +8,7 @@ from src.data.base import Split, TensorData
 
 
 class SmoothFunction(TensorData):
-    """Points of y = 3 sin(x A) + noise * N(0, 1), with x uniform in [-1, 1] and A drawn once.
+    """Points of y = 3 sin(x A) + noise * N(0, 1), x uniform in [-2, 2], A drawn from N(0, 1/16).
 
     Args:
         num_features: Inputs of the function.
@@ -42,10 +42,10 @@ class SmoothFunction(TensorData):
     def read(self) -> dict[str, Split]:
         generator = torch.Generator().manual_seed(self.points_seed)
         [features], targets = self.input_shape, self.num_outputs
-        mixing = torch.randn(features, targets, generator=generator)
+        mixing = torch.randn(features, targets, generator=generator) / 4
 
         def points(n: int) -> Split:
-            x = 2 * torch.rand(n, features, generator=generator) - 1
+            x = 4 * torch.rand(n, features, generator=generator) - 2
             noise: Tensor = self.noise * torch.randn(n, targets, generator=generator)
             return Split.whole(x, 3 * torch.sin(x @ mixing) + noise)
 

@@ -59,7 +59,7 @@ class Model(LightningModule):
         return F.mse_loss(output, target.to(output.dtype))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self._step(batch, "train")
+        loss, _ = self._step(batch, "train")
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
             self.log("train/loss", loss.detach(), prog_bar=True)
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
@@ -68,8 +68,9 @@ class Model(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._step(batch, "val")
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._step(batch, "test")
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the outputs `(B, num_outputs)`, for callbacks to look at."""
+        return self._step(batch, "test")[1]
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Return outputs `(B, num_outputs)`, as probabilities where y holds classes, and y."""
@@ -103,12 +104,12 @@ class Model(LightningModule):
             schedule["monitor"] = scheduler.monitor
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
-    def _step(self, batch: Batch, stage: str) -> Tensor:
+    def _step(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
         x, y = batch
         output = self(x)
         loss = self.loss(output, y)
         self._add(stage, loss.detach(), output.detach(), y)
-        return loss
+        return loss, output
 
     def _add(self, stage: str, loss: Tensor, output: Tensor, y: Tensor) -> None:
         # Plain sums: the update of a metric object costs more than the step of a small model.

@@ -57,7 +57,7 @@ def _image(shape: Sequence[int]) -> Sequence[int]:
     if len(shape) == 3 and min(shape[1:]) >= 16:
         return shape
     raise UserError(
-        f"LeNet needs images of at least 16x16 pixels, but an example has the shape {tuple(shape)}.\n"
+        f"LeNet needs images of at least 16x16 pixels, but an example has shape {tuple(shape)}.\n"
         "Take image data (--data MNIST), or a model for flat input (--model ReLUMLP)."
     )
 

@@ -1,4 +1,4 @@
-"""The fourth rung: ReLU lets gradients through deeper stacks, dropout keeps them from memorising."""
+"""The fourth rung: ReLU lets gradients through, dropout keeps the network from memorising."""
 
 from collections.abc import Sequence
 from typing import Any

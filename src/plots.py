@@ -1,0 +1,48 @@
+"""Pictures: tensors in, matplotlib Figure out; no Lightning, no files."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+
+def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
+    """Draw how often each true class (row) was predicted as each class (column).
+
+    Args:
+        counts: Number of examples, int64 `(classes, classes)`; the shade is the share of the row.
+        class_names: Names of the classes, in order.
+    """
+    n = len(class_names)
+    share = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+    figure = Figure(figsize=(2 + 0.55 * n, 1.5 + 0.5 * n), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row in range(n):
+        for column in range(n):
+            colour = "white" if share[row, column] > 0.5 else "black"
+            text = str(int(counts[row, column])) if counts[row, column] else ""
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(n), class_names, rotation=45 if max(map(len, class_names)) > 2 else 0)
+    axes.set_yticks(range(n), class_names)
+    axes.set(xlabel="predicted", ylabel="true")
+    figure.colorbar(image, label="share of the true class")
+    return figure
+
+
+def line_fit(x: Tensor, y: Tensor, line: Tensor) -> Figure:
+    """Draw points and the fitted line through them.
+
+    Args:
+        x: Feature of each point `(n,)`.
+        y: Target of each point `(n,)`.
+        line: What the model predicts at each x `(n,)`.
+    """
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    order = x.argsort()
+    axes.scatter(x, y, s=18, color="#0072b2", label="training points")
+    axes.plot(x[order], line[order], color="#d55e00", label="learned line")
+    axes.set(xlabel="x", ylabel="y")
+    axes.legend()
+    return figure

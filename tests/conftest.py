@@ -1,0 +1,114 @@
+"""Small data sets made here, no network, and a working directory of its own for every test."""
+
+import json
+import os
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from src.cli import main
+
+PROJECT = Path(__file__).resolve().parents[1]
+REAL_DATA = os.environ.get("DATA_DIR", "")
+MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+               "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not Path(REAL_DATA, "MNIST", "raw", MNIST_FILES[0]).is_file():
+        reason = "DATA_DIR does not hold MNIST/raw/" + MNIST_FILES[0]
+        for item in items:
+            if item.get_closest_marker("real_data"):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run in an empty folder, without data, without arguments, and cut off from other hosts."""
+    environment = dict(os.environ)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    monkeypatch.setattr(sys, "argv", ["linenet"])
+    connect = socket.create_connection
+
+    def local_only(address: tuple[str, int], *args: Any, **kwargs: Any) -> socket.socket:
+        if address[0] not in ("localhost", "127.0.0.1"):
+            raise OSError(f"a test tried to reach {address[0]}")
+        return connect(address, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "create_connection", local_only)
+    yield
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write an array in the IDX format, uint8 or int32."""
+    kind = {"uint8": 8, "int32": 12}[array.dtype.name]
+    header = struct.pack(f">HBB{array.ndim}I", 0, kind, array.ndim, *array.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(header + array.astype(array.dtype.newbyteorder(">")).tobytes())
+
+
+def toy_images(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (n, 28, 28) with a bar whose place tells the class, and their labels."""
+    generator = np.random.default_rng(seed)
+    labels = (np.arange(n) % 10).astype(np.uint8)
+    images = generator.integers(0, 60, (n, 28, 28), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[4:24, 2 * label + 4 : 2 * label + 7] = 220
+    return images, labels
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of data sets: the MNIST family as IDX files, CIFAR-10 and two classes as images."""
+    root = tmp_path_factory.mktemp("data")
+    train, test = toy_images(300, seed=1), toy_images(130, seed=2)
+    for name in ("MNIST", "FashionMNIST", "KMNIST"):
+        for file, array in zip(MNIST_FILES, (*train, *test), strict=True):
+            write_idx(root / name / "raw" / file, array)
+    for split, (images, labels) in (("train", train), ("test", test)):
+        rows = np.stack([labels.astype(np.int32)] * 8, axis=1)
+        write_idx(root / "QMNIST" / "raw" / f"qmnist-{split}-images-idx3-ubyte", images)
+        write_idx(root / "QMNIST" / "raw" / f"qmnist-{split}-labels-idx2-int", rows)
+    write_folder(root / "images", {"cat": 0, "dog": 5}, train=40, test=8)
+    return root
+
+
+def write_folder(root: Path, classes: dict[str, int], train: int, test: int) -> None:
+    """Write PNG images of random sizes into train/<class>/ and test/<class>/."""
+    for split, n in (("train", train), ("test", test)):
+        for name, shift in classes.items():
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(n):
+                pixels = np.full((40 + i % 3, 48, 3), 30, dtype=np.uint8)
+                pixels[:, 4 * shift : 4 * shift + 8] = 200
+                Image.fromarray(pixels).save(folder / f"{i:03}.png")
+
+
+@pytest.fixture
+def run(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Return a function that runs a command on the small data and returns its results.json."""
+    monkeypatch.setenv("DATA_DIR", str(data_root))
+
+    def command(*words: str) -> dict[str, Any]:
+        main([str(word) for word in words])
+        newest = max(Path("lightning_logs").glob("*/*/results.json"), key=os.path.getmtime)
+        return json.loads(newest.read_text())
+
+    return command
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # tiny models gain nothing from more, and numbers repeat
