@@ -9,10 +9,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, TQDMProgr
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from src.callbacks import ConfusionMatrix, LineFit, PredictionWriter, RunRecord
+from src.callbacks import ConfusionMatrix, HParams, LineFit, PredictionWriter, RunRecord
 from src.data import TensorData
 from src.errors import UserError
-from src.messages import CONFIGS, ShortErrorParser
+from src.messages import CONFIGS, HelpFormatter, ShortErrorParser
 from src.models import Model
 from src.quiet import quieten
 from src.summary import print_summary
@@ -29,10 +29,11 @@ class ExperimentCLI(LightningCLI):
     """Links what the data knows to the model, names run folders, and tests what it trained."""
 
     def __init__(self, args: ArgsType = None) -> None:
-        strict = {"allow_abbrev": False}
+        strict: dict[str, Any] = {"allow_abbrev": False}
         command = {**strict, "default_config_files": [str(CONFIGS / "defaults.yaml")]}
+        top = {**strict, "description": DESCRIPTION, "formatter_class": HelpFormatter}
         self.record = RunRecord()
-        callbacks = [self.record, PredictionWriter(), ConfusionMatrix(), LineFit()]
+        callbacks = [self.record, HParams(), PredictionWriter(), ConfusionMatrix(), LineFit()]
         super().__init__(
             Model,
             TensorData,
@@ -41,7 +42,7 @@ class ExperimentCLI(LightningCLI):
             auto_configure_optimizers=False,
             trainer_defaults={"callbacks": callbacks},
             parser_class=ShortErrorParser,
-            parser_kwargs={**strict, **{name: dict(command) for name in self.subcommands()}},
+            parser_kwargs={**top, **{name: dict(command) for name in self.subcommands()}},
             args=args,
         )
 
@@ -65,6 +66,8 @@ class ExperimentCLI(LightningCLI):
             self.save_config_callback = None  # there is no run folder to save it into
         elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
             logger.init_args.name = self._experiment(config)
+        if config.trainer.enable_checkpointing is False:
+            self._parser(self.subcommand).callback_keys.clear()
         self.trainer_defaults["callbacks"] += self._screen(config.trainer)
 
     @staticmethod
@@ -84,12 +87,18 @@ class ExperimentCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
-        regression = self.datamodule.num_classes is None
-        if regression and self.model.hparams["loss"] == "cross_entropy":
+        if self.datamodule.num_classes is not None:
+            return
+        model, data = type(self.model).__name__, type(self.datamodule).__name__
+        if self.model.hparams["loss"] == "cross_entropy":
             raise UserError(
-                f"{type(self.model).__name__} with --model.loss cross_entropy predicts classes, but"
-                f" {type(self.datamodule).__name__} has real numbers as targets.\n"
-                "Give --model.loss mse or a data set with classes."
+                f"{model} with --model.loss cross_entropy predicts classes, but the targets of"
+                f" {data} are real numbers.\nGive --model.loss mse, or data with classes."
+            )
+        if str(self._get(self.config, "checkpoint").monitor).endswith("/acc"):
+            raise UserError(
+                f"--checkpoint.monitor val/acc is not there to choose by: the targets of {data} are"
+                " real numbers.\nGive --checkpoint.monitor val/loss --checkpoint.mode min."
             )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -119,9 +128,19 @@ def main(args: ArgsType = None) -> None:
     quieten()
     try:
         ExperimentCLI(args)
-    except (UserError, MisconfigurationException) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        known = _known(error)
+        if known is None:
+            raise  # a fault of the program, or of a class of the user's own: show where
+        print(f"error: {known}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def _known(error: BaseException | None) -> BaseException | None:
+    """Return what the user can put right: jsonargparse wraps what a constructor raises."""
+    while error and not isinstance(error, UserError | MisconfigurationException):
+        error = error.__cause__
+    return error
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Errors of the command line in three lines or fewer, with the nearest right names."""
 
+import argparse
 import importlib
 import inspect
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
+from jsonargparse import DefaultHelpFormatter
 from lightning.pytorch import callbacks, loggers
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -24,6 +26,10 @@ SEARCH = re.compile(
     r"Parser key|Problem with given|Does not validate|Subtypes:|Errors:|Expected a path but"
     r"|Expected a <class 'NoneType'>|Given value"
 )
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the lines of the description as they are."""
 
 
 class ShortErrorParser(LightningArgumentParser):

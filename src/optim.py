@@ -20,12 +20,14 @@ def record(factory: Callable[..., Any]) -> Record:
         UserError: If it is neither, since nothing else can be written into a checkpoint.
     """
     made = factory if isinstance(factory, partial) else partial(factory)
-    if not isinstance(made.func, type) or made.args:
+    # The parser of the command line wraps the class: partial(build, ..., class, name=value, ...).
+    classes = [part for part in (made.func, *made.args) if isinstance(part, type)]
+    if len(classes) != 1:
         raise UserError(
             f"An optimizer or scheduler is given as {factory!r}.\n"
             "Give a class or functools.partial(class, name=value, ...), which can be recorded."
         )
-    path = f"{made.func.__module__}.{made.func.__qualname__}"
+    path = f"{classes[0].__module__}.{classes[0].__qualname__}"
     return {"class_path": path, "init_args": dict(made.keywords)}
 
 

@@ -14,7 +14,7 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
         class_names: Names of the classes, in order.
     """
     n = len(class_names)
-    share = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+    share = (counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).numpy()
     figure = Figure(figsize=(2 + 0.55 * n, 1.5 + 0.5 * n), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -41,8 +41,8 @@ def line_fit(x: Tensor, y: Tensor, line: Tensor) -> Figure:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     order = x.argsort()
-    axes.scatter(x, y, s=18, color="#0072b2", label="training points")
-    axes.plot(x[order], line[order], color="#d55e00", label="learned line")
+    axes.scatter(x.numpy(), y.numpy(), s=18, color="#0072b2", label="training points")
+    axes.plot(x[order].numpy(), line[order].numpy(), color="#d55e00", label="learned line")
     axes.set(xlabel="x", ylabel="y")
     axes.legend()
     return figure

@@ -9,6 +9,7 @@ HARMLESS = (
     r".*Checkpoint directory .* exists and is not empty",  # the folder of the run being tested
     r"The dirpath has changed from",  # testing another run's checkpoint
     r"Precision .* is not supported by the model summary",
+    r"The number of training batches .* is smaller than the logging interval",  # Model sees to it
     r".*LightningCLI's args parameter is intended",  # main(args) called from Python
 )
 

@@ -2,7 +2,8 @@
 
 from src.callbacks.closed_form import ClosedForm
 from src.callbacks.figures import ConfusionMatrix, LineFit
+from src.callbacks.hparams import HParams
 from src.callbacks.predictions import PredictionWriter
 from src.callbacks.run_record import RunRecord
 
-__all__ = ["ClosedForm", "ConfusionMatrix", "LineFit", "PredictionWriter", "RunRecord"]
+__all__ = ["ClosedForm", "ConfusionMatrix", "HParams", "LineFit", "PredictionWriter", "RunRecord"]

@@ -18,7 +18,7 @@ class RunRecord(Callback):
     """Gathers metrics and times, and writes `results.json` into the run folder after fit and test.
 
     Beside the results stand the command, seed, data source, versions, device and git commit that
-    it takes to repeat the run. TensorBoard's HPARAMS tab gets the hyperparameters and the metrics.
+    it takes to repeat the run.
     """
 
     def __init__(self) -> None:
@@ -60,10 +60,6 @@ class RunRecord(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._gather(trainer)
         self._write(trainer, pl_module)
-        if trainer.logger:
-            hparams = {**pl_module.hparams, **trainer.datamodule.hparams}
-            hparams = {k: v for k, v in hparams.items() if not k.startswith("_")}
-            trainer.logger.log_hyperparams(hparams, self.metrics, step=self.steps)
 
     def _gather(self, trainer: Trainer) -> None:
         named = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}

@@ -18,7 +18,8 @@ class Model(LightningModule):
 
     Logged for each stage: `loss`, and `acc` (share of right classes) where targets are classes or
     `mse` where they are real numbers, each the mean over all examples of the epoch. Training loss
-    and learning rate are logged by step, every `trainer.log_every_n_steps` steps.
+    and learning rate are logged by step, every `trainer.log_every_n_steps` steps and at least once
+    an epoch.
 
     Args:
         net: Maps `(B, *input_shape)` to `(B, num_outputs)`: logits, or values in regression.
@@ -58,9 +59,14 @@ class Model(LightningModule):
         target = y if y.is_floating_point() else F.one_hot(y, output.shape[1])
         return F.mse_loss(output, target.to(output.dtype))
 
+    def on_train_start(self) -> None:
+        steps = self.trainer.num_training_batches // self.trainer.accumulate_grad_batches
+        self.trainer.log_every_n_steps = min(self.trainer.log_every_n_steps, max(steps, 1))
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, _ = self._step(batch, "train")
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        every = self.trainer.log_every_n_steps  # 0 where logging is off
+        if every and (self.global_step + 1) % every == 0:
             self.log("train/loss", loss.detach(), prog_bar=True)
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss

@@ -1,0 +1,291 @@
+"""Downloads from servers on this machine: ones that work, refuse, lie, stall and hang up."""
+
+import gzip
+import hashlib
+import socket
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import BaseRequestHandler
+from time import monotonic
+from typing import Any
+
+import pytest
+import torch
+from torchvision import datasets
+
+from src.data import download
+from src.data.cifar10 import CIFAR10
+from src.data.download import fetch
+from src.data.mnist import MNIST
+from src.errors import UserError
+from tests.conftest import MNIST_FILES
+
+CONTENT = bytes(range(256)) * 500
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def _directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+
+class Files(SimpleHTTPRequestHandler):
+    """Serves the files of a folder, silently."""
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(handler: Callable[..., BaseRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder that holds `file` and whatever a test adds."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "file").write_bytes(CONTENT)
+    return folder
+
+
+@pytest.fixture
+def mirror(served: Path) -> Iterator[str]:
+    with serving(partial(Files, directory=served)) as url:
+        yield url
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "raw" / "file"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def left(target: Path) -> list[str]:
+    return [path.name for path in target.parent.iterdir()] if target.parent.exists() else []
+
+
+def failed(urls: list[str], target: Path) -> str:
+    """Assert that the urls give no file and leave nothing, and return what is said of it."""
+    with pytest.raises(UserError) as caught:
+        fetch(urls, MD5, target)
+    assert left(target) == []
+    for url in urls:
+        assert url in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_file_arrives_whole_and_alone(mirror: str, target: Path) -> None:
+    fetch([mirror + "file"], MD5, target)
+    assert target.read_bytes() == CONTENT
+    assert left(target) == ["file"]
+
+
+def test_a_damaged_file_is_replaced_and_others_stay(mirror: str, target: Path) -> None:
+    target.parent.mkdir(parents=True)
+    target.write_bytes(b"damaged")
+    target.with_name("other").write_bytes(b"other")
+    fetch([mirror + "file"], MD5, target)
+    assert target.read_bytes() == CONTENT
+    assert sorted(left(target)) == ["file", "other"]
+
+
+def test_a_second_mirror_is_asked_when_the_first_has_no_such_file(
+    mirror: str, target: Path
+) -> None:
+    fetch([mirror + "absent", mirror + "file"], MD5, target)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_second_mirror_is_asked_when_the_first_gives_another_file(
+    mirror: str, served: Path, target: Path
+) -> None:
+    (served / "wrong").write_bytes(b"wrong")
+    fetch([mirror + "wrong", mirror + "file"], MD5, target)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_second_mirror_is_asked_when_the_first_is_down(mirror: str, target: Path) -> None:
+    fetch([f"http://127.0.0.1:{free_port()}/file", mirror + "file"], MD5, target)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_missing_file_is_said_and_leaves_nothing(mirror: str, target: Path) -> None:
+    assert "404" in failed([mirror + "absent", mirror + "gone"], target)
+
+
+def test_a_wrong_md5_sum_is_refused_and_leaves_nothing(
+    mirror: str, served: Path, target: Path
+) -> None:
+    (served / "file").write_bytes(CONTENT[:-1] + b"\0")
+    assert "corrupted" in failed([mirror + "file"], target)
+
+
+def test_a_server_that_is_down_is_said(target: Path) -> None:
+    assert "refused" in failed([f"http://127.0.0.1:{free_port()}/file"], target)
+
+
+class HangsUp(Files):
+    """Promises the whole file and sends half of it."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[: len(CONTENT) // 2])
+
+
+def test_a_server_that_hangs_up_leaves_nothing(target: Path) -> None:
+    with serving(HangsUp) as url:
+        failed([url + "file"], target)
+
+
+class Stalls(Files):
+    """Sends half of the file and then nothing for as long as the test lasts."""
+
+    over = threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[: len(CONTENT) // 2])
+        self.over.wait(10)
+
+
+def test_a_server_that_stalls_ends_in_time(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "SECONDS", 0.5)
+    with serving(Stalls) as url:
+        start = monotonic()
+        assert "timed out" in failed([url + "file"], target)
+        Stalls.over.set()
+    assert monotonic() - start < 3
+
+
+def test_a_server_that_never_answers_ends_in_time(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = monotonic()
+        reason = failed([f"http://127.0.0.1:{silent.getsockname()[1]}/file"], target)
+    assert "timed out" in reason
+    assert monotonic() - start < 3
+
+
+class Greets(BaseRequestHandler):
+    """Speaks another protocol."""
+
+    def handle(self) -> None:
+        self.request.sendall(b"220 mail.example ESMTP\r\n")
+
+
+def test_a_server_that_does_not_speak_http_is_refused(target: Path) -> None:
+    with serving(Greets) as url:
+        failed([url + "file"], target)
+
+
+def test_a_host_that_is_never_found_ends_in_time(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def look_up(*_: Any, **__: Any) -> None:
+        over.wait(10)
+        raise OSError("no such host")
+
+    monkeypatch.setattr(download, "SECONDS", 0.2)
+    monkeypatch.setattr(socket, "create_connection", look_up)
+    start = monotonic()
+    assert "no answer in 0.2 s" in failed(["https://example.org/file"], target)
+    over.set()
+    assert monotonic() - start < 2
+
+
+def test_the_default_timeout_of_sockets_is_as_before(mirror: str, target: Path) -> None:
+    fetch([mirror + "file"], MD5, target)
+    assert socket.getdefaulttimeout() is None
+    failed([mirror + "absent"], target.parent / "new" / "absent")
+    assert socket.getdefaulttimeout() is None
+
+
+def packed_mnist(source: Path, served: Path) -> list[tuple[str, str]]:
+    """Serve the four files packed, and return their names and md5 sums."""
+    resources = []
+    for file in MNIST_FILES:
+        content = gzip.compress((source / file).read_bytes())
+        (served / f"{file}.gz").write_bytes(content)
+        resources.append((f"{file}.gz", hashlib.md5(content).hexdigest()))
+    return resources
+
+
+def test_mnist_is_downloaded_and_read(
+    data_root: Path, served: Path, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.MNIST, "resources", packed_mnist(data_root / "MNIST/raw", served))
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [f"http://127.0.0.1:{free_port()}/", mirror])
+    got, expected = (MNIST(root=str(root), val_size=50) for root in (tmp_path, data_root))
+    for data in (got, expected):
+        data.prepare_data()
+        data.setup("fit")
+    assert sorted(left(tmp_path / "MNIST/raw/x")) == sorted(f"{file}.gz" for file in MNIST_FILES)
+    for name in ("train", "val", "test"):
+        assert torch.equal(got.splits[name].x, expected.splits[name].x)
+        assert torch.equal(got.splits[name].y, expected.splits[name].y)
+
+
+def test_only_missing_files_of_mnist_are_downloaded(
+    data_root: Path, served: Path, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.MNIST, "resources", packed_mnist(data_root / "MNIST/raw", served))
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [mirror])
+    raw = tmp_path / "MNIST/raw"
+    raw.mkdir(parents=True)
+    for file in MNIST_FILES[:3]:
+        (raw / file).write_bytes((data_root / "MNIST/raw" / file).read_bytes())
+    MNIST(root=str(tmp_path)).prepare_data()
+    assert sorted(path.name for path in raw.iterdir()) == sorted(
+        [*MNIST_FILES[:3], f"{MNIST_FILES[3]}.gz"]
+    )
+
+
+def test_mnist_says_why_it_could_not_be_downloaded(
+    mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [mirror])
+    data = MNIST(root=str(tmp_path), source="mnist")
+    data.prepare_data()
+    with pytest.raises(UserError, match=rf"{mirror}{MNIST_FILES[0]}\.gz .*404"):
+        data.setup("fit")
+
+
+def test_cifar10_is_downloaded_and_unpacked(
+    served: Path, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = tmp_path / "cifar-10-batches-py"
+    batches.mkdir()
+    (batches / "test_batch").write_bytes(b"batch")
+    packed = served / "cifar-10-python.tar.gz"
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.add(batches, batches.name)
+    monkeypatch.setattr(datasets.CIFAR10, "url", mirror + packed.name)
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(packed.read_bytes()).hexdigest())
+    CIFAR10(root=str(tmp_path / "new")).prepare_data()
+    assert (tmp_path / "new/cifar-10-batches-py/test_batch").read_bytes() == b"batch"

@@ -1,0 +1,254 @@
+"""Images in folders and zip files: what is read, as what, and what is refused."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from src.data.folder import ImageFolder
+from src.errors import UserError
+from tests.conftest import write_folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_folder(tmp_path / "pets", {"dog": 5, "cat": 0}, train=4, test=2)
+    return tmp_path / "pets"
+
+
+def zipped(folder: Path, with_folders: bool = False) -> Path:
+    path = folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in folder.rglob("*"):
+            if with_folders or file.is_file():
+                archive.write(file, file.relative_to(folder))
+    return path
+
+
+def ready(path: Path, **kwargs: Any) -> ImageFolder:
+    data = ImageFolder(str(path), **{"val_size": 2, **kwargs})
+    data.setup("fit")
+    return data
+
+
+def pixels(folder: Path, image: Image.Image, name: str = "x.png", **kwargs: Any) -> np.ndarray:
+    """Return what becomes of an image in the folder train/cat, (size, size, channels)."""
+    for file in (folder / "train/cat").iterdir():
+        file.unlink()
+    image.save(folder / "train/cat" / name, **kwargs.pop("save", {}))
+    return ready(folder, **kwargs).splits["train"].x[0].permute(1, 2, 0).numpy()
+
+
+def colours(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_classes_are_the_names_of_the_folders_in_order(folder: Path) -> None:
+    data = ready(folder)
+    assert data.class_names == ["cat", "dog"]
+    assert data.num_classes == data.num_outputs == 2
+    assert data.splits["train"].y.tolist() == [0] * 4 + [1] * 4
+    assert data.splits["test"].y.tolist() == [0] * 2 + [1] * 2
+
+
+def test_images_carry_the_label_of_their_folder(folder: Path) -> None:
+    train = ready(folder).splits["train"]
+    bright = train.x[:, 0].float().mean(dim=1).argmax(dim=1)  # the column of the bar
+    assert ((bright > 8).long() == train.y).all()
+
+
+@pytest.mark.parametrize("with_folders", [False, True])
+def test_a_zip_file_gives_the_same_tensors(folder: Path, with_folders: bool) -> None:
+    plain, packed = ready(folder), ready(zipped(folder, with_folders))
+    assert packed.class_names == plain.class_names
+    for name, split in plain.splits.items():
+        assert torch.equal(packed.splits[name].x, split.x)
+        assert torch.equal(packed.splits[name].y, split.y)
+        assert torch.equal(packed.splits[name].indices, split.indices)
+
+
+def test_an_image_of_the_wanted_size_comes_through_unchanged(folder: Path) -> None:
+    wanted = colours(32, 32, 3)
+    np.testing.assert_array_equal(pixels(folder, Image.fromarray(wanted)), wanted)
+
+
+def test_images_are_resized_to_a_square(folder: Path) -> None:
+    grey = Image.new("RGB", (50, 20), (10, 20, 30))
+    assert (pixels(folder, grey, size=24) == np.array([10, 20, 30])).all()
+    assert ready(folder, size=24).input_shape == [3, 24, 24]
+    assert ready(folder, size=24, pad=2).input_shape == [3, 28, 28]
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "rgb"),
+    [
+        ("1", 1, (255, 255, 255)),
+        ("L", 90, (90, 90, 90)),
+        ("LA", (90, 255), (90, 90, 90)),
+        ("RGB", (10, 20, 30), (10, 20, 30)),
+        ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
+    ],
+)
+def test_any_mode_is_read_as_colour(
+    folder: Path, mode: str, colour: Any, rgb: tuple[int, int, int]
+) -> None:
+    assert (pixels(folder, Image.new(mode, (32, 32), colour)) == np.array(rgb)).all()
+
+
+def test_a_palette_is_read_as_its_colours(folder: Path) -> None:
+    wanted = np.repeat(colours(4, 4, 3), 8, axis=0).repeat(8, axis=1)
+    image = Image.fromarray(wanted).quantize(16)
+    np.testing.assert_array_equal(pixels(folder, image), np.asarray(image.convert("RGB")))
+
+
+def test_a_palette_with_transparency_is_read_without_a_warning(folder: Path) -> None:
+    image = Image.new("P", (32, 32), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    read = pixels(folder, image, save={"transparency": b"\x00\xff"})
+    assert (read == np.array([10, 20, 30])).all()
+
+
+def test_cmyk_is_read_as_colour(folder: Path) -> None:
+    read = pixels(folder, Image.new("CMYK", (32, 32), (255, 0, 0, 0)), "x.tif")
+    assert (read == np.array([0, 255, 255])).all()
+
+
+def test_16_bits_of_grey_are_readable(folder: Path) -> None:
+    assert pixels(folder, Image.new("I;16", (32, 32), 300)).shape == (32, 32, 3)
+
+
+def test_16_bits_of_grey_are_scaled_and_not_clipped(folder: Path) -> None:
+    values = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
+    read = pixels(folder, Image.fromarray(values), channels=1)[:, :, 0]
+    np.testing.assert_allclose(read, values / 257, atol=1)
+
+
+def test_one_channel_is_the_grey_of_the_colours(folder: Path) -> None:
+    colour = colours(32, 32, 3)
+    read = pixels(folder, Image.fromarray(colour), channels=1)
+    assert read.shape == (32, 32, 1)
+    np.testing.assert_allclose(read[:, :, 0], colour @ [0.299, 0.587, 0.114], atol=1)
+    assert ready(folder, channels=1).input_shape == [1, 32, 32]
+
+
+def test_a_photo_is_turned_as_its_camera_says(folder: Path) -> None:
+    sky = np.zeros((32, 32, 3), dtype=np.uint8)
+    sky[:8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn a quarter to the right
+    read = pixels(folder, Image.fromarray(sky), save={"exif": exif.tobytes()})
+    np.testing.assert_array_equal(read, np.rot90(sky, -1))
+
+
+def test_what_starts_with_a_dot_is_passed_over(folder: Path) -> None:
+    (folder / "train/cat/.DS_Store").write_bytes(b"not an image")
+    (folder / "train/.cache").mkdir()
+    (folder / "train/.cache/x.png").write_bytes(b"not an image")
+    (folder / "notes.txt").write_text("not an image")
+    for path in (folder, zipped(folder)):
+        data = ready(path)
+        assert data.class_names == ["cat", "dog"]
+        assert len(data.splits["train"].x) == 8
+
+
+def test_a_path_is_also_looked_for_under_root(folder: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "data"
+    elsewhere.mkdir()
+    folder.rename(elsewhere / "animals")
+    data = ImageFolder("animals", root=str(elsewhere), val_size=2)
+    assert data.path == elsewhere / "animals"
+    assert data.describe()["name"] == "animals"
+    assert data.describe()["source"] == f"images in {elsewhere / 'animals'}"
+
+
+def refused(path: Path, *said: object) -> None:
+    with pytest.raises(UserError) as caught:
+        ready(path)
+    message = str(caught.value)
+    assert len(message.splitlines()) <= 3
+    for words in said:
+        assert str(words) in message
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"GIF89a"], ids=["empty", "text", "gif"])
+def test_a_file_that_is_not_an_image_is_refused_by_name(folder: Path, content: bytes) -> None:
+    (folder / "train/dog/notes.txt").write_bytes(content)
+    refused(folder, folder / "train/dog/notes.txt", "not a readable image")
+    packed = zipped(folder)
+    refused(packed, packed / "train/dog/notes.txt", "not a readable image")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_cut_image_is_refused_by_name(folder: Path, kind: str, share: float) -> None:
+    whole = io.BytesIO()
+    Image.fromarray(colours(64, 64, 3)).save(whole, kind)
+    path = folder / "train/cat" / f"cut.{kind.lower()}"
+    path.write_bytes(whole.getvalue()[: int(share * len(whole.getvalue()))])
+    refused(folder, path, "not a readable image")
+
+
+def test_a_class_without_images_is_refused_by_name(folder: Path) -> None:
+    (folder / "train/bird").mkdir()
+    (folder / "test/bird").mkdir()
+    refused(folder, folder / "train/bird", "no images")
+    refused(zipped(folder, with_folders=True), "pets.zip/train/bird", "no images")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_missing_split_is_refused(folder: Path, split: str) -> None:
+    (folder / split).rename(folder / "other")
+    refused(folder, folder, f"no {split}/<class>/ folders")
+    refused(zipped(folder), "pets.zip", f"no {split}/<class>/ folders")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_class_in_one_split_only_is_refused_by_name(folder: Path, split: str) -> None:
+    (folder / split / "cat").rename(folder / split / "bird")
+    refused(folder, folder, "not in both train and test: bird, cat")
+
+
+def test_a_missing_path_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "absent", tmp_path / "absent", "does not exist", "zip file")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello"], ids=["empty", "text"])
+def test_a_file_that_is_not_a_zip_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "images.zip").write_bytes(content)
+    refused(tmp_path / "images.zip", tmp_path / "images.zip", "zip file")
+
+
+def test_a_cut_zip_file_is_refused(folder: Path) -> None:
+    path = zipped(folder)
+    path.write_bytes(path.read_bytes()[:-100])
+    refused(path, path, "zip file")
+
+
+@pytest.mark.parametrize("place", ["header", "start", "middle"])
+def test_a_damaged_image_in_a_zip_file_is_refused_by_name(folder: Path, place: str) -> None:
+    path = zipped(folder)
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        first = min(archive.infolist(), key=lambda info: info.header_offset)
+    start = first.header_offset + 30 + len(first.filename)
+    middle = start + first.compress_size // 2
+    content[{"header": first.header_offset, "start": start, "middle": middle}[place]] ^= 0xFF
+    path.write_bytes(content)
+    refused(path, path / first.filename)
+
+
+def test_a_val_size_of_all_images_is_refused(folder: Path) -> None:
+    with pytest.raises(UserError, match="val_size 8 is too large"):
+        ready(folder, val_size=8)
+
+
+def test_files_deeper_than_the_folder_of_a_class_are_passed_over(folder: Path) -> None:
+    (folder / "train/cat/deeper").mkdir()
+    (folder / "train/cat/000.png").rename(folder / "train/cat/deeper/000.png")
+    for path in (folder, zipped(folder)):
+        assert len(ready(path).splits["train"].x) == 7

@@ -1,0 +1,137 @@
+"""The networks: sizes as in the table of the README, shapes, checkpoints."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import nn
+
+import src.models
+from src.data import Line
+from src.errors import UserError
+from src.models import LeNet, LinearRegression, LogisticRegression, Model, ReLUMLP, SigmoidMLP
+
+MODELS = [cls for cls in vars(src.models).values() if isinstance(cls, type) and cls is not Model]
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        (LinearRegression(), 2),
+        (LinearRegression(bias=False), 1),
+        (LogisticRegression(bias=False), 7_840),
+        (LogisticRegression(), 7_850),
+        (SigmoidMLP(bias=False), 784 * 512 + 512 * 10),
+        (SigmoidMLP(), 407_050),
+        (ReLUMLP(hidden=[128, 64]), 109_386),
+        (ReLUMLP(hidden=[512, 512], dropout=0.2), 669_706),
+        (ReLUMLP(hidden=[512, 512], bias=False), 784 * 512 + 512 * 512 + 512 * 10),
+        (ReLUMLP(input_shape=[4], hidden=[10], num_outputs=4, loss="mse"), 94),
+        (LeNet(), 61_706),
+        (LeNet(input_shape=[3, 32, 32]), 62_006),
+    ],
+)
+def test_number_of_parameters_is_that_of_the_architecture(model: Model, parameters: int) -> None:
+    assert sum(p.numel() for p in model.parameters()) == parameters
+
+
+@pytest.mark.parametrize("cls", MODELS)
+def test_outputs_and_gradients_reach_everywhere(cls: type[Model]) -> None:
+    model = cls(input_shape=[3, 32, 32], num_outputs=7)
+    output = model(torch.randn(5, 3, 32, 32))
+    assert output.shape == (5, 7)
+    output.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_lenet_has_the_feature_maps_of_the_paper() -> None:
+    x, shapes = torch.randn(1, 1, 32, 32), []
+    for layer in LeNet().net:
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    assert shapes[2] == (6, 14, 14)
+    assert shapes[5] == (16, 5, 5)
+    assert shapes[6] == (400,)
+
+
+@pytest.mark.parametrize(("activation", "layer"), [("tanh", nn.Tanh), ("gelu", nn.GELU)])
+@pytest.mark.parametrize("cls", [ReLUMLP, SigmoidMLP, LeNet])
+def test_activation_is_a_setting(cls: type[Model], activation: str, layer: type) -> None:
+    kinds = [type(module) for module in cls(activation=activation).modules()]
+    assert layer in kinds
+    assert not {nn.ReLU, nn.Sigmoid} & set(kinds)
+
+
+def test_pooling_and_dropout_are_settings() -> None:
+    assert any(isinstance(m, nn.AvgPool2d) for m in LeNet(pool="avg").net)
+    assert [m.p for m in ReLUMLP(dropout=0.3).net if isinstance(m, nn.Dropout)] == [0.3, 0.3]
+
+
+@pytest.mark.parametrize("shape", [[1], [784], [1, 8, 8]])
+def test_lenet_refuses_what_is_no_image(shape: list[int]) -> None:
+    with pytest.raises(UserError, match="at least 16x16"):
+        LeNet(input_shape=shape)
+
+
+def plain_loss(model: Model, output: torch.Tensor, y: torch.Tensor) -> float:
+    one_hot = torch.zeros_like(output)
+    one_hot[range(len(y)), y] = 1.0
+    return ((output - one_hot) ** 2).mean().item()
+
+
+def test_mse_on_classes_is_against_one_hot_targets() -> None:
+    model, y = LogisticRegression(loss="mse"), torch.tensor([3, 1, 9])
+    output = torch.randn(3, 10)
+    assert model.loss(output, y).item() == pytest.approx(plain_loss(model, output, y), rel=1e-6)
+
+
+def fitted(model: Model, folder: Path) -> tuple[Trainer, Path]:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(max_epochs=2, default_root_dir=folder, enable_checkpointing=False, **quiet)
+    trainer.fit(model, datamodule=Line(noise=0.1, num_points=20))
+    trainer.save_checkpoint(folder / "model.ckpt", weights_only=False)
+    return trainer, folder / "model.ckpt"
+
+
+SCHEDULER = partial(torch.optim.lr_scheduler.StepLR, step_size=1)
+
+
+@pytest.mark.filterwarnings("ignore:.*many workers", "ignore:The number of training batches")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"optimizer": partial(torch.optim.SGD, lr=0.03, momentum=0.5), "scheduler": SCHEDULER},
+        {"optimizer": torch.optim.AdamW, "bias": False},
+    ],
+)
+def test_a_checkpoint_made_in_python_loads_with_weights_only(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    model = LinearRegression(**settings)
+    trainer, path = fitted(model, tmp_path)
+    torch.load(path, weights_only=True)
+    again = LinearRegression.load_from_checkpoint(path, weights_only=True)
+    for name, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value)
+    assert again.hparams == model.hparams
+    fitted(again, tmp_path / "again")
+    first, second = trainer.optimizers[0], again.trainer.optimizers[0]
+    assert type(second) is type(first)
+    assert second.defaults == first.defaults
+
+
+def test_what_ran_is_what_the_hyperparameters_record(tmp_path: Path) -> None:
+    model = LinearRegression(optimizer=partial(torch.optim.SGD, lr=0.03), scheduler=SCHEDULER)
+    trainer, _ = fitted(model, tmp_path)
+    assert model.hparams["optimizer"]["init_args"]["lr"] == 0.03
+    assert trainer.optimizers[0].defaults["lr"] == 0.03
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.03 * 0.1**2)
+
+
+def test_a_lambda_cannot_be_recorded_and_is_refused() -> None:
+    with pytest.raises(UserError, match=r"functools.partial"):
+        LinearRegression(optimizer=lambda parameters: torch.optim.SGD(parameters))

@@ -1,0 +1,61 @@
+"""Every config: short, headed by its own command, and runs; found by glob, so a new one is tested."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from src.cli import main
+from tests.conftest import PROJECT
+
+CONFIGS = PROJECT / "configs"
+EXPERIMENTS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem != "defaults")
+OVERLAYS = sorted(path.stem for path in (CONFIGS / "with").glob("*.yaml"))
+DATA = {
+    "cifar10_lenet": ["--data=ImageFolder", "--data.path=images", "--data.val_size=10"],
+    "folder_lenet": ["--data.path=images", "--data.val_size=10"],
+}
+Run = Callable[..., dict[str, Any]]
+
+
+def small_data(name: str) -> list[str]:
+    return DATA.get(name, ["--data.val_size=50"] if "mnist" in name or "fashion" in name else [])
+
+
+def words(name: str) -> list[str]:
+    return ["fit", "--config", str(CONFIGS / f"{name}.yaml"), *small_data(name)]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_runs_one_batch_of_everything(name: str, run: Run) -> None:
+    main([*words(name), "--trainer.fast_dev_run=true"])
+    assert not Path("lightning_logs").exists()
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_says_its_command_and_only_the_difference(name: str) -> None:
+    text = (CONFIGS / f"{name}.yaml").read_text()
+    assert text.startswith(f"# python -m src.cli fit --config configs/{name}.yaml")
+    assert len(text.splitlines()) <= 20
+    assert "Expect" in text.split("model:")[0]
+    defaults = yaml.safe_load((CONFIGS / "defaults.yaml").read_text())
+    for section, settings in yaml.safe_load(text).items():
+        if section in ("trainer", "checkpoint"):
+            same = {k for k, v in settings.items() if defaults[section].get(k) == v}
+            assert not same
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_an_overlay_fits_an_experiment(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    overlay = str(CONFIGS / f"with/{name}.yaml")
+    with pytest.raises(SystemExit) as stop:
+        main([*words("mnist_lenet"), "--config", overlay, "--print_config"])
+    assert stop.value.code == 0
+    merged = yaml.safe_load(capsys.readouterr().out)
+    for section, settings in yaml.safe_load(Path(overlay).read_text()).items():
+        for key, value in settings.items():
+            if section == "trainer":
+                assert merged["trainer"][key] == value
+    assert merged["model"]["class_path"] == "src.models.LeNet"

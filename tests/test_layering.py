@@ -1,0 +1,39 @@
+"""Who may import whom: scripts, tests -> cli -> models | data | callbacks -> pure modules."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).resolve().parents[1] / "src"
+PURE = {"errors", "files", "optim", "plots", "provenance", "summary", "quiet"}
+ALLOWED = {
+    "models": {"models", "optim", "errors"},
+    "data": {"data", "errors"},
+    "callbacks": {"callbacks", "plots", "files", "provenance", "errors"},
+    "messages": {"models", "data", "errors"},
+    "cli": {"callbacks", "data", "errors", "messages", "models", "quiet", "summary"},
+} | {name: {"errors"} for name in PURE}
+
+
+def imported(file: Path) -> set[str]:
+    """Return the modules and packages directly under src that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "src":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("src."):
+            names.add(str(node.module).split(".")[1])
+        elif isinstance(node, ast.Import):
+            names |= {a.name.split(".")[1] for a in node.names if a.name.startswith("src.")}
+    return names
+
+
+@pytest.mark.parametrize("file", sorted(SRC.rglob("*.py")), ids=lambda f: str(f.relative_to(SRC)))
+def test_imports_run_one_way(file: Path) -> None:
+    place = file.relative_to(SRC).parts[0].removesuffix(".py")
+    assert imported(file) <= ALLOWED.get(place, set())
+
+
+def test_plots_and_models_know_no_files_and_plots_no_lightning() -> None:
+    assert "lightning" not in (SRC / "plots.py").read_text().split('"""', 2)[2]
