@@ -1,4 +1,4 @@
-"""Every config: short, headed by its own command, and runs; found by glob, so a new one is tested."""
+"""Every config is short, headed by its own command, and runs; found by glob, so new ones too."""
 
 from collections.abc import Callable
 from pathlib import Path

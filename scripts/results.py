@@ -1,0 +1,95 @@
+"""Trains every config with several seeds and writes the README's table of results.
+
+    ./scripts/run results --seeds 3
+    ./scripts/run results --seeds 3 mnist_logistic mnist_lenet
+
+Runs that are there already, in lightning_logs/results, are not repeated.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from rich.progress import track
+
+PROJECT = Path(__file__).resolve().parents[1]
+README = PROJECT / "README.md"
+LOGS = Path("lightning_logs", "results")
+BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
+LADDER = [
+    "line", "line_noisy", "regression_mlp", "mnist_logistic", "mnist_sigmoid_mlp",
+    "mnist_relu_mlp", "mnist_mlp", "mnist_lenet", "cifar10_lenet", "noise_lenet",
+]  # fmt: skip
+Results = dict[str, Any]
+
+
+def train(config: str, seed: int) -> Results:
+    """Return the results of a config with a seed, from a run made before or from a new one."""
+    done = runs_of(config).get(seed)
+    if done:
+        return done
+    command = [sys.executable, "-m", "src.cli", "fit", f"--config={PROJECT}/configs/{config}.yaml",
+               f"--trainer.logger.save_dir={LOGS}", "--trainer.enable_progress_bar=false",
+               f"--seed_everything={seed}"]  # fmt: skip
+    log = subprocess.run(command, capture_output=True, text=True, check=False)
+    if log.returncode:
+        raise SystemExit(f"error: {config} with seed {seed} failed:\n{log.stderr[-500:]}")
+    return runs_of(config)[seed]
+
+
+def runs_of(config: str) -> dict[int, Results]:
+    """Return the results that are there, by seed."""
+    found = [json.loads(path.read_text()) for path in LOGS.glob(f"{config}/*/results.json")]
+    return {results["seed"]: results for results in found if "test/loss" in results["metrics"]}
+
+
+def row(config: str, runs: list[Results]) -> str:
+    """Return the table's row on the runs of one config."""
+    name = "test/acc" if "test/acc" in runs[0]["metrics"] else "test/mse"
+    scores = [run["metrics"][name] for run in runs]
+    spread = stdev(scores) if len(scores) > 1 else 0.0
+    if name == "test/acc":
+        score = f"{100 * mean(scores):.2f} ± {100 * spread:.2f} %"
+    else:
+        score = f"mse {mean(scores):.3g} ± {spread:.1g}"
+    seconds = mean(run["seconds"]["fit"] for run in runs)
+    parameters, epochs = runs[0]["parameters"], runs[0]["epochs"]
+    return f"| `{config}.yaml` | {score} | {epochs} | {seconds:.0f} | {parameters:,} |"
+
+
+def caption(runs: list[Results]) -> str:
+    """Return the line under the table: how many runs, where, and with what."""
+    one = runs[0]
+    seeds = len({run["seed"] for run in runs})
+    versions = f"torch {one['versions']['torch']}, lightning {one['versions']['lightning']}"
+    return f"Mean ± standard deviation over {seeds} seeds; {one['device']}; {versions}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "configs", nargs="*", default=LADDER, help="names of configs; all by default"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="train with the seeds 0, 1, ... below this"
+    )
+    arguments = parser.parse_args()
+    pairs = [(config, seed) for seed in range(arguments.seeds) for config in arguments.configs]
+    runs = [(config, train(config, seed)) for config, seed in track(pairs, "Training")]
+    rows = [row(c, [run for name, run in runs if name == c]) for c in arguments.configs]
+    head = "| config | test | epochs | seconds | parameters |\n|---|---|---|---|---|\n"
+    table = head + "\n".join(rows) + "\n\n" + caption([run for _, run in runs]) + "\n"
+    print(table)
+    if arguments.configs == LADDER:
+        before, rest = README.read_text().split(BEGIN)
+        README.write_text(before + BEGIN + table + END + rest.split(END)[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Every command of the README runs."""
+
+import os
+import re
+import shlex
+from collections.abc import Callable
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.cli import main
+from tests.conftest import PROJECT
+
+README = (PROJECT / "README.md").read_text()
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+LINES = [line.strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
+COMMANDS = sorted({line for line in LINES if "src.cli" in line or "scripts/run fit" in line})
+Run = Callable[..., dict[str, Any]]
+
+
+def arguments(command: str) -> list[str]:
+    """Return what the command line gets, from the project's folder and with variables put in."""
+    words = shlex.split(command, comments=True)
+    start = words.index("src.cli" if "src.cli" in words else "./scripts/run") + 1
+    text = [word.replace("$RUN", "lightning_logs/mnist_mlp/version_0") for word in words[start:]]
+    text = [found for word in text for found in (glob(word) if "*" in word else [word])]  # noqa: PTH207
+    return [str(PROJECT / word) if word.startswith("configs/") else word for word in text]
+
+
+def quick(words: list[str], root: Path) -> list[str]:
+    """Return the command made small: few steps, the small data, processors that are there."""
+    if words[0] != "fit" or "--model.help" in words or "--print_config" in words:
+        return words
+    words = [str(root / "images") if word == "FOLDER" else word for word in words]
+    small = [] if any("folder" in word for word in words) else ["--data.val_size=50"]
+    if "--data.path" in words:
+        small = ["--data.val_size=10"]
+    cpu = ["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.num_nodes=1"]
+    return [*words, *small, *cpu, "--trainer.strategy=auto", "--trainer.fast_dev_run=true"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_command_runs(command: str, run: Run, data_root: Path) -> None:
+    if "$RUN" in command:
+        config = str(PROJECT / "configs/mnist_mlp.yaml")
+        run("fit", "--config", config, "--data.val_size=50", "--trainer.max_epochs=1")
+    words = quick(arguments(command), data_root)
+    if "--model.help" in words or "--print_config" in words:
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0
+    else:
+        main(words)
+
+
+def test_every_other_line_of_a_block_is_known() -> None:
+    others = {line.split("#")[0].strip() for line in LINES} - {
+        c.split("#")[0].strip() for c in COMMANDS
+    }
+    assert others == {
+        "RUN=lightning_logs/mnist_mlp/version_0",
+        ".venv/bin/tensorboard --logdir lightning_logs",
+        "./scripts/test",
+    }
+
+
+def test_every_file_and_config_named_is_there() -> None:
+    named = set(re.findall(r"(?:src|scripts|configs)/[\w/]+\.(?:py|yaml)", README))
+    missing = {name for name in named if not (PROJECT / name).exists()}
+    assert missing == {"src/models/mine.py", "configs/mnist_mine.yaml", "src/data/mine.py"}
+    assert os.access(PROJECT / "scripts/run", os.X_OK)

@@ -1,0 +1,108 @@
+"""The scripts: what ./scripts/run starts and sets up, and the table of results."""
+
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.conftest import PROJECT
+
+PYTHON = '#!/bin/sh\necho called: "$@"\n'  # stands in for .venv/bin/python
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of scripts/ and pyproject.toml whose .venv is up to date and prints its calls."""
+    shutil.copytree(PROJECT / "scripts", tmp_path / "scripts")
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/python").write_text(PYTHON)
+    (tmp_path / ".venv/bin/python").chmod(0o755)
+    with (tmp_path / "pyproject.toml").open() as file:
+        stamp = subprocess.run(["cksum"], stdin=file, capture_output=True, text=True, check=True)
+    (tmp_path / ".venv/installed").write_text(stamp.stdout)
+    return tmp_path
+
+
+def run(checkout: Path, *words: str) -> list[str]:
+    command = [str(checkout / "scripts/run"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    return done.stdout.splitlines()
+
+
+def test_run_is_the_command_line(checkout: Path) -> None:
+    assert run(checkout, "fit", "--config", "a b.yaml") == [
+        "called: -m src.cli fit --config a b.yaml"
+    ]
+
+
+def test_run_starts_a_tool_by_its_name(checkout: Path) -> None:
+    assert run(checkout, "results", "--seeds", "2") == [
+        f"called: {checkout}/scripts/results.py --seeds 2"
+    ]
+
+
+def test_an_extra_is_installed_on_first_use_only(checkout: Path) -> None:
+    (checkout / "scripts/tool.py").write_text('"""A tool."""\n# extra: demo\n')
+    pip = subprocess.run([checkout / "scripts/setup", "demo"], capture_output=True, text=True)
+    assert (
+        f"pip install --disable-pip-version-check --quiet --editable {checkout}[demo]" in pip.stderr
+    )
+    assert pip.stdout.strip() == str(checkout / ".venv/bin/python")
+    assert "demo" in (checkout / ".venv/installed").read_text().splitlines()
+    assert run(checkout, "tool", "x") == [f"called: {checkout}/scripts/tool.py x"]
+
+
+def test_a_changed_pyproject_rebuilds_the_environment(checkout: Path) -> None:
+    with (checkout / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    fake = checkout / "bin"
+    fake.mkdir()
+    (fake / "python3").write_text(
+        f'#!/bin/sh\n[ "$1" = -c ] && exit 0\necho made "$@"\ntouch {checkout}/rebuilt\n'
+    )
+    (fake / "python3").chmod(0o755)
+    command = [str(checkout / "scripts/setup")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={"PATH": f"{fake}:/usr/bin:/bin"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert (checkout / "rebuilt").exists()
+    assert f"made -m venv --clear {checkout}/.venv" in done.stderr
+
+
+@pytest.fixture
+def results() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("results", PROJECT / "scripts/results.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def made_up(seed: int, acc: float, seconds: float) -> dict[str, object]:
+    return {
+        "seed": seed, "metrics": {"test/acc": acc, "test/loss": 0.1}, "epochs": 4,
+        "seconds": {"fit": seconds}, "parameters": 1234, "device": "cpu",
+        "versions": {"torch": "2.13.0", "lightning": "2.6.6"},
+    }  # fmt: skip
+
+
+def test_a_row_is_mean_and_sample_deviation(results: ModuleType) -> None:
+    runs = [made_up(seed, acc, 10.0 * seed) for seed, acc in enumerate([0.97, 0.98, 0.99])]
+    assert results.row("toy", runs) == "| `toy.yaml` | 98.00 ± 1.00 % | 4 | 10 | 1,234 |"
+    assert "over 3 seeds" in results.caption(runs)
+
+
+def test_the_table_names_every_config_of_the_ladder(results: ModuleType) -> None:
+    files = {path.stem for path in (PROJECT / "configs").glob("*.yaml")}
+    assert set(results.LADDER) == files - {
+        "defaults",
+        "fashion_lenet",
+        "fashion_mlp",
+        "folder_lenet",
+    }
