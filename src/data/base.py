@@ -11,7 +11,7 @@ from torch import Tensor
 from src.data.loader import BatchLoader
 from src.errors import UserError
 
-EVALUATION_BATCH = 1000
+EVALUATION_BATCH = 1000  # no number depends on it, and small batches are slow
 
 
 @dataclass
@@ -78,22 +78,19 @@ class TensorData(LightningDataModule):
                 raise UserError(f"{type(self).__name__}: the {name} split is empty.")
 
     def train_dataloader(self) -> BatchLoader:
-        return self._loader("train", seed=self.seed)
+        overfit = getattr(self.trainer, "overfit_batches", 0)  # on the same batches each epoch
+        return self._loader("train", self.batch_size, seed=None if overfit else self.seed)
 
     def val_dataloader(self) -> BatchLoader:
-        return self._loader("val")
+        return self._loader("val", max(self.batch_size, EVALUATION_BATCH))
 
     def test_dataloader(self) -> BatchLoader:
-        return self._loader("test")
+        return self._loader("test", max(self.batch_size, EVALUATION_BATCH))
 
     def predict_dataloader(self) -> BatchLoader:
-        return self._loader("test")
+        return self.test_dataloader()
 
-    def _loader(self, name: str, seed: int | None = None) -> BatchLoader:
-        split = self.splits[name]
-        rank, world = (
-            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        )
-        # In evaluation no number depends on the batch size, and small batches are slow.
-        size = self.batch_size if seed is not None else max(self.batch_size, EVALUATION_BATCH)
-        return BatchLoader(split.x, split.y, split.indices, size, seed, rank, world)
+    def _loader(self, name: str, batch_size: int, seed: int | None = None) -> BatchLoader:
+        split, trainer = self.splits[name], self.trainer
+        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return BatchLoader(split.x, split.y, split.indices, batch_size, seed, rank, world_size)

@@ -49,14 +49,26 @@ class CIFAR10(ImageData):
                 f"CIFAR-10 is not in {self.root}, {error}.\nPut {packed.name} or cifar10-jpeg.zip"
                 " there, or say where they are with --data.root FOLDER or DATA_DIR."
             ) from error
-        with tempfile.TemporaryDirectory(dir=self.root) as folder, tarfile.open(packed) as archive:
-            archive.extractall(folder, filter="data")
-            os.replace(Path(folder, self.batches.name), self.batches)
+        self._unpack(packed)
+
+    def _unpack(self, packed: Path) -> None:
+        try:
+            with tempfile.TemporaryDirectory(dir=self.root) as folder:
+                with tarfile.open(packed) as archive:
+                    archive.extractall(folder, filter="data")
+                os.replace(Path(folder, self.batches.name), self.batches)
+        except (OSError, EOFError, tarfile.TarError) as error:
+            raise UserError(
+                f"{packed} is damaged: {error}\nDelete it, and it is downloaded again."
+            ) from error
 
     def load(self) -> tuple[Images, Images]:
         if not self.batches.is_dir():
             self.source = f"JPEG images in {self.jpeg}, recompressed"
-            return ImageFolder(str(self.jpeg), size=32, channels=3).load()
+            images = ImageFolder(str(self.jpeg), size=32, channels=3)
+            if wrong := set(images.class_names) ^ set(self.class_names):
+                raise UserError(f"{self.jpeg} differs from CIFAR-10's classes in {sorted(wrong)}.")
+            return images.load()
         self.source = f"official batches in {self.batches}"
         return self._official(train=True), self._official(train=False)
 

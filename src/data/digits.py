@@ -20,7 +20,7 @@ def load_digits() -> tuple[Images, Images]:
     small = torch.from_numpy(x).float().view(-1, 1, 8, 8) * (255 / 16)
     images = _centre(F.interpolate(small, size=20, mode="bilinear")).round().to(torch.uint8)
     labels = torch.from_numpy(y).long()
-    cut = len(labels) - len(labels) // 7
+    cut = len(labels) - round(len(labels) / 7)
     return (images[:cut], labels[:cut]), (images[cut:], labels[cut:])
 
 

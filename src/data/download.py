@@ -5,6 +5,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
@@ -31,7 +32,7 @@ def fetch(urls: Sequence[str], md5: str, target: Path) -> None:
                 download_url(url, folder, target.name, md5)
                 os.replace(Path(folder, target.name), target)
             return
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, HTTPException) as error:
             reasons.append(f"{url} ({error})")
     raise UserError("no mirror gave it: " + "; ".join(reasons))
 

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,10 @@ from src.errors import UserError
 
 Files = dict[str, dict[str, list[str]]]  # split -> class -> paths, sorted
 MODES = {1: "L", 3: "RGB"}
+UNREADABLE = (
+    OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class ImageFolder(ImageData):
@@ -76,14 +81,21 @@ class ImageFolder(ImageData):
     def _pixels(self, name: str, read: Callable[[str], io.BytesIO]) -> np.ndarray:
         try:
             with Image.open(read(name)) as image:
-                upright = ImageOps.exif_transpose(image).convert(MODES[self.channels])
+                upright = _eight_bit(ImageOps.exif_transpose(image)).convert(MODES[self.channels])
                 pixels = np.asarray(upright.resize((self.size, self.size)))
                 return pixels.reshape(self.size, self.size, self.channels)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except UNREADABLE as error:
             raise UserError(
                 f"{self.path / name} is not a readable image: {error}\n"
                 "Repair it or take it out of the folder."
             ) from error
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Scale 16 bits to 8, which Pillow's own conversion would clip."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
 
 
 def _listed(path: Path) -> Files:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from src.data.augment import Augment
 from src.data.base import Split, TensorData
+from src.data.loader import mixed
 from src.errors import UserError
 
 Images = tuple[Tensor, Tensor]  # uint8 (n, channels, rows, columns) and int64 labels (n,)
@@ -103,8 +104,8 @@ class ImageData(TensorData):
 
 def _generator(seed: int, trainer: Trainer, device: torch.device) -> torch.Generator:
     """Return a generator whose numbers depend on (seed, step, rank) alone."""
-    step = trainer.fit_loop.epoch_loop.total_batch_idx * trainer.world_size + trainer.global_rank
-    return torch.Generator(device).manual_seed((seed << 32) + step)
+    step = trainer.fit_loop.epoch_loop.total_batch_idx + 1  # -1 before the first batch
+    return torch.Generator(device).manual_seed(mixed(seed, step, trainer.global_rank))
 
 
 def _moments(x: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:

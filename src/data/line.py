@@ -48,6 +48,8 @@ class Line(TensorData):
         self.slope = torch.tensor(
             [slope] if isinstance(slope, int | float) else list(slope)
         ).float()
+        if not len(self.slope):
+            raise UserError("--data.slope [] has no slope; give a number, or one for each feature.")
         self.intercept, self.noise, self.low, self.high = intercept, noise, low, high
         self.num_points, self.num_held_out = num_points, num_held_out
         self.points_seed = points_seed

@@ -3,8 +3,18 @@
 from collections.abc import Iterator
 from math import ceil
 
+import numpy as np
 import torch
 from torch import Tensor
+
+
+def mixed(*numbers: int) -> int:
+    """Return one 32-bit seed that depends on all the numbers.
+
+    A sum or a shift would not do: torch's CPU generator looks at the low 32 bits alone, and seeds
+    that differ by one would share their numbers a step later.
+    """
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 class BatchLoader:
@@ -53,8 +63,7 @@ class BatchLoader:
         """Return the indices that this rank reads in this epoch, in order, int64 `(k,)`."""
         if self.seed is None:
             return self.indices[self.rank :: self.world_size]
-        # One number from two: 2^32 epochs apart, two seeds never meet.
-        generator = torch.Generator().manual_seed((self.seed << 32) + self.epoch)
+        generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
         shuffled = self.indices[torch.randperm(len(self.indices), generator=generator)]
         equal = len(shuffled) - len(shuffled) % self.world_size
         return shuffled[:equal][self.rank :: self.world_size]
@@ -67,5 +76,7 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         # The first batch is asked for after set_epoch, so a generator sees the right epoch.
-        for chosen in self.order().split(self.batch_size):
+        order = self.order()
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
             yield self.x[chosen], self.y[chosen]

@@ -105,7 +105,8 @@ class MNIST(ImageData):
         self.source = "scikit-learn digits (1,797 real digits of 8x8 pixels; NOT MNIST)"
         train, test = load_digits()
         # Each split gets the share that it has of MNIST, and no more than there is.
-        self.val_size = round(len(train[0]) * self.val_size / 60_000)
+        self._check_size("val_size", self.val_size, 59_999)
+        self.val_size = max(1, round(len(train[0]) * self.val_size / 60_000))
         self.train_size = min(self.train_size or len(train[0]), len(train[0]) - self.val_size)
         self.test_size = min(self.test_size or len(test[0]), len(test[0]))
         return train, test

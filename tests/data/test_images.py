@@ -67,8 +67,9 @@ class Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def trainer(epochs: int) -> Trainer:
+def trainer(epochs: int, **kwargs: Any) -> Trainer:
     return Trainer(
+        **kwargs,
         accelerator="cpu",
         max_epochs=epochs,
         logger=False,
@@ -228,6 +229,14 @@ def test_every_process_and_step_augments_with_numbers_of_its_own() -> None:
             generator = _generator(5, runs, torch.device("cpu"))
             draws.add(torch.rand(1, generator=generator).item())
     assert len(draws) == 18
+
+
+@pytest.mark.filterwarnings("ignore:You requested to overfit")
+def test_overfit_batches_gives_the_same_examples_in_every_epoch() -> None:
+    model = Recorder()
+    trainer(epochs=2, overfit_batches=2).fit(model, Toy())
+    first, second = torch.cat(model.batches["train"]).split(20)
+    assert {x.numpy().tobytes() for x in first} == {x.numpy().tobytes() for x in second}
 
 
 @pytest.mark.parametrize("kind", [MNIST, CIFAR10, ImageFolder])
