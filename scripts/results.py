@@ -32,9 +32,9 @@ def train(config: str, seed: int) -> Results:
     done = runs_of(config).get(seed)
     if done:
         return done
-    command = [sys.executable, "-m", "src.cli", "fit", f"--config={PROJECT}/configs/{config}.yaml",
-               f"--trainer.logger.save_dir={LOGS}", "--trainer.enable_progress_bar=false",
-               f"--seed_everything={seed}"]  # fmt: skip
+    config_file = PROJECT / "configs" / f"{config}.yaml"
+    words = ["--config", str(config_file), "--trainer.logger.save_dir", str(LOGS)]
+    command = [sys.executable, "-m", "src.cli", "fit", *words, "--seed_everything", str(seed)]
     log = subprocess.run(command, capture_output=True, text=True, check=False)
     if log.returncode:
         raise SystemExit(f"error: {config} with seed {seed} failed:\n{log.stderr[-500:]}")

@@ -39,6 +39,7 @@ class ImageData(TensorData):
     """
 
     num_classes: int
+    class_names: list[str]
 
     def __init__(
         self,

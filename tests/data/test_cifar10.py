@@ -22,15 +22,15 @@ Flat = dict[str, tuple[np.ndarray, list[int]]]  # file -> rows of 3072 bytes, la
 
 
 def flat_images() -> Flat:
-    """Return four images of one colour for each batch, in the order of their classes."""
+    """Return images with a left and a right colour, by class; four in each training batch."""
     generator = np.random.default_rng(0)
     batches = {}
     for i, name in enumerate(BATCHES):
         labels = [2 * i % 10, 2 * i % 10, (2 * i + 1) % 10, (2 * i + 1) % 10]
         if name == "test_batch":
             labels = list(range(10))
-        colour = generator.integers(0, 256, (len(labels), 3, 1), dtype=np.uint8)
-        batches[name] = (colour.repeat(1024, axis=2).reshape(-1, 3072), labels)
+        colours = generator.integers(0, 256, (len(labels), 3, 1, 2), dtype=np.uint8)
+        batches[name] = (colours.repeat(16, axis=3).repeat(32, axis=2).reshape(-1, 3072), labels)
     return batches
 
 
@@ -65,7 +65,7 @@ def jpeg(root: Path, batches: Flat) -> None:
                 image = Image.fromarray(row.reshape(3, 32, 32).transpose(1, 2, 0))
                 name = f"{split}/{CIFAR10.class_names[label]}/{batch}_{i}.jpg"
                 with archive.open(name, "w") as file:
-                    image.save(file, "JPEG", quality=95)
+                    image.save(file, "JPEG", quality=95, subsampling=0)
 
 
 def ready(root: Path) -> CIFAR10:

@@ -102,6 +102,17 @@ def test_every_data_set_of_the_family_is_read(data_root: Path, name: str) -> Non
     assert data.describe()["source"] == f"official files in {data_root / name / 'raw'}"
 
 
+def test_the_class_is_the_first_of_the_numbers_that_qmnist_has_for_an_image(
+    data_root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(data_root / "QMNIST", tmp_path / "QMNIST")
+    rows = np.random.default_rng(0).integers(0, 4000, (300, 8), dtype=np.int32)
+    rows[:, 0] = np.arange(300) % 10
+    write_idx(tmp_path / "QMNIST/raw/qmnist-train-labels-idx2-int", rows)
+    data = ready(tmp_path, name="QMNIST")
+    np.testing.assert_array_equal(data.splits["train"].y.numpy(), rows[:, 0])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_downloaded_where_the_files_are(data_root: Path, name: str) -> None:
     data = MNIST(root=str(data_root), name=name)
