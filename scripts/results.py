@@ -3,7 +3,8 @@
     ./scripts/run results --seeds 3
     ./scripts/run results --seeds 3 mnist_logistic mnist_lenet
 
-Runs that are there already, in lightning_logs/results, are not repeated.
+Runs that are there already are not repeated; after a change of code or config, remove the folder
+lightning_logs/results first.
 """
 
 import argparse
@@ -35,6 +36,8 @@ def train(config: str, seed: int) -> Results:
     config_file = PROJECT / "configs" / f"{config}.yaml"
     words = ["--config", str(config_file), "--trainer.logger.save_dir", str(LOGS)]
     command = [sys.executable, "-m", "src.cli", "fit", *words, "--seed_everything", str(seed)]
+    if config.startswith("mnist"):
+        command += ["--data.source", "mnist"]  # never the digits that stand in
     log = subprocess.run(command, capture_output=True, text=True, check=False)
     if log.returncode:
         raise SystemExit(f"error: {config} with seed {seed} failed:\n{log.stderr[-500:]}")
@@ -44,18 +47,16 @@ def train(config: str, seed: int) -> Results:
 def runs_of(config: str) -> dict[int, Results]:
     """Return the results that are there, by seed."""
     found = [json.loads(path.read_text()) for path in LOGS.glob(f"{config}/*/results.json")]
-    return {results["seed"]: results for results in found if "test/loss" in results["metrics"]}
+    return {results["seed"]: results for results in found if results["epochs"]}
 
 
 def row(config: str, runs: list[Results]) -> str:
     """Return the table's row on the runs of one config."""
     name = "test/acc" if "test/acc" in runs[0]["metrics"] else "test/mse"
     scores = [run["metrics"][name] for run in runs]
-    spread = stdev(scores) if len(scores) > 1 else 0.0
-    if name == "test/acc":
-        score = f"{100 * mean(scores):.2f} ± {100 * spread:.2f} %"
-    else:
-        score = f"mse {mean(scores):.3g} ± {spread:.1g}"
+    scale, unit = (100, " %") if name == "test/acc" else (1, " mse")
+    spread = f" ± {scale * stdev(scores):.2g}" if len(scores) > 1 else ""
+    score = f"{scale * mean(scores):.4g}{spread}{unit}"
     seconds = mean(run["seconds"]["fit"] for run in runs)
     parameters, epochs = runs[0]["parameters"], runs[0]["epochs"]
     return f"| `{config}.yaml` | {score} | {epochs} | {seconds:.0f} | {parameters:,} |"
@@ -66,7 +67,8 @@ def caption(runs: list[Results]) -> str:
     one = runs[0]
     seeds = len({run["seed"] for run in runs})
     versions = f"torch {one['versions']['torch']}, lightning {one['versions']['lightning']}"
-    return f"Mean ± standard deviation over {seeds} seeds; {one['device']}; {versions}."
+    commit = (one["git"] or {}).get("commit", "no commit")[:9]
+    return f"Mean ± standard deviation over {seeds} seeds; {one['device']}; {versions}; {commit}."
 
 
 def main() -> None:

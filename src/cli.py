@@ -4,19 +4,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from src.callbacks import ConfusionMatrix, HParams, LineFit, PredictionWriter, RunRecord
+from src.callbacks import HParams, PredictionWriter, RunRecord
+from src.checkpoints import check_checkpoint
 from src.data import TensorData
 from src.errors import UserError
-from src.messages import CONFIGS, HelpFormatter, ShortErrorParser
+from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
 from src.models import Model
 from src.quiet import quieten
 from src.summary import print_summary
 
+DEFAULTS = CONFIGS / "defaults.yaml"
 DESCRIPTION = """From a line to LeNet. For example:
   python -m src.cli fit --config configs/mnist_mlp.yaml
   python -m src.cli fit --config configs/mnist_mlp.yaml --model.hidden [300,100]
@@ -29,61 +32,62 @@ class ExperimentCLI(LightningCLI):
     """Links what the data knows to the model, names run folders, and tests what it trained."""
 
     def __init__(self, args: ArgsType = None) -> None:
-        strict: dict[str, Any] = {"allow_abbrev": False}
-        command = {**strict, "default_config_files": [str(CONFIGS / "defaults.yaml")]}
-        top = {**strict, "description": DESCRIPTION, "formatter_class": HelpFormatter}
-        self.record = RunRecord()
-        callbacks = [self.record, HParams(), PredictionWriter(), ConfusionMatrix(), LineFit()]
+        if not DEFAULTS.is_file():
+            raise UserError(f"{DEFAULTS} is missing; run from a clone of the project.")
+        self.record = RunRecord(args)
+        each = {"allow_abbrev": False, "default_config_files": [str(DEFAULTS)]}
+        main_parser = {
+            "prog": "python -m src.cli",
+            "description": DESCRIPTION,
+            "formatter_class": HelpFormatter,
+            "allow_abbrev": False,
+        }
         super().__init__(
             Model,
             TensorData,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
-            trainer_defaults={"callbacks": callbacks},
+            trainer_defaults={"callbacks": [self.record, HParams(), PredictionWriter()]},
             parser_class=ShortErrorParser,
-            parser_kwargs={**top, **{name: dict(command) for name in self.subcommands()}},
+            parser_kwargs={**main_parser, **{name: dict(each) for name in self.subcommands()}},
             args=args,
         )
 
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        text = "Seed of the first weights, the order of examples, dropout and augmentation."
+        parser.add_argument("--seed_everything", type=NonNegativeInt, default=0, help=text)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.link_arguments("checkpoint.monitor", "checkpoint.mode", compute_fn=better)
         parser.link_arguments("seed_everything", "data.init_args.seed")
         for fact in ("input_shape", "num_outputs"):
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
+    def _parse_ckpt_path(self) -> None:
+        """Check the checkpoint; Lightning would let it overrule the command line unseen."""
+        config = self.config[self.config.subcommand]
+        if config.ckpt_path:
+            check_checkpoint(config.ckpt_path, config.model.class_path)
+        elif self.config.subcommand != "fit":
+            raise UserError(
+                f"{self.config.subcommand} needs --ckpt_path FILE: it would judge an untrained"
+                " model.\nA run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."
+            )
+
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
-        if self.subcommand != "fit" and not config.ckpt_path:
-            raise UserError(
-                f"{self.subcommand} needs --ckpt_path FILE, or it would judge an untrained model.\n"
-                "The best checkpoint of a run is in lightning_logs/NAME/version_N/checkpoints/."
-            )
-        if config.ckpt_path and not Path(config.ckpt_path).is_file():
-            raise UserError(f"--ckpt_path {config.ckpt_path} is not a file.")
         logger = config.trainer.logger
         if not logger:
             self.save_config_callback = None  # there is no run folder to save it into
         elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
-            logger.init_args.name = self._experiment(config)
-        if config.trainer.enable_checkpointing is False:
+            # The first config is the experiment; later ones are laid over it.
+            stem = Path(config.config[0]).stem if config.config else None
+            logger.init_args.name = stem or config.model.class_path.split(".")[-1]
+        if config.trainer.enable_checkpointing is False:  # or Lightning refuses ModelCheckpoint
             self._parser(self.subcommand).callback_keys.clear()
-        self.trainer_defaults["callbacks"] += self._screen(config.trainer)
-
-    @staticmethod
-    def _screen(trainer: Any) -> list[Callback]:
-        """Return a progress bar and a summary by layer, unless switched off or chosen."""
-        chosen = str(trainer.callbacks)
-        bar = trainer.enable_progress_bar is not False and "ProgressBar" not in chosen
-        table = trainer.enable_model_summary is not False and "ModelSummary" not in chosen
-        return [TQDMProgressBar(refresh_rate=20)] * bar + [ModelSummary(max_depth=2)] * table
-
-    @staticmethod
-    def _experiment(config: Any) -> str:
-        """Return the name of the first config, as later ones are overlays; else of the model."""
-        return (
-            Path(config.config[0]).stem if config.config else config.model.class_path.split(".")[-1]
-        )
+        self.trainer_defaults["callbacks"] += screen(config.trainer)
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
@@ -98,7 +102,7 @@ class ExperimentCLI(LightningCLI):
         if str(self._get(self.config, "checkpoint").monitor).endswith("/acc"):
             raise UserError(
                 f"--checkpoint.monitor val/acc is not there to choose by: the targets of {data} are"
-                " real numbers.\nGive --checkpoint.monitor val/loss --checkpoint.mode min."
+                " real numbers.\nGive --checkpoint.monitor val/loss."
             )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -119,6 +123,19 @@ class ExperimentCLI(LightningCLI):
             print_summary(self.record.results, folder)
 
 
+def better(monitor: str | None) -> str:
+    """Return whether a metric is to be `min` or `max`, by its name: errors end in loss or mse."""
+    return "min" if str(monitor).endswith(("loss", "mse")) else "max"
+
+
+def screen(trainer: Any) -> list[Callback]:
+    """Return a progress bar and a summary by layer, unless switched off or chosen."""
+    chosen = str(trainer.callbacks)
+    bar = trainer.enable_progress_bar is not False and "ProgressBar" not in chosen
+    table = trainer.enable_model_summary is not False and "ModelSummary" not in chosen
+    return [TQDMProgressBar(refresh_rate=20)] * bar + [ModelSummary(max_depth=2)] * table
+
+
 def main(args: ArgsType = None) -> None:
     """Run one command, e.g. `main(["fit", "--config", "configs/mnist_mlp.yaml"])`.
 
@@ -129,18 +146,11 @@ def main(args: ArgsType = None) -> None:
     try:
         ExperimentCLI(args)
     except Exception as error:
-        known = _known(error)
+        known = user_error(error)
         if known is None:
             raise  # a fault of the program, or of a class of the user's own: show where
         print(f"error: {known}", file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def _known(error: BaseException | None) -> BaseException | None:
-    """Return what the user can put right: jsonargparse wraps what a constructor raises."""
-    while error and not isinstance(error, UserError | MisconfigurationException):
-        error = error.__cause__
-    return error
 
 
 if __name__ == "__main__":

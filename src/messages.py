@@ -14,9 +14,11 @@ import torch
 from jsonargparse import DefaultHelpFormatter
 from lightning.pytorch import callbacks, loggers
 from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import src.data
 import src.models
+from src.errors import UserError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODULES = (src.models, src.data, callbacks, loggers, torch.optim, torch.optim.lr_scheduler)
@@ -44,6 +46,20 @@ class ShortErrorParser(LightningArgumentParser):
         hint = f"\nDid you mean {' or '.join(near)}?" if near else ""
         print(f"error: {essence(message)}{hint}", file=sys.stderr)
         raise SystemExit(2)
+
+
+def user_error(error: BaseException | None) -> str | None:
+    """Return what to tell the user of an exception, or None if it is not the user's to mend."""
+    while error:  # jsonargparse wraps what a constructor raises
+        if isinstance(error, UserError | MisconfigurationException):
+            return str(error)
+        text = str(error)
+        if "loading state_dict" in text:
+            return f"The checkpoint does not fit the model: {text.splitlines()[1].strip()}"
+        if "SaveConfigCallback expected" in text:
+            return "The run folder is taken by another run; leave --trainer.logger.version away."
+        error = error.__cause__
+    return None
 
 
 def essence(message: str) -> str:

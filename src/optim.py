@@ -1,4 +1,4 @@
-"""Optimizers and schedulers as plain records: what a checkpoint holds is what is built."""
+"""Optimizers and schedulers as plain values: what a checkpoint holds is what is built."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -10,14 +10,14 @@ from torch.optim import Optimizer
 
 from src.errors import UserError
 
-Record = dict[str, Any]  # {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+Spec = dict[str, Any]  # {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
 
 
-def record(factory: Callable[..., Any]) -> Record:
-    """Return the record of a class, or of a `functools.partial` of one.
+def spec(factory: Callable[..., Any]) -> Spec:
+    """Return the specification of a class, or of a `functools.partial` of one.
 
     Raises:
-        UserError: If it is neither, since nothing else can be written into a checkpoint.
+        UserError: If it is neither, since a checkpoint could not hold it.
     """
     made = factory if isinstance(factory, partial) else partial(factory)
     # The parser of the command line wraps the class: partial(build, ..., class, name=value, ...).
@@ -31,33 +31,33 @@ def record(factory: Callable[..., Any]) -> Record:
     return {"class_path": path, "init_args": dict(made.keywords)}
 
 
-def build_optimizer(recorded: Record, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """Build the recorded optimizer over the parameters.
+def build_optimizer(given: Spec, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """Build the specified optimizer over the parameters.
 
     Raises:
         UserError: If the optimizer refuses its arguments.
     """
-    return _build("optimizer", recorded, parameters)
+    return _build("optimizer", given, parameters)
 
 
-def build_scheduler(recorded: Record, optimizer: Optimizer, total_steps: int) -> Any:
-    """Build the recorded scheduler; OneCycleLR gets `total_steps` where its length is not given.
+def build_scheduler(given: Spec, optimizer: Optimizer, total_steps: float | None) -> Any:
+    """Build the specified scheduler; OneCycleLR gets `total_steps` where its length is not given.
 
     Raises:
         UserError: If the scheduler refuses its arguments.
     """
-    arguments = dict(recorded.get("init_args") or {})
-    one_cycle = recorded["class_path"].endswith("OneCycleLR")
+    arguments = dict(given.get("init_args") or {})
+    one_cycle = given["class_path"].endswith("OneCycleLR")
     if one_cycle and not (arguments.get("total_steps") or arguments.get("epochs")):
         arguments["total_steps"] = total_steps
-    return _build("scheduler", {**recorded, "init_args": arguments}, optimizer)
+    return _build("scheduler", {**given, "init_args": arguments}, optimizer)
 
 
-def _build(kind: str, recorded: Record, subject: Any) -> Any:
+def _build(kind: str, given: Spec, subject: Any) -> Any:
     try:
-        return instantiate_class(subject, recorded)
+        return instantiate_class(subject, given)
     except (TypeError, ValueError) as error:
         raise UserError(
-            f"--model.{kind} {recorded['class_path']} refuses its arguments: {error}\n"
-            f"Got: {recorded.get('init_args')}"
+            f"--model.{kind} {given['class_path']} refuses its arguments: {error}\n"
+            f"Got: {given.get('init_args')}"
         ) from error

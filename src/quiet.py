@@ -7,7 +7,6 @@ HARMLESS = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning's use of torch internals
     r".*use `self.log\(.*sync_dist=True\)`",  # metrics are summed over processes before logging
     r".*Checkpoint directory .* exists and is not empty",  # the folder of the run being tested
-    r"The dirpath has changed from",  # testing another run's checkpoint
     r"Precision .* is not supported by the model summary",
     r"The number of training batches .* is smaller than the logging interval",  # Model sees to it
     r".*LightningCLI's args parameter is intended",  # main(args) called from Python

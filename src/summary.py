@@ -14,11 +14,11 @@ def print_summary(results: dict[str, Any], folder: str | None) -> None:
     table.add_column(overflow="fold")
     for name, text in _rows(results):
         table.add_row(name, text)
+    if results["best_checkpoint"]:
+        table.add_row("checkpoint", results["best_checkpoint"])
     if folder:
         table.add_row("run folder", folder)
-        if results["best_checkpoint"]:
-            table.add_row("best checkpoint", "checkpoints/" + Path(results["best_checkpoint"]).name)
-        table.add_row("curves", "tensorboard --logdir lightning_logs")
+        table.add_row("curves", f"tensorboard --logdir {Path(folder).parents[1]}")
     Console().print(table)
 
 
@@ -29,18 +29,18 @@ def _rows(results: dict[str, Any]) -> list[tuple[str, str]]:
     scores = [(name, _number(name, metrics[name])) for name in names if name != "train/lr"]
     if "noise_floor" in data:
         scores.append(("noise floor", f"{data['noise_floor']:.4g} (mse of a perfect predictor)"))
-    training = [
-        ("epochs", f"{results['epochs']} ({results['steps']} steps)"),
-        (
-            "seconds",
-            f"{results['seconds']['fit']:.1f} fit, {results['seconds']['total']:.1f} in all",
-        ),
-        ("samples a second", f"{results['samples_per_second'] or 0:,.0f}"),
-    ]
+    training = []
+    if results["epochs"]:
+        fit, total = results["seconds"]["fit"], results["seconds"]["total"]
+        training = [
+            ("epochs", f"{results['epochs']} ({results['steps']} steps)"),
+            ("seconds", f"{fit:.1f} fit, {total:.1f} in all"),
+            ("samples a second", f"{results['samples_per_second']:,.0f}"),
+        ]
     sizes = ", ".join(f"{size:,} {name}" for name, size in data["sizes"].items())
     return [
         *scores,
-        *(training if results["epochs"] else []),
+        *training,
         ("parameters", f"{results['parameters']:,}"),
         ("data", f"{data['source']}\n{sizes}"),
         ("device", f"{results['device']}, {results['precision']}"),

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).resolve().parents[1] / "src"
-PURE = {"errors", "files", "optim", "plots", "provenance", "summary", "quiet"}
+PURE = {"checkpoints", "errors", "files", "optim", "plots", "provenance", "summary", "quiet"}
 ALLOWED = {
     "models": {"models", "optim", "errors"},
     "data": {"data", "errors"},
     "callbacks": {"callbacks", "plots", "files", "provenance", "errors"},
     "messages": {"models", "data", "errors"},
-    "cli": {"callbacks", "data", "errors", "messages", "models", "quiet", "summary"},
+    "cli": {"callbacks", "checkpoints", "data", "errors", "messages", "models", "quiet", "summary"},
 } | {name: {"errors"} for name in PURE}
 
 

@@ -6,16 +6,26 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from src.errors import UserError
+
 
 class ClosedForm(Callback):
-    """After fit, prints the learned weights of a linear regression beside the optimal ones."""
+    """Prints the weights of the linear regression that was tested beside the optimal ones."""
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if type(pl_module).__name__ != "LinearRegression":
+            raise UserError(
+                f"ClosedForm compares a LinearRegression with least squares, but the model is"
+                f" {type(pl_module).__name__}.\nTake ClosedForm out of trainer.callbacks."
+            )
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         weight, *bias = [p.detach().cpu().flatten() for p in pl_module.parameters()]
         split = trainer.datamodule.splits["train"]
-        best = least_squares(split.x, split.y, bias=bool(bias)).flatten()
+        x, y = split.x[split.indices], split.y[split.indices]
+        best = least_squares(x, y, bias=bool(bias)).flatten()
         names = [f"weight {i}" for i in range(len(weight))] + ["bias"] * bool(bias)
         table = Table("parameter", "learned", "least squares", title="Linear regression")
         for name, learned, optimum in zip(names, torch.cat([weight, *bias]), best, strict=True):

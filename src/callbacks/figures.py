@@ -51,13 +51,14 @@ class ConfusionMatrix(Callback):
 
 
 class LineFit(Callback):
-    """Draws the training points and the line learned from them, where there is one feature."""
+    """Draws the training points and the line that was tested, where there is one feature."""
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         data = trainer.datamodule
         if data.num_classes or data.input_shape != [1] or data.num_outputs != 1:
             return
         split = data.splits["train"]
+        x, y = split.x[split.indices], split.y[split.indices]
         with torch.no_grad():
-            line = pl_module(split.x.to(pl_module.device)).float().cpu()
-        publish(trainer, plots.line_fit(split.x[:, 0], split.y[:, 0], line[:, 0]), "line_fit")
+            line = pl_module(x.to(pl_module.device)).float().cpu()
+        publish(trainer, plots.line_fit(x[:, 0], y[:, 0], line[:, 0]), "line_fit")

@@ -21,7 +21,8 @@ class RunRecord(Callback):
     it takes to repeat the run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, args: Any = None) -> None:
+        self.words = sys.argv[1:] if args is None else [str(word) for word in args]
         self.started = time.perf_counter()
         self.fit_seconds = self.train_seconds = 0.0
         self.samples = self.epochs = self.steps = 0
@@ -29,7 +30,9 @@ class RunRecord(Callback):
         self.results: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._fit_started = time.perf_counter()
+        # A run resumed within an epoch, and a sanity check, come before the start of an epoch.
+        self._fit_started = self._epoch_started = time.perf_counter()
+        self._validating = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._epoch_started, self._validating = time.perf_counter(), 0.0
@@ -45,8 +48,6 @@ class RunRecord(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
             self._validating += time.perf_counter() - self._validation_started
-        else:
-            self._gather(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.train_seconds += time.perf_counter() - self._epoch_started - self._validating
@@ -54,44 +55,40 @@ class RunRecord(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.fit_seconds = time.perf_counter() - self._fit_started
         self.epochs, self.steps = trainer.current_epoch, trainer.global_step
-        self._gather(trainer)
-        self._write(trainer, pl_module)
+        checkpoint = getattr(trainer.checkpoint_callback, "best_model_path", None)
+        self._write(trainer, pl_module, checkpoint)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._gather(trainer)
-        self._write(trainer, pl_module)
+        self._write(trainer, pl_module, trainer.ckpt_path)
 
-    def _gather(self, trainer: Trainer) -> None:
-        named = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
-        self.metrics |= named
-
-    def _write(self, trainer: Trainer, model: LightningModule) -> None:
+    def _write(self, trainer: Trainer, model: LightningModule, checkpoint: Any) -> None:
         folder = trainer.log_dir  # on every process: it is told by the first
+        self.metrics |= {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
         if not trainer.is_global_zero:
             return
-        self.results = self._results(trainer, model, folder)
+        self.results = self._results(trainer, model, folder, str(checkpoint or "") or None)
         if trainer.logger and folder:
             write_whole(Path(folder, "results.json"), json.dumps(self.results, indent=2) + "\n")
 
     def _results(
-        self, trainer: Trainer, model: LightningModule, folder: str | None
+        self, trainer: Trainer, model: LightningModule, folder: str | None, checkpoint: str | None
     ) -> dict[str, Any]:
-        checkpoint = trainer.checkpoint_callback
-        seconds = {"fit": self.fit_seconds, "total": time.perf_counter() - self.started}
-        speed = self.samples / self.train_seconds if self.train_seconds else None
+        trained = self.epochs > 0
+        total = time.perf_counter() - self.started
+        fit = round(self.fit_seconds, 3) if trained else None
         return {
             "config": Path(folder).parent.name if folder else None,
-            "command": shlex.join(["python", "-m", "src.cli", *sys.argv[1:]]),
+            "command": shlex.join(["python", "-m", "src.cli", *self.words]),
             "model": type(model).__name__,
             "dataset": trainer.datamodule.describe(),
             "seed": trainer.datamodule.seed,
             "metrics": self.metrics,
-            "best_checkpoint": trainer.ckpt_path or getattr(checkpoint, "best_model_path", None),
-            "epochs": self.epochs,
-            "steps": self.steps,
+            "best_checkpoint": checkpoint,
+            "epochs": self.epochs if trained else None,
+            "steps": self.steps if trained else None,
             "parameters": sum(p.numel() for p in model.parameters()),
-            "seconds": {name: round(value, 3) for name, value in seconds.items()},
-            "samples_per_second": round(speed, 1) if speed else None,
+            "seconds": {"fit": fit, "total": round(total, 3)},
+            "samples_per_second": round(self.samples / self.train_seconds, 1) if trained else None,
             "device": device_name(model.device),
             "precision": str(trainer.precision),
             "versions": versions(),

@@ -19,7 +19,8 @@ class Augment:
     Args:
         shift: Up to so many pixels in each direction.
         rotation: Up to so many degrees either way.
-        scale: Up to this factor larger or smaller, each axis by itself, e.g. 0.1 for 0.9 to 1.1.
+        scale: Each axis by itself is sampled in steps of up to this much more or less than a pixel:
+            0.1 gives images of 1/1.1 to 1/0.9 of their size.
         shear: Up to so many degrees either way.
         elastic: Standard deviation in pixels of a smooth random displacement field.
         elastic_sigma: Smoothness of that field: standard deviation of its Gaussian in pixels.

@@ -1,6 +1,7 @@
 """What every data set shares: three splits in memory, and the loaders over them."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ from torch import Tensor
 from src.data.loader import BatchLoader
 from src.errors import UserError
 
-EVALUATION_BATCH = 1000  # no number depends on it, and small batches are slow
+EVALUATION_BATCH = 1000  # no number depends on it, and small batches are slow;
+EVALUATION_VALUES = 2**22  # large images come in smaller ones, to save memory
 
 
 @dataclass
@@ -82,13 +84,17 @@ class TensorData(LightningDataModule):
         return self._loader("train", self.batch_size, seed=None if overfit else self.seed)
 
     def val_dataloader(self) -> BatchLoader:
-        return self._loader("val", max(self.batch_size, EVALUATION_BATCH))
+        return self._loader("val", self._evaluation_batch())
 
     def test_dataloader(self) -> BatchLoader:
-        return self._loader("test", max(self.batch_size, EVALUATION_BATCH))
+        return self._loader("test", self._evaluation_batch())
 
     def predict_dataloader(self) -> BatchLoader:
         return self.test_dataloader()
+
+    def _evaluation_batch(self) -> int:
+        fitting = EVALUATION_VALUES // prod(self.input_shape)
+        return max(self.batch_size, min(EVALUATION_BATCH, fitting))
 
     def _loader(self, name: str, batch_size: int, seed: int | None = None) -> BatchLoader:
         split, trainer = self.splits[name], self.trainer

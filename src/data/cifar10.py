@@ -10,7 +10,7 @@ import torch
 from torchvision import datasets
 
 from src.data.download import fetch
-from src.data.folder import ImageFolder
+from src.data.image_files import list_images, read_images
 from src.data.images import ImageData, Images
 from src.errors import UserError
 
@@ -65,10 +65,11 @@ class CIFAR10(ImageData):
     def load(self) -> tuple[Images, Images]:
         if not self.batches.is_dir():
             self.source = f"JPEG images in {self.jpeg}, recompressed"
-            images = ImageFolder(str(self.jpeg), size=32, channels=3)
-            if wrong := set(images.class_names) ^ set(self.class_names):
+            files = list_images(self.jpeg)
+            if wrong := set(files["train"]) ^ set(self.class_names):
                 raise UserError(f"{self.jpeg} differs from CIFAR-10's classes in {sorted(wrong)}.")
-            return images.load()
+            train, test = (read_images(self.jpeg, files[split], 32, 3) for split in files)
+            return train, test
         self.source = f"official batches in {self.batches}"
         return self._official(train=True), self._official(train=False)
 

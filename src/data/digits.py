@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Images = tuple[Tensor, Tensor]
+from src.data.images import Images
 
 
 def load_digits() -> tuple[Images, Images]:

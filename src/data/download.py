@@ -9,6 +9,7 @@ from http.client import HTTPException
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from torchvision.datasets.utils import download_url
 
@@ -40,6 +41,8 @@ def fetch(urls: Sequence[str], md5: str, target: Path) -> None:
 def _connect(url: str) -> None:
     """Raise OSError unless the url's host answers in time; looking up its name has no timeout."""
     host = urlsplit(url)
+    if host.scheme in getproxies():
+        return  # then it is the proxy that answers
     address = (host.hostname or "", host.port or {"https": 443}.get(host.scheme, 80))
     result: list[OSError | None] = [TimeoutError(f"no answer in {SECONDS:g} s")]
 

@@ -15,6 +15,7 @@ from src.data.base import Split, TensorData
 from src.data.loader import mixed
 from src.errors import UserError
 
+AUGMENT = 1  # sets these draws apart from those of the order
 Images = tuple[Tensor, Tensor]  # uint8 (n, channels, rows, columns) and int64 labels (n,)
 
 
@@ -76,11 +77,12 @@ class ImageData(TensorData):
         self._check_size("val_size", self.val_size, len(x) - 1)
         self._check_size("train_size", self.train_size, len(rest))
         self._check_size("test_size", self.test_size, len(test_x))
-        self.mean, self.std = _moments(x, held_out)
+        train = rest[: self.train_size]
+        self.mean, self.std = _moments(x, torch.cat([held_out, rest[len(train) :]]))
         x, test_x = (F.pad(images, [self.pad] * 4) for images in (x, test_x))
         tested = torch.arange(self.test_size or len(test_x))
         return {
-            "train": Split(x, y, rest[: self.train_size]),
+            "train": Split(x, y, train),
             "val": Split(x, y, held_out),
             "test": Split(test_x, test_y, tested),
         }
@@ -90,7 +92,8 @@ class ImageData(TensorData):
         x = x.float()
         if self.augment.active and self.trainer and self.trainer.training:
             x = self.augment(x, _generator(self.seed, self.trainer, x.device))
-        return (x - self.mean.to(x.device)) / self.std.to(x.device), y
+        self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
+        return (x - self.mean) / self.std, y
 
     def denormalise(self, x: Tensor) -> Tensor:
         return ((x * self.std.to(x.device) + self.mean.to(x.device)) / 255).clamp(0, 1)
@@ -106,18 +109,18 @@ class ImageData(TensorData):
 def _generator(seed: int, trainer: Trainer, device: torch.device) -> torch.Generator:
     """Return a generator whose numbers depend on (seed, step, rank) alone."""
     step = trainer.fit_loop.epoch_loop.total_batch_idx + 1  # -1 before the first batch
-    return torch.Generator(device).manual_seed(mixed(seed, step, trainer.global_rank))
+    return torch.Generator(device).manual_seed(mixed(AUGMENT, seed, step, trainer.global_rank))
 
 
-def _moments(x: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation by channel, (channels, 1, 1), of those not held out.
+def _moments(x: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation by channel, (channels, 1, 1), of those not left out.
 
     Counting the 256 values is exact and needs no float copy of the images.
     """
     value = torch.arange(256, dtype=torch.float64)
     moments = []
     for channel in range(x.shape[1]):
-        count = _histogram(x[:, channel]) - _histogram(x[held_out, channel])
+        count = _histogram(x[:, channel]) - _histogram(x[left_out, channel])
         mean = (count * value).sum() / count.sum()
         variance = (count * (value - mean) ** 2).sum() / count.sum()
         moments.append((mean, variance.sqrt().clamp(min=1.0)))  # 1: a channel of one value

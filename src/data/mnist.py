@@ -53,7 +53,7 @@ class MNIST(ImageData):
                 if not self._found(urls):
                     fetch(urls, md5, self.folder / _file_name(urls))
         except UserError as error:
-            self.failure = f", {error}"
+            self.failure = f" ({error})"
 
     def load(self) -> tuple[Images, Images]:
         files = [path for urls, _ in self._resources() for path in self._found(urls)[:1]]
@@ -104,9 +104,8 @@ class MNIST(ImageData):
             )
         self.source = "scikit-learn digits (1,797 real digits of 8x8 pixels; NOT MNIST)"
         train, test = load_digits()
-        # Each split gets the share that it has of MNIST, and no more than there is.
-        self._check_size("val_size", self.val_size, 59_999)
-        self.val_size = max(1, round(len(train[0]) * self.val_size / 60_000))
+        # Validation gets the share that it would have of MNIST; no split more than there is.
+        self.val_size = max(1, round(len(train[0]) * min(self.val_size / 60_000, 0.9)))
         self.train_size = min(self.train_size or len(train[0]), len(train[0]) - self.val_size)
         self.test_size = min(self.test_size or len(test[0]), len(test[0]))
         return train, test

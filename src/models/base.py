@@ -8,7 +8,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from src.optim import build_optimizer, build_scheduler, record
+from src.optim import build_optimizer, build_scheduler, spec
 
 Batch = tuple[Tensor, Tensor]
 
@@ -43,8 +43,8 @@ class Model(LightningModule):
         self.net = net
         self.save_hyperparameters(ignore=["net"])
         for name in ("optimizer", "scheduler"):
-            if callable(self.hparams[name]):  # from Python; the command line has its own record
-                self.save_hyperparameters({name: record(self.hparams[name])})
+            if callable(self.hparams[name]):  # from Python; the command line gives plain values
+                self.save_hyperparameters({name: spec(self.hparams[name])})
         self._sums: dict[str, Tensor] = {}
         self._score_name = "acc"
 
@@ -65,6 +65,7 @@ class Model(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, _ = self._step(batch, "train")
+        # Lightning would drop the values of the other steps, but only after the cost of self.log.
         every = self.trainer.log_every_n_steps  # 0 where logging is off
         if every and (self.global_step + 1) % every == 0:
             self.log("train/loss", loss.detach(), prog_bar=True)
@@ -101,13 +102,13 @@ class Model(LightningModule):
         optimizer = build_optimizer(self.hparams["optimizer"], self.parameters())
         if self.hparams["scheduler"] is None:
             return optimizer
-        interval = self.hparams["scheduler_interval"]
-        epochs, steps = self.trainer.max_epochs, self.trainer.estimated_stepping_batches
-        length = int(steps if interval == "step" else epochs or 1)
+        interval, trainer = self.hparams["scheduler_interval"], self.trainer
+        length = trainer.max_epochs if interval == "epoch" else trainer.estimated_stepping_batches
         scheduler = build_scheduler(self.hparams["scheduler"], optimizer, length)
-        schedule = {"scheduler": scheduler, "interval": interval, "monitor": "val/loss"}
-        if hasattr(scheduler, "monitor"):
-            schedule["monitor"] = scheduler.monitor
+        schedule = {"scheduler": scheduler, "interval": interval}
+        if hasattr(scheduler, "monitor"):  # ReduceLROnPlateau moves when its metric is there
+            every = trainer.check_val_every_n_epoch or 1
+            schedule |= {"monitor": scheduler.monitor, "frequency": every}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def _step(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
@@ -119,17 +120,19 @@ class Model(LightningModule):
 
     def _add(self, stage: str, loss: Tensor, output: Tensor, y: Tensor) -> None:
         # Plain sums: the update of a metric object costs more than the step of a small model.
-        n = len(y)
+        n, loss = len(y), loss.float()  # 16 bits could not hold the counts
         if y.is_floating_point():
             self._score_name, score = "mse", n * F.mse_loss(output, y)
         else:
             self._score_name, score = "acc", (output.argmax(dim=1) == y).sum()
-        batch = torch.stack((n * loss.float(), score.float(), torch.full_like(loss, n)))
+        batch = torch.stack((n * loss, score.float(), torch.full_like(loss, n)))
         self._sums[stage] = batch + self._sums[stage] if stage in self._sums else batch
 
     def _log_means(self, stage: str) -> None:
         sums = self._sums.pop(stage, torch.zeros(3, device=self.device))
         loss, score, n = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        if not n:  # resumed after the last batch of an epoch
+            return
         if stage != "train":  # which is logged by step
             self.log(f"{stage}/loss", loss / n, prog_bar=True)
         self.log(f"{stage}/{self._score_name}", score / n, prog_bar=stage == "val")

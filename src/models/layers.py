@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import prod
 from typing import Literal
 
 from torch import nn
@@ -15,11 +14,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "gelu": nn.GELU,
 }
-
-
-def num_values(shape: Sequence[int]) -> int:
-    """Return how many numbers an example of this shape holds."""
-    return prod(shape)
 
 
 def multilayer(

@@ -39,9 +39,9 @@ class LeNet(Model):
         bias: bool = True,
         **kwargs: Any,
     ) -> None:
-        channels, rows, columns = _image(input_shape)
+        channels, rows, columns = _checked_shape(input_shape)
         act, halve = ACTIVATIONS[activation], POOLS[pool]
-        features = 16 * _after(rows) * _after(columns)  # 16 * 5 * 5 = 400 for 32x32
+        features = 16 * _side_after(rows) * _side_after(columns)  # 16 * 5 * 5 = 400 for 32x32
         net = nn.Sequential(
             nn.Conv2d(channels, 6, kernel_size=5, bias=bias), act(), halve(2),  # (B, 6, 14, 14)
             nn.Conv2d(6, 16, kernel_size=5, bias=bias), act(), halve(2),  # (B, 16, 5, 5)
@@ -53,7 +53,7 @@ class LeNet(Model):
         super().__init__(net, **kwargs)
 
 
-def _image(shape: Sequence[int]) -> Sequence[int]:
+def _checked_shape(shape: Sequence[int]) -> Sequence[int]:
     if len(shape) == 3 and min(shape[1:]) >= 16:
         return shape
     raise UserError(
@@ -62,6 +62,6 @@ def _image(shape: Sequence[int]) -> Sequence[int]:
     )
 
 
-def _after(side: int) -> int:
+def _side_after(side: int) -> int:
     """Return the side of a feature map after both convolutions (-4) and poolings (/2)."""
     return ((side - 4) // 2 - 4) // 2

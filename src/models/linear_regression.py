@@ -1,12 +1,12 @@
 """The first rung: a line, fitted by gradient descent."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Literal
 
 from torch import nn
 
 from src.models.base import Model
-from src.models.layers import num_values
 
 
 class LinearRegression(Model):
@@ -19,7 +19,8 @@ class LinearRegression(Model):
         input_shape: Shape of one example; flattened. Set by the data on the command line.
         num_outputs: Values predicted for an example. Set by the data on the command line.
         bias: Whether the line has an intercept b.
-        loss: The squared error averaged over examples and outputs.
+        loss: The squared error averaged over examples and outputs; there is no other choice, but
+            the hyperparameters say it.
     """
 
     def __init__(
@@ -30,5 +31,5 @@ class LinearRegression(Model):
         loss: Literal["mse"] = "mse",
         **kwargs: Any,
     ) -> None:
-        net = nn.Sequential(nn.Flatten(), nn.Linear(num_values(input_shape), num_outputs, bias))
+        net = nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), num_outputs, bias))
         super().__init__(net, loss=loss, **kwargs)

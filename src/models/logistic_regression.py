@@ -1,12 +1,12 @@
 """The second rung: the line becomes a classifier."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from torch import nn
 
 from src.models.base import Model
-from src.models.layers import num_values
 
 
 class LogisticRegression(Model):
@@ -28,5 +28,5 @@ class LogisticRegression(Model):
         bias: bool = True,
         **kwargs: Any,
     ) -> None:
-        net = nn.Sequential(nn.Flatten(), nn.Linear(num_values(input_shape), num_outputs, bias))
+        net = nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), num_outputs, bias))
         super().__init__(net, **kwargs)

@@ -1,12 +1,13 @@
 """The fourth rung: ReLU lets gradients through, dropout keeps the network from memorising."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from jsonargparse.typing import ClosedUnitInterval
 
 from src.models.base import Model
-from src.models.layers import Activation, multilayer, num_values
+from src.models.layers import Activation, multilayer
 
 
 class ReLUMLP(Model):
@@ -33,5 +34,5 @@ class ReLUMLP(Model):
         bias: bool = True,
         **kwargs: Any,
     ) -> None:
-        sizes = [num_values(input_shape), *hidden, num_outputs]
+        sizes = [prod(input_shape), *hidden, num_outputs]
         super().__init__(multilayer(sizes, activation, dropout, bias), **kwargs)

@@ -1,10 +1,11 @@
 """The third rung: a hidden layer of sigmoids bends the boundaries between the classes."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from src.models.base import Model
-from src.models.layers import Activation, multilayer, num_values
+from src.models.layers import Activation, multilayer
 
 
 class SigmoidMLP(Model):
@@ -27,5 +28,5 @@ class SigmoidMLP(Model):
         bias: bool = True,
         **kwargs: Any,
     ) -> None:
-        sizes = [num_values(input_shape), *hidden, num_outputs]
+        sizes = [prod(input_shape), *hidden, num_outputs]
         super().__init__(multilayer(sizes, activation, bias=bias), **kwargs)

@@ -270,8 +270,11 @@ def test_erase_blackens_a_rectangle_of_a_tenth_to_a_third(height: int, width: in
         assert inside.any(dim=0).all()
 
 
-def test_erase_has_its_probability() -> None:
-    erased = (Augment(erase=0.3)(torch.ones(4000, 1, 28, 28), generator()) == 0).any(dim=(1, 2, 3))
+def test_erase_has_its_probability_whatever_the_rectangle() -> None:
+    black = Augment(erase=0.3)(torch.ones(4000, 1, 28, 28), generator()) == 0
+    for place in (2, 3):
+        assert black.any(dim=(1, place)).sum(dim=1).max() >= 9
+    erased = black.any(dim=(1, 2, 3))
     assert erased.float().mean() == pytest.approx(0.3, abs=4 * sqrt(0.3 * 0.7 / 4000))
 
 

@@ -179,14 +179,23 @@ def test_a_server_that_stalls_ends_in_time(target: Path, monkeypatch: pytest.Mon
     assert monotonic() - start < 3
 
 
+class Silent(BaseRequestHandler):
+    """Accepts and says nothing for as long as the test lasts."""
+
+    over = threading.Event()
+
+    def handle(self) -> None:
+        self.over.wait(10)
+
+
 def test_a_server_that_never_answers_ends_in_time(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "SECONDS", 0.5)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with serving(Silent) as url:
         start = monotonic()
-        reason = failed([f"http://127.0.0.1:{silent.getsockname()[1]}/file"], target)
-    assert "timed out" in reason
+        assert "timed out" in failed([url + "file"], target)
+        Silent.over.set()
     assert monotonic() - start < 3
 
 

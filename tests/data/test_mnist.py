@@ -255,10 +255,10 @@ def test_digits_hold_some_out_for_validation_whatever_val_size_is(val_size: int)
     assert len(split(data, "val")) == max(1, round(n * val_size / 60_000))
 
 
-def test_a_val_size_too_large_for_the_digits_is_refused_as_it_was_given() -> None:
+def test_digits_leave_some_for_training_whatever_val_size_is() -> None:
     data = MNIST(source="digits", val_size=60_000)
-    with pytest.raises(UserError, match="val_size 60000"):
-        data.setup("fit")
+    data.setup("fit")
+    assert len(data.splits["train"].indices) == 1540 - round(0.9 * 1540)
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
