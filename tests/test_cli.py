@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src.cli import main
+from src.data import Line
+from src.models import LinearRegression
 from tests.conftest import PROJECT
 
 CONFIGS = PROJECT / "configs"
@@ -31,7 +34,16 @@ def test_a_run_leaves_its_record(run: Run, data_root: Path) -> None:
     folder = Path("lightning_logs/mnist_relu_mlp/version_0")
     left = {path.name.split(".")[0] for path in folder.iterdir()}
     assert left == {"config", "hparams", "events", "checkpoints", "results", "figures"}
+    assert set(results) == {
+        "config", "command", "model", "dataset", "seed", "metrics", "best_checkpoint", "epochs",
+        "steps", "parameters", "seconds", "samples_per_second", "device", "precision", "versions",
+        "git",
+    }  # fmt: skip
     assert results["config"] == "mnist_relu_mlp"
+    assert results["command"].startswith("python -m src.cli fit --config ")
+    assert results["command"].endswith(" ".join(QUICK))
+    assert results["device"].startswith("cpu")
+    assert results["git"] is None or set(results["git"]) == {"commit", "dirty"}
     assert results["model"] == "ReLUMLP"
     assert results["dataset"]["name"] == "MNIST"
     assert str(data_root) in results["dataset"]["source"]
@@ -64,7 +76,7 @@ def test_a_saved_config_repeats_the_run_to_the_last_digit(run: Run) -> None:
     assert second["seed"] == 3
 
 
-def test_another_seed_gives_other_numbers_on_the_same_split(run: Run) -> None:
+def test_another_seed_gives_other_numbers(run: Run) -> None:
     first, second = fit(run, "mnist_mlp"), fit(run, "mnist_mlp", "--seed_everything=1")
     assert first["metrics"]["train/loss"] != second["metrics"]["train/loss"]
 
@@ -156,14 +168,85 @@ def test_any_optimizer_and_scheduler_from_the_command_line(run: Run) -> None:
     assert rates[-1] < rates[0]
 
 
-def test_plateau_scheduler_watches_its_metric(run: Run) -> None:
-    fit(run, "mnist_logistic", "--model.scheduler=lightning.pytorch.cli.ReduceLROnPlateau",
-        "--model.scheduler.monitor=val/acc")  # fmt: skip
+def test_plateau_scheduler_lowers_the_rate_when_its_metric_stands_still(run: Run) -> None:
+    plateau = {"monitor": "val/loss", "factor": 0.1, "patience": 0, "threshold": 1e9}
+    words = [f"--model.scheduler.{name}={value}" for name, value in plateau.items()]
+    name = "--model.scheduler=lightning.pytorch.cli.ReduceLROnPlateau"
+    epoch = "--model.scheduler_interval=epoch"
+    results = fit(run, "mnist_logistic", name, *words, epoch, "--trainer.max_epochs=3")
+    assert results["metrics"]["train/lr"] == pytest.approx(0.01 * 0.1)
+
+
+def test_schedulers_wait_for_a_metric_that_comes_every_few_epochs(run: Run) -> None:
+    name = "--model.scheduler=lightning.pytorch.cli.ReduceLROnPlateau"
+    words = [name, "--model.scheduler.monitor=val/loss", "--trainer.max_epochs=20"]
+    assert run("fit", "--config", CONFIGS / "regression_mlp.yaml", *words)["epochs"] == 20
 
 
 def test_sixteen_bit_precision_runs_on_a_cpu(run: Run) -> None:
     assert fit(run, "mnist_lenet", "--trainer.precision=bf16-mixed")["precision"] == "bf16-mixed"
     assert fit(run, "mnist_lenet", "--trainer.precision=bf16-true")["precision"] == "bf16-true"
+
+
+def test_counts_are_exact_in_sixteen_bits(run: Run) -> None:
+    results = fit(run, "mnist_relu_mlp", "--trainer.precision=bf16-true", "--data.batch_size=129")
+    for name, n in (("train/acc", 250), ("val/acc", 50), ("test/acc", 130)):
+        right = n * results["metrics"][name]
+        assert right == pytest.approx(round(right), abs=1e-3)
+
+
+def test_validate_gives_the_metrics_of_the_checkpoint(run: Run, data_root: Path) -> None:
+    results = fit(run, "mnist_relu_mlp", "--trainer.max_epochs=1")
+    config = "lightning_logs/mnist_relu_mlp/version_0/config.yaml"
+    words = ["--config", config, "--ckpt_path", results["best_checkpoint"]]
+    done = start(Path.cwd(), data_root, "validate", *words)
+    assert done.returncode == 0, done.stderr
+    assert f"{results['metrics']['val/acc']:.3f}"[:5] in done.stdout
+
+
+def test_a_checkpoint_made_in_python_is_tested_by_the_command_line(run: Run) -> None:
+    model = LinearRegression(bias=False)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(max_epochs=1, enable_checkpointing=False, **quiet)
+    trainer.fit(model, datamodule=Line(noise=0.33))
+    trainer.save_checkpoint("mine.ckpt")
+    config = CONFIGS / "line_noisy.yaml"
+    results = run("test", "--config", config, "--ckpt_path", "mine.ckpt", "--data.noise=0")
+    slope = model.net[1].weight.item()
+    data = Line(noise=0.0)
+    x = data.read()["test"].x
+    expected = ((slope * x - 2 * x) ** 2).mean().item()
+    assert results["metrics"]["test/mse"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("config", ["mnist_relu_mlp", "line_noisy"])
+def test_a_checkpoint_is_resumed_to_more_epochs(run: Run, config: str) -> None:
+    small = ["--data.val_size=50"] if config.startswith("mnist") else []
+    words = ["fit", "--config", CONFIGS / f"{config}.yaml", *small, "--model.scheduler=null"]
+    first = run(*words, "--trainer.max_epochs=10")
+    more = run(*words, "--trainer.max_epochs=12", "--ckpt_path", first["best_checkpoint"])
+    assert more["epochs"] == 12
+    assert more["samples_per_second"] > 0
+
+
+def test_a_sanity_check_before_training_does_no_harm(run: Run) -> None:
+    assert fit(run, "mnist_logistic", "--trainer.num_sanity_val_steps=2")["epochs"] == 2
+
+
+def test_two_processes_train_and_agree(data_root: Path, tmp_path: Path) -> None:
+    words = ["--config", CONFIGS / "mnist_relu_mlp.yaml", "--config", CONFIGS / "with/ddp.yaml"]
+    done = start(tmp_path, data_root, "fit", *words, *QUICK, "--trainer.accelerator=cpu")
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    results = json.loads(Path("lightning_logs/mnist_relu_mlp/version_0/results.json").read_text())
+    assert results["steps"] == 2 * 2  # 250 images in batches of 2 x 100
+    assert results["dataset"]["sizes"]["test"] == 130
+    assert len(list(Path("lightning_logs/mnist_relu_mlp").iterdir())) == 1
+
+
+def test_figures_can_be_taken_away(run: Run) -> None:
+    fit(run, "mnist_logistic", "--trainer.callbacks=null")
+    assert not Path("lightning_logs/mnist_logistic/version_0/figures").exists()
 
 
 def test_without_a_logger_nothing_lands_in_the_working_directory(run: Run) -> None:

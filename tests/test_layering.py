@@ -35,5 +35,5 @@ def test_imports_run_one_way(file: Path) -> None:
     assert imported(file) <= ALLOWED.get(place, set())
 
 
-def test_plots_and_models_know_no_files_and_plots_no_lightning() -> None:
+def test_plots_know_no_lightning() -> None:
     assert "lightning" not in (SRC / "plots.py").read_text().split('"""', 2)[2]

@@ -1,6 +1,8 @@
 """Errors that a user can cause: three lines or fewer, no traceback, and the nearest right name."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,6 +104,8 @@ def test_a_wrong_value_is_refused(
         (["fit", "--config", str(CONFIGS / "cifar10_lenet.yaml")], "CIFAR-10 is not in"),
         ([*LOGISTIC, "--ckpt_path=gone.ckpt"], "gone.ckpt"),
         (["test", *LOGISTIC[1:]], "needs --ckpt_path"),
+        ([*LOGISTIC, f"--ckpt_path={PROJECT}/README.md"], "is not a checkpoint"),
+        ([*LOGISTIC, "--trainer.callbacks+=ClosedForm", "--data.source=digits"], "ClosedForm"),
         ([*LOGISTIC, "--data.source=digits", "--model.optimizer.lr=-1"], "lr"),
     ],
 )
@@ -109,6 +113,33 @@ def test_what_cannot_work_is_refused_in_words(
     words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in refused(capsys, words, code=1)
+
+
+def test_a_checkpoint_of_another_model_or_shape_is_refused(
+    run: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--data.val_size=50", "--trainer.max_epochs=1"]
+    made = run(*LOGISTIC, *small)["best_checkpoint"]
+    mlp = ["test", "--config", str(CONFIGS / "mnist_mlp.yaml"), "--data.val_size=50"]
+    capsys.readouterr()
+    text = refused(capsys, [*mlp, "--ckpt_path", made], code=1)
+    assert "holds a LogisticRegression, but the model is ReLUMLP" in text
+    padded = ["test", *LOGISTIC[1:], "--data.val_size=50", "--data.pad=2"]
+    assert "size mismatch" in refused(capsys, [*padded, "--ckpt_path", made], code=1)
+
+
+def test_a_run_folder_is_not_taken_twice(
+    run: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        *LOGISTIC,
+        "--data.val_size=50",
+        "--trainer.max_epochs=1",
+        "--trainer.logger.version=7",
+    ]
+    run(*words)
+    capsys.readouterr()
+    assert "run folder is taken" in refused(capsys, words, code=1)
 
 
 def test_a_broken_yaml_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -252,3 +252,16 @@ def test_files_deeper_than_the_folder_of_a_class_are_passed_over(folder: Path) -
     (folder / "train/cat/000.png").rename(folder / "train/cat/deeper/000.png")
     for path in (folder, zipped(folder)):
         assert len(ready(path).splits["train"].x) == 7
+
+
+def test_labels_and_names_agree_where_one_name_begins_with_another(tmp_path: Path) -> None:
+    shades = {"cat": 10, "cat-wild": 90, "cat b": 200}  # "-" and " " sort before "/"
+    for split in ("train", "test"):
+        for name, shade in shades.items():
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            Image.new("L", (8, 8), shade).save(folder / "0.png")
+    data = ImageFolder(str(tmp_path), size=8, channels=1)
+    _, (x, y) = data.load()
+    found = {data.class_names[label]: int(x[i].max()) for i, label in enumerate(y.tolist())}
+    assert found == shades

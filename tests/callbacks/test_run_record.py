@@ -1,0 +1,52 @@
+"""The times of a run: validation is not training, and all processes' examples count."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
+
+from src.callbacks import RunRecord
+from src.summary import print_summary
+
+BATCH = (None, torch.zeros(10))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """A clock that is set by hand."""
+    now = [100.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    return now
+
+
+def test_training_seconds_leave_out_validation(clock: list[float]) -> None:
+    trainer: Any = SimpleNamespace(world_size=2, state=SimpleNamespace(fn=TrainerFn.FITTING))
+    record = RunRecord([])
+    record.on_fit_start(trainer, None)
+    for _ in range(3):  # epochs: 4 s of training, 1 s of validation
+        record.on_train_epoch_start(trainer, None)
+        clock[0] += 4
+        record.on_train_batch_end(trainer, None, None, BATCH, 0)
+        record.on_validation_start(trainer, None)
+        clock[0] += 1
+        record.on_validation_end(trainer, None)
+        record.on_train_epoch_end(trainer, None)
+    assert record.train_seconds == pytest.approx(12)
+    assert record.samples == 3 * 10 * 2
+
+
+def test_the_summary_shows_what_the_record_says(capsys: pytest.CaptureFixture[str]) -> None:
+    results = {
+        "model": "LeNet", "parameters": 61706, "epochs": None, "device": "cpu", "precision": "32",
+        "dataset": {"name": "MNIST", "source": "files", "sizes": {"test": 10}, "noise_floor": 0.25},
+        "metrics": {"test/acc": 0.991, "train/lr": 0.1}, "best_checkpoint": "a/b.ckpt",
+    }  # fmt: skip
+    print_summary(results, "logs/x/version_0")
+    printed = capsys.readouterr().out
+    for words in ("99.10 %", "61,706", "0.25 (mse", "a/b.ckpt", "tensorboard --logdir logs"):
+        assert words in printed
+    assert "epochs" not in printed
+    assert "train/lr" not in printed
