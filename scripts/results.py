@@ -54,9 +54,9 @@ def row(config: str, runs: list[Results]) -> str:
     """Return the table's row on the runs of one config."""
     name = "test/acc" if "test/acc" in runs[0]["metrics"] else "test/mse"
     scores = [run["metrics"][name] for run in runs]
-    scale, unit = (100, " %") if name == "test/acc" else (1, " mse")
-    spread = f" ± {scale * stdev(scores):.2g}" if len(scores) > 1 else ""
-    score = f"{scale * mean(scores):.4g}{spread}{unit}"
+    scale, form, unit = (100, ".2f", "%") if name == "test/acc" else (1, ".3f", "mse")
+    spread = f" ± {scale * stdev(scores):{form}}" if len(scores) > 1 else ""
+    score = f"{scale * mean(scores):{form}}{spread} {unit}"
     seconds = mean(run["seconds"]["fit"] for run in runs)
     parameters, epochs = runs[0]["parameters"], runs[0]["epochs"]
     return f"| `{config}.yaml` | {score} | {epochs} | {seconds:.0f} | {parameters:,} |"
