@@ -54,7 +54,7 @@ def row(config: str, runs: list[Results]) -> str:
     """Return the table's row on the runs of one config."""
     name = "test/acc" if "test/acc" in runs[0]["metrics"] else "test/mse"
     scores = [run["metrics"][name] for run in runs]
-    scale, form, unit = (100, ".2f", "%") if name == "test/acc" else (1, ".3f", "mse")
+    scale, form, unit = (100, ".2f", "%") if name == "test/acc" else (1, ".4f", "mse")
     spread = f" ± {scale * stdev(scores):{form}}" if len(scores) > 1 else ""
     score = f"{scale * mean(scores):{form}}{spread} {unit}"
     seconds = mean(run["seconds"]["fit"] for run in runs)
