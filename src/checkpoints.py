@@ -20,7 +20,7 @@ def check_checkpoint(path: str, class_path: str) -> None:
             f"--ckpt_path {path} is not a file; expected a checkpoint.\n"
             "A run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."
         )
-    made = _read(path)["hyper_parameters"].get("_class_path", class_path)
+    made = _hyperparameters(path).get("_class_path", class_path)
     if made.rsplit(".", 1)[-1] != class_path.rsplit(".", 1)[-1]:
         raise UserError(
             f"--ckpt_path {path} holds a {made.rsplit('.', 1)[-1]}, but the model is"
@@ -28,9 +28,12 @@ def check_checkpoint(path: str, class_path: str) -> None:
         )
 
 
-def _read(path: str) -> dict[str, Any]:
+def _hyperparameters(path: str) -> dict[str, Any]:
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return {"hyper_parameters": checkpoint["hyper_parameters"]}
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(checkpoint["hyper_parameters"])
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise UserError(f"--ckpt_path {path} is not a checkpoint of this project.") from error
+        raise UserError(
+            f"--ckpt_path {path} is not a checkpoint of this project, or it is damaged.\n"
+            "A run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."
+        ) from error
