@@ -16,7 +16,7 @@ from src.data import TensorData
 from src.errors import UserError
 from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
 from src.models import Model
-from src.quiet import quieten
+from src.quiet import quieten, quieten_evaluation
 from src.summary import print_summary
 
 DEFAULTS = CONFIGS / "defaults.yaml"
@@ -78,6 +78,8 @@ class ExperimentCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        if self.subcommand != "fit":
+            quieten_evaluation()
         logger = config.trainer.logger
         if not logger:
             self.save_config_callback = None  # there is no run folder to save it into

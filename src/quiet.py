@@ -19,3 +19,8 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in HARMLESS:
         warnings.filterwarnings("ignore", message)
+
+
+def quieten_evaluation() -> None:
+    """Hide that a tested checkpoint lies in another run's folder; to go on training, it matters."""
+    warnings.filterwarnings("ignore", "The dirpath has changed from")

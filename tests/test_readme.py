@@ -41,6 +41,7 @@ def quick(words: list[str], root: Path) -> list[str]:
     return [*words, *small, *cpu, "--trainer.strategy=auto", "--trainer.fast_dev_run=true"]
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")  # going on in a new folder
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command_runs(command: str, run: Run, data_root: Path) -> None:
     if "$RUN" in command:

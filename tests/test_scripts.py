@@ -88,7 +88,7 @@ def made_up(seed: int, acc: float, seconds: float) -> dict[str, object]:
     return {
         "seed": seed, "metrics": {"test/acc": acc, "test/loss": 0.1}, "epochs": 4,
         "seconds": {"fit": seconds}, "parameters": 1234, "device": "cpu",
-        "versions": {"torch": "2.13.0", "lightning": "2.6.6"},
+        "git": None, "versions": {"torch": "2.13.0", "lightning": "2.6.6"},
     }  # fmt: skip
 
 
