@@ -6,7 +6,7 @@ from typing import Any
 
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, RichModelSummary, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -135,7 +135,7 @@ def screen(trainer: Any) -> list[Callback]:
     chosen = str(trainer.callbacks)
     bar = trainer.enable_progress_bar is not False and "ProgressBar" not in chosen
     table = trainer.enable_model_summary is not False and "ModelSummary" not in chosen
-    return [TQDMProgressBar(refresh_rate=20)] * bar + [ModelSummary(max_depth=2)] * table
+    return [TQDMProgressBar(refresh_rate=20)] * bar + [RichModelSummary(max_depth=2)] * table
 
 
 def main(args: ArgsType = None) -> None:

@@ -13,7 +13,7 @@ def print_summary(results: dict[str, Any], folder: str | None) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, text in _rows(results):
-        table.add_row(name, text)
+        table.add_row(name, text, style="bold red" if "NOT MNIST" in text else None)
     if results["best_checkpoint"]:
         table.add_row("checkpoint", results["best_checkpoint"])
     if folder:

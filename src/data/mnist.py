@@ -102,6 +102,7 @@ class MNIST(ImageData):
                 " small digits of scikit-learn, whose figures do not compare with MNIST's."
                 " To stop instead, give --data.source mnist."
             )
+        self.name = "digits, NOT MNIST"
         self.source = "scikit-learn digits (1,797 real digits of 8x8 pixels; NOT MNIST)"
         train, test = load_digits()
         # Validation gets the share that it would have of MNIST; no split more than there is.
