@@ -1,39 +1,19 @@
 """linenet: from a line to LeNet.
 
-Importing the package first makes torchvision importable, because Lightning imports torchmetrics,
-which imports torchvision wherever it is installed, and a torchvision built for another torch
-(the CUDA build beside a CPU-only torch, say) stops all three. Nothing is done where it just works.
+Whatever is imported from here, torch, torchvision and Lightning come first: in this order, since
+torchvision may need help (see `src.guard`), and without the garbage collector, which would take
+half a second to look through half a million objects that have all come to stay.
 """
 
+import gc
 import importlib
 import importlib.util
-import re
 
-import torch
-
-# The two operators that torchvision describes to torch at import and that its C++ library, which
-# cannot be loaded then, should have defined. They stay uncallable: this project never calls them.
-_SIGNATURES = {
-    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-}
-_LIBRARY: list[torch.library.Library] = []  # an operator goes when its Library object goes
-
-
-def _import_torchvision() -> None:
-    """Import torchvision; on "operator torchvision::X does not exist", declare X and try again."""
-    for _ in range(len(_SIGNATURES) + 1):
-        try:
-            importlib.import_module("torchvision")
-            return
-        except RuntimeError as error:
-            missing = re.fullmatch(r"operator torchvision::(\w+) does not exist", str(error))
-            if missing is None or missing[1] not in _SIGNATURES:
-                raise
-            if not _LIBRARY:
-                _LIBRARY.append(torch.library.Library("torchvision", "FRAGMENT"))
-            _LIBRARY[0].define(_SIGNATURES[missing[1]])
-
-
+_collecting = gc.isenabled()
+gc.disable()
 if importlib.util.find_spec("torchvision"):
-    _import_torchvision()
+    importlib.import_module("src.guard").import_torchvision()
+importlib.import_module("lightning.pytorch.cli")
+gc.freeze()  # nor need it look at them later, or at the end
+if _collecting:
+    gc.enable()

@@ -9,11 +9,13 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from lightning.pytorch.callbacks import ModelCheckpoint, RichModelSummary, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from src.callbacks import HParams, PredictionWriter, RunRecord
 from src.checkpoints import check_checkpoint
 from src.data import TensorData
 from src.errors import UserError
+from src.loop import EpochLoop
 from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
 from src.models import Model
 from src.quiet import quieten, quieten_evaluation
@@ -109,9 +111,12 @@ class ExperimentCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
+        if not is_overridden("training_step", self.model, Model):  # a step of the user's own
+            trainer.fit_loop.epoch_loop.__class__ = EpochLoop
+        return trainer
 
     def after_fit(self) -> None:
         """Test the checkpoint that validation chose, once."""

@@ -52,7 +52,7 @@ def test_a_run_leaves_its_record(run: Run, data_root: Path) -> None:
     assert results["parameters"] == 109_386
     assert results["seed"] == 0
     assert set(results["metrics"]) >= {"train/acc", "val/loss", "val/acc", "test/loss", "test/acc"}
-    assert set(results["seconds"]) == {"fit", "total"}
+    assert set(results["seconds"]) == {"fit", "train", "epoch", "total"}
     assert results["samples_per_second"] > 0
     assert {"python", "torch", "lightning"} <= set(results["versions"])
     assert Path(results["best_checkpoint"]).is_file()

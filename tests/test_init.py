@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import PROJECT
 
 # A torchvision that wants an operator of a C++ library that could not be loaded, as the CUDA
@@ -10,9 +12,9 @@ from tests.conftest import PROJECT
 BROKEN = """
 import importlib, importlib.util, sys, types
 tried = []
-def import_module(name, original=importlib.import_module):
+def import_module(name, package=None, original=importlib.import_module):
     if name != "torchvision":
-        return original(name)
+        return original(name, package)
     import torch
     for operator in ("nms", "qnms"):
         if not hasattr(torch.ops.torchvision, operator):
@@ -42,3 +44,26 @@ def test_another_error_of_torchvision_is_not_hidden() -> None:
     message = 'f"operator torchvision::{operator} does not exist"'
     assert message in BROKEN
     assert "disk on fire" in python(BROKEN.replace(message, '"disk on fire"') + "import src")
+
+
+def test_the_garbage_collector_goes_on_and_leaves_what_was_imported_alone() -> None:
+    out = python("import src, gc; print('on', gc.isenabled(), gc.get_freeze_count() > 100_000)")
+    assert "on True True" in out
+
+
+# Imports nothing, but notes whether the garbage collector was on.
+NOTED = """
+import gc, importlib.util, unittest.mock
+noted = []
+def import_module(name):
+    noted.append(gc.isenabled())
+    return unittest.mock.Mock()
+importlib.import_module = import_module
+"""
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+def test_the_garbage_collector_rests_while_importing_and_is_then_as_it_was(was_on: bool) -> None:
+    before = "" if was_on else "gc.disable()\n"
+    out = python(NOTED + before + "import src\nprint('on', set(noted), gc.isenabled())")
+    assert f"on {{False}} {was_on}" in out

@@ -6,13 +6,34 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).resolve().parents[1] / "src"
-PURE = {"checkpoints", "errors", "files", "optim", "plots", "provenance", "summary", "quiet"}
+PURE = {
+    "checkpoints",
+    "errors",
+    "files",
+    "guard",
+    "loop",
+    "optim",
+    "plots",
+    "provenance",
+    "summary",
+    "quiet",
+}
 ALLOWED = {
     "models": {"models", "optim", "errors"},
     "data": {"data", "errors"},
     "callbacks": {"callbacks", "plots", "files", "provenance", "errors"},
     "messages": {"models", "data", "errors"},
-    "cli": {"callbacks", "checkpoints", "data", "errors", "messages", "models", "quiet", "summary"},
+    "cli": {
+        "callbacks",
+        "checkpoints",
+        "data",
+        "errors",
+        "loop",
+        "messages",
+        "models",
+        "quiet",
+        "summary",
+    },
 } | {name: {"errors"} for name in PURE}
 
 

@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -24,7 +25,8 @@ class RunRecord(Callback):
     def __init__(self, args: Any = None) -> None:
         self.words = sys.argv[1:] if args is None else [str(word) for word in args]
         self.started = time.perf_counter()
-        self.fit_seconds = self.train_seconds = 0.0
+        self.fit_seconds = 0.0
+        self.epoch_seconds: list[float] = []  # of training, without validation
         self.samples = self.epochs = self.steps = 0
         self.metrics: dict[str, float] = {}
         self.results: dict[str, Any] = {}
@@ -50,7 +52,8 @@ class RunRecord(Callback):
             self._validating += time.perf_counter() - self._validation_started
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.train_seconds += time.perf_counter() - self._epoch_started - self._validating
+        elapsed = time.perf_counter() - self._epoch_started
+        self.epoch_seconds.append(elapsed - self._validating)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.fit_seconds = time.perf_counter() - self._fit_started
@@ -74,8 +77,6 @@ class RunRecord(Callback):
         self, trainer: Trainer, model: LightningModule, folder: str | None, checkpoint: str | None
     ) -> dict[str, Any]:
         trained = self.epochs > 0
-        total = time.perf_counter() - self.started
-        fit = round(self.fit_seconds, 3) if trained else None
         return {
             "config": Path(folder).parent.name if folder else None,
             "command": shlex.join(["python", "-m", "src.cli", *self.words]),
@@ -87,10 +88,21 @@ class RunRecord(Callback):
             "epochs": self.epochs if trained else None,
             "steps": self.steps if trained else None,
             "parameters": sum(p.numel() for p in model.parameters()),
-            "seconds": {"fit": fit, "total": round(total, 3)},
-            "samples_per_second": round(self.samples / self.train_seconds, 1) if trained else None,
+            "seconds": self._seconds(),
+            "samples_per_second": self._speed(),
             "device": device_name(model.device),
             "precision": str(trainer.precision),
             "versions": versions(),
             "git": git_state(),
         }
+
+    def _seconds(self) -> dict[str, float | None]:
+        """Return the time of fit, of training alone and of its median epoch, and of the whole."""
+        times = {"fit": self.fit_seconds, "train": sum(self.epoch_seconds)}
+        times["epoch"] = median(self.epoch_seconds or [0])
+        known = {name: round(t, 3) if self.epochs else None for name, t in times.items()}
+        return known | {"total": round(time.perf_counter() - self.started, 3)}
+
+    def _speed(self) -> float | None:
+        seconds = sum(self.epoch_seconds)
+        return round(self.samples / seconds, 1) if seconds else None

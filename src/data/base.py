@@ -52,6 +52,7 @@ class TensorData(LightningDataModule):
         self.save_hyperparameters()
         self.batch_size, self.seed = batch_size, seed
         self.splits: dict[str, Split] = {}
+        self._copies: dict[Any, Tensor] = {}  # for each tensor, where training happens
 
     def read(self) -> dict[str, Split]:
         """Return the splits `train`, `val` and `test`; called once.
@@ -98,5 +99,19 @@ class TensorData(LightningDataModule):
 
     def _loader(self, name: str, batch_size: int, seed: int | None = None) -> BatchLoader:
         split, trainer = self.splits[name], self.trainer
+        x, y = self._resident(split.x), self._resident(split.y)
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return BatchLoader(split.x, split.y, split.indices, batch_size, seed, rank, world_size)
+        return BatchLoader(x, y, split.indices, batch_size, seed, rank, world_size)
+
+    def _resident(self, tensor: Tensor) -> Tensor:
+        """Return the tensor where training happens, if it fits; splits share one copy there."""
+        device = self.trainer.strategy.root_device if self.trainer else tensor.device
+        key = (id(tensor), device)
+        if key not in self._copies:  # batches of what does not fit are moved one by one
+            self._copies[key] = tensor.to(device) if fits(tensor, device) else tensor
+        return self._copies[key]
+
+
+def fits(tensor: Tensor, device: torch.device) -> bool:
+    """Return whether a copy would take less than half of the memory that a GPU has left."""
+    return device.type != "cuda" or tensor.nbytes < torch.cuda.mem_get_info(device)[0] / 2

@@ -89,11 +89,10 @@ class ImageData(TensorData):
 
     def on_after_batch_transfer(self, batch: Images, dataloader_idx: int) -> Images:
         x, y = batch
-        x = x.float()
         if self.augment.active and self.trainer and self.trainer.training:
-            x = self.augment(x, _generator(self.seed, self.trainer, x.device))
+            x = self.augment(x.float(), _generator(self.seed, self.trainer, x.device))
         self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
-        return (x - self.mean) / self.std, y
+        return (x - self.mean).div_(self.std), y
 
     def denormalise(self, x: Tensor) -> Tensor:
         return ((x * self.std.to(x.device) + self.mean.to(x.device)) / 255).clamp(0, 1)

@@ -26,8 +26,8 @@ class BatchLoader:
     given one and every example comes exactly once over all ranks: none is left out or repeated.
 
     Args:
-        x: Examples `(n, ...)`, of any dtype; never copied as a whole.
-        y: Targets `(n, ...)`.
+        x: Examples `(n, ...)`, of any dtype, on any device; never copied as a whole.
+        y: Targets `(n, ...)`, on the same device.
         indices: Which examples belong to this split, int64 `(m,)`.
         batch_size: Examples in a batch of one rank; the last batch may be smaller.
         seed: Shuffle with this seed; None keeps the order of the indices, for evaluation.
@@ -76,7 +76,7 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         # The first batch is asked for after set_epoch, so a generator sees the right epoch.
-        order = self.order()
+        order = self.order().to(self.x.device)
         for start in range(0, len(order), self.batch_size):
             chosen = order[start : start + self.batch_size]
-            yield self.x[chosen], self.y[chosen]
+            yield self.x.index_select(0, chosen), self.y.index_select(0, chosen)

@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
+from src.models.means import Means
 from src.optim import build_optimizer, build_scheduler, spec
 
 Batch = tuple[Tensor, Tensor]
@@ -45,8 +46,7 @@ class Model(LightningModule):
         for name in ("optimizer", "scheduler"):
             if callable(self.hparams[name]):  # from Python; the command line gives plain values
                 self.save_hyperparameters({name: spec(self.hparams[name])})
-        self._sums: dict[str, Tensor] = {}
-        self._score_name = "acc"
+        self._means = {stage: Means() for stage in ("train", "val", "test")}
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs `(B, num_outputs)` for a batch `(B, *input_shape)`."""
@@ -99,7 +99,9 @@ class Model(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build what the hyperparameters record."""
-        optimizer = build_optimizer(self.hparams["optimizer"], self.parameters())
+        # Gradients that are scaled for 16 bits cannot be clipped before a fused step.
+        clipped = self._trainer is not None and self._trainer.gradient_clip_val
+        optimizer = build_optimizer(self.hparams["optimizer"], self.parameters(), not clipped)
         if self.hparams["scheduler"] is None:
             return optimizer
         interval, trainer = self.hparams["scheduler_interval"], self.trainer
@@ -115,24 +117,14 @@ class Model(LightningModule):
         x, y = batch
         output = self(x)
         loss = self.loss(output, y)
-        self._add(stage, loss.detach(), output.detach(), y)
+        self._means[stage].add(loss, output, y)
         return loss, output
 
-    def _add(self, stage: str, loss: Tensor, output: Tensor, y: Tensor) -> None:
-        # Plain sums: the update of a metric object costs more than the step of a small model.
-        n, loss = len(y), loss.float()  # 16 bits could not hold the counts
-        if y.is_floating_point():
-            self._score_name, score = "mse", n * F.mse_loss(output, y)
-        else:
-            self._score_name, score = "acc", (output.argmax(dim=1) == y).sum()
-        batch = torch.stack((n * loss, score.float(), torch.full_like(loss, n)))
-        self._sums[stage] = batch + self._sums[stage] if stage in self._sums else batch
-
     def _log_means(self, stage: str) -> None:
-        sums = self._sums.pop(stage, torch.zeros(3, device=self.device))
-        loss, score, n = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        means = self._means[stage]
+        loss, score, n = self.trainer.strategy.reduce(means.pop(self.device), reduce_op="sum")
         if not n:  # resumed after the last batch of an epoch
             return
         if stage != "train":  # which is logged by step
             self.log(f"{stage}/loss", loss / n, prog_bar=True)
-        self.log(f"{stage}/{self._score_name}", score / n, prog_bar=stage == "val")
+        self.log(f"{stage}/{means.score_name}", score / n, prog_bar=stage == "val")

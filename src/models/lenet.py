@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from src.errors import UserError
@@ -40,16 +41,22 @@ class LeNet(Model):
         **kwargs: Any,
     ) -> None:
         channels, rows, columns = _checked_shape(input_shape)
-        act, halve = ACTIVATIONS[activation], POOLS[pool]
+        act = ACTIVATIONS[activation]
+
+        def halved() -> list[nn.Module]:
+            return _cheaper(act(), POOLS[pool](2))
+
         features = 16 * _side_after(rows) * _side_after(columns)  # 16 * 5 * 5 = 400 for 32x32
         net = nn.Sequential(
-            nn.Conv2d(channels, 6, kernel_size=5, bias=bias), act(), halve(2),  # (B, 6, 14, 14)
-            nn.Conv2d(6, 16, kernel_size=5, bias=bias), act(), halve(2),  # (B, 16, 5, 5)
+            nn.Conv2d(channels, 6, kernel_size=5, bias=bias), *halved(),  # (B, 6, 14, 14)
+            nn.Conv2d(6, 16, kernel_size=5, bias=bias), *halved(),  # (B, 16, 5, 5)
             nn.Flatten(),
             nn.Linear(features, 120, bias), act(),
             nn.Linear(120, 84, bias), act(),
             nn.Linear(84, num_outputs, bias),
         )  # fmt: skip
+        # With the channels of a pixel side by side in memory pooling takes half the time.
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         super().__init__(net, **kwargs)
 
 
@@ -60,6 +67,13 @@ def _checked_shape(shape: Sequence[int]) -> Sequence[int]:
         f"LeNet needs images of at least 16x16 pixels, but an example has shape {tuple(shape)}.\n"
         "Take image data (--data MNIST), or a model for flat input (--model ReLUMLP)."
     )
+
+
+def _cheaper(activation: nn.Module, pool: nn.Module) -> list[nn.Module]:
+    """Return both in the order of the paper, or the other where it gives the same for less work."""
+    if isinstance(activation, nn.ReLU) and isinstance(pool, nn.MaxPool2d):
+        return [pool, activation]  # the greatest of four, then ReLU of a quarter of the values
+    return [activation, pool]
 
 
 def _side_after(side: int) -> int:

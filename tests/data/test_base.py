@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.data.base import Split, TensorData
+from src.data.base import Split, TensorData, fits
 from src.errors import UserError
 
 
@@ -36,8 +36,14 @@ def shared(**kwargs: Any) -> list[Toy]:
     """Return the data module of each of two processes."""
     both = [ready(**kwargs), ready(**kwargs)]
     for rank, data in enumerate(both):
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=2)
+        data.trainer = stand_in("cpu", rank, world_size=2)
     return both
+
+
+def stand_in(device: str, rank: int = 0, world_size: int = 1) -> Any:
+    """Return what data asks of a trainer."""
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    return SimpleNamespace(strategy=strategy, global_rank=rank, world_size=world_size)
 
 
 def numbers(batches: Any) -> list[float]:
@@ -109,3 +115,87 @@ def test_a_known_noise_floor_is_in_the_record() -> None:
 def test_denormalise_changes_nothing_that_was_not_normalised() -> None:
     x: Tensor = torch.randn(3, 1)
     assert torch.equal(ready().denormalise(x), x)
+
+
+class OneTensor(Toy):
+    """Training and validation as parts of the same tensors, as in the image data sets."""
+
+    def read(self) -> dict[str, Split]:
+        x, rows = torch.randn(40, 1), torch.arange(40)
+        y, halves = -x, {"train": rows[:30], "val": rows[30:], "test": rows[:7]}
+        return {name: Split(x, y, chosen) for name, chosen in halves.items()}
+
+
+def on(device: str, **kwargs: Any) -> Toy:
+    """Return data whose trainer trains on a device."""
+    data = OneTensor(**kwargs)
+    data.setup("fit")
+    data.trainer = stand_in(device)
+    return data
+
+
+def test_splits_share_one_copy_where_training_happens() -> None:
+    data = on("meta")
+    train, val = data.train_dataloader(), data.val_dataloader()
+    assert train.x is val.x
+    assert train.y is val.y
+    assert train.x is not train.y
+    assert {train.x.device.type, train.y.device.type} == {"meta"}
+    assert data.train_dataloader().x is train.x
+
+
+def test_splits_are_copied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, copied, to = on("meta"), [], Tensor.to
+    monkeypatch.setattr(Tensor, "to", lambda *args: copied.append(1) or to(*args))
+    data.train_dataloader()
+    data.val_dataloader()
+    assert len(copied) == 2
+
+
+def test_a_copy_is_used_though_there_is_no_room_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = on("meta")
+    train = data.train_dataloader()
+    monkeypatch.setattr("src.data.base.fits", lambda *args: False)
+    assert data.val_dataloader().x is train.x
+
+
+def test_batches_come_from_where_training_happens() -> None:
+    batches = list(on("meta", batch_size=8).train_dataloader())
+    assert [tuple(x.shape) for x, _ in batches] == [(8, 1), (8, 1), (8, 1), (6, 1)]
+    assert {part.device.type for batch in batches for part in batch} == {"meta"}
+
+
+def test_splits_stay_where_they_were_read() -> None:
+    data = on("meta")
+    data.train_dataloader()
+    parts = [part for s in data.splits.values() for part in (s.x, s.y, s.indices)]
+    assert {part.device.type for part in parts} == {"cpu"}
+
+
+@pytest.mark.parametrize("data", [ready(), on("cpu")])
+def test_nothing_is_copied_without_need(data: Toy) -> None:
+    train, split = data.train_dataloader(), data.splits["train"]
+    assert train.x is split.x
+    assert train.y is split.y
+
+
+def test_data_that_does_not_fit_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.data.base.fits", lambda *args: False)
+    data = on("meta")
+    assert data.train_dataloader().x is data.splits["train"].x
+
+
+@pytest.mark.parametrize(("free", "expected"), [(801, True), (800, False), (100, False)])
+def test_less_than_half_of_the_free_memory_of_a_gpu_is_taken(
+    free: int, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = torch.device("cuda", 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", {gpu: (free, 10**9)}.__getitem__)
+    assert fits(torch.zeros(100), gpu) is expected  # 400 bytes
+
+
+def test_other_devices_are_not_asked_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", None)
+    assert fits(torch.zeros(100), torch.device("cpu"))

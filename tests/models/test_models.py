@@ -57,6 +57,41 @@ def test_lenet_has_the_feature_maps_of_the_paper() -> None:
     assert shapes[6] == (400,)
 
 
+def paper(channels: int) -> nn.Sequential:
+    """Return the network in the order of the paper: convolution, activation, pooling."""
+    return nn.Sequential(
+        nn.Conv2d(channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lenet_computes_what_the_order_of_the_paper_does(channels: int) -> None:
+    model, expected = LeNet(input_shape=[channels, 32, 32]), paper(channels)
+    weights = list(model.net.parameters())
+    for own, given in zip(expected.parameters(), weights, strict=True):
+        own.data = given.detach().clone(memory_format=torch.contiguous_format)
+    x = torch.randn(9, channels, 32, 32)
+    outputs = [net(x) for net in (model, expected)]
+    torch.testing.assert_close(*outputs, rtol=0, atol=1e-6)
+    for output in outputs:
+        output.logsumexp(dim=1).mean().backward()
+    for own, given in zip(expected.parameters(), weights, strict=True):
+        assert own.grad.abs().max() > 1e-4
+        torch.testing.assert_close(given.grad, own.grad, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{"activation": "tanh"}, {"activation": "gelu"},
+                                      {"pool": "avg"}])  # fmt: skip
+def test_activation_comes_before_pooling_where_the_order_matters(settings: dict[str, Any]) -> None:
+    names = [type(layer).__name__ for layer in LeNet(**settings).net]
+    pools = [i for i, name in enumerate(names) if name.endswith("Pool2d")]
+    assert pools == [2, 5]
+    assert {names[i - 1] for i in pools} <= {"Tanh", "GELU", "ReLU"}
+    assert [names[i - 2] for i in pools] == ["Conv2d", "Conv2d"]
+
+
 @pytest.mark.parametrize(("activation", "layer"), [("tanh", nn.Tanh), ("gelu", nn.GELU)])
 @pytest.mark.parametrize("cls", [ReLUMLP, SigmoidMLP, LeNet])
 def test_activation_is_a_setting(cls: type[Model], activation: str, layer: type) -> None:
