@@ -140,7 +140,7 @@ def screen(trainer: Any) -> list[Callback]:
     chosen = str(trainer.callbacks)
     bar = trainer.enable_progress_bar is not False and "ProgressBar" not in chosen
     table = trainer.enable_model_summary is not False and "ModelSummary" not in chosen
-    return [TQDMProgressBar(refresh_rate=20)] * bar + [RichModelSummary(max_depth=2)] * table
+    return [TQDMProgressBar(refresh_rate=50)] * bar + [RichModelSummary(max_depth=2)] * table
 
 
 def main(args: ArgsType = None) -> None:

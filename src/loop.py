@@ -37,9 +37,13 @@ class EpochLoop(_TrainingEpochLoop):
     a run that asks for more than a plain step goes Lightning's own way.
     """
 
+    plain = False  # until it is known
+
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
         super().on_run_start(data_fetcher)
         self.plain = is_plain(self.trainer)
+        groups = self.trainer.optimizers[0].param_groups if self.plain else []
+        self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.listeners = {
             hook: [c for c in self.trainer.callbacks if is_overridden(hook, c)]
             for hook in ("on_train_batch_start", "on_train_batch_end")
@@ -68,6 +72,9 @@ class EpochLoop(_TrainingEpochLoop):
         progress.increment_completed()
         logs.update_train_step_metrics()
 
+    def _should_accumulate(self) -> bool:  # is asked five times a step
+        return not self.plain and super()._should_accumulate()
+
     def _next_batch(self, data_fetcher: _DataFetcher) -> tuple[Tensor, ...]:
         batch, _, _ = next(data_fetcher)
         self.batch_progress.is_last_batch = data_fetcher.done
@@ -84,7 +91,8 @@ class EpochLoop(_TrainingEpochLoop):
         def closure() -> Any:
             nonlocal loss
             loss = model.training_step(batch, index)
-            optimizer.zero_grad()
+            for parameter in self.parameters:
+                parameter.grad = None
             loss.backward()
             return loss
 
