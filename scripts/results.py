@@ -20,7 +20,6 @@ from rich.progress import track
 PROJECT = Path(__file__).resolve().parents[1]
 README = PROJECT / "README.md"
 LOGS = Path("lightning_logs", "results")
-BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->\n"
 LADDER = [
     "line", "line_noisy", "regression_mlp", "mnist_logistic", "mnist_sigmoid_mlp",
     "mnist_relu_mlp", "mnist_mlp", "mnist_lenet", "cifar10_lenet", "noise_lenet",
@@ -71,6 +70,13 @@ def caption(runs: list[Results]) -> str:
     return f"Mean ± standard deviation over {seeds} seeds; {one['device']}; {versions}; {commit}."
 
 
+def into_readme(name: str, text: str) -> None:
+    """Put a text between the README's marks of this name."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, rest = README.read_text().split(begin)
+    README.write_text(before + begin + text + end + rest.split(end)[1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -89,8 +95,7 @@ def main() -> None:
     table = head + "\n".join(rows) + "\n\n" + caption([run for _, run in runs]) + "\n"
     print(table)
     if arguments.configs == LADDER:
-        before, rest = README.read_text().split(BEGIN)
-        README.write_text(before + BEGIN + table + END + rest.split(END)[1])
+        into_readme("results", table)
 
 
 if __name__ == "__main__":

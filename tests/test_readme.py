@@ -64,6 +64,8 @@ def test_every_other_line_of_a_block_is_known() -> None:
         "RUN=lightning_logs/mnist_mlp/version_0",
         ".venv/bin/tensorboard --logdir lightning_logs",
         "./scripts/test",
+        "./scripts/run bench",
+        "./scripts/run bench epochs --model mnist_lenet",
     }
 
 

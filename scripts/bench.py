@@ -1,0 +1,271 @@
+"""Times linenet against the loop one would write by hand, the usual template and the bare step.
+
+    ./scripts/run bench                                  # all of it, and the README's tables
+    ./scripts/run bench epochs --model mnist_lenet       # one comparison
+    ./scripts/run bench start memory
+
+Every measurement is a process of its own, and contenders take turns, so that a busy machine slows
+all alike. `epochs` prints no time unless linenet and the loop by hand compute the same losses. The
+real MNIST files are needed; figures go to lightning_logs/bench/, with machine and versions.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any
+
+from results import into_readme
+from rich.progress import track
+
+PROJECT = Path(__file__).resolve().parents[1]
+MODELS = ["mnist_logistic", "mnist_sigmoid_mlp", "mnist_relu_mlp", "mnist_mlp", "mnist_lenet"]
+WHO = ["floor", "plain", "linenet", "template"]
+GOALS = {  # linenet / plain, template / linenet
+    "mnist_logistic": ("≤ 1.8", "≥ 12"), "mnist_sigmoid_mlp": ("≤ 1.15", ""),
+    "mnist_relu_mlp": ("≤ 1.15", ""), "mnist_mlp": ("≤ 1", "≥ 2.5"),
+    "mnist_lenet": ("≤ 1", "≥ 2.5"),
+}  # fmt: skip
+GROWN = "mnist_relu_mlp"  # the model of `growth`
+SECTIONS = ["epochs", "loader", "start", "memory", "targets", "growth"]
+LOGS = Path("lightning_logs", "bench")
+TOLERANCE = 1e-5  # of a loss
+IMPORT = (
+    "import os, runpy; runpy.run_path('src/guard.py')['import_torchvision']();"
+    "import lightning.pytorch.cli; os._exit(0)"
+)
+FIRST_STEP = (
+    "import src, os, runpy; from torch.optim.optimizer import register_optimizer_step_post_hook;"
+    "register_optimizer_step_post_hook(lambda *_: os._exit(0));"
+    "runpy.run_module('src.cli', run_name='__main__')"
+)
+PEAK = "import runpy{}; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+Rows = list[dict[str, Any]]
+
+
+def python(*words: str) -> str:
+    """Return what a Python process prints; its folder is the project's."""
+    data = {"DATA_DIR": str(Path(os.environ.get("DATA_DIR") or "data").absolute())}
+    command, settings = [sys.executable, *words], {**os.environ, **data}
+    done = subprocess.run(
+        command, cwd=PROJECT, env=settings, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"error: {' '.join(words)[:200]} failed:\n{done.stderr[-500:]}")
+    return done.stdout
+
+
+class Bench:
+    """The sections; each measures, shows its progress and returns the rows of its table."""
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self.models, self.rounds = arguments.model, arguments.rounds
+        self.n_epochs, self.accelerator = arguments.epochs, arguments.accelerator
+        self.batch_size, self.folder = arguments.batch_size, folder
+        self.last: dict[str, Any] = {}  # the record of the last run of linenet
+
+    def fit(self, model: str, *words: str) -> list[str]:
+        """Return the command that trains a model as a user does, but for where it is logged."""
+        config, logs = f"configs/{model}.yaml", f"--trainer.logger.save_dir={self.folder}"
+        where = ["--data.source=mnist", f"--trainer.accelerator={self.accelerator}"]
+        return ["fit", "--config", config, *words, *where, logs]
+
+    def linenet(self, model: str, *words: str) -> dict[str, Any]:
+        """Return the results of a run."""
+        python("-m", "src.cli", *self.fit(model, *words))
+        newest = max(self.folder.glob("*/*/results.json"), key=os.path.getmtime)
+        self.last = json.loads(newest.read_text())
+        return self.last
+
+    def baseline(self, who: str, model: str, batch_size: int, epochs: int) -> list[float]:
+        words = [f"--batch_size={batch_size}", f"--epochs={epochs}"]
+        where = f"--accelerator={self.accelerator}"
+        printed = python("scripts/baselines.py", who, f"configs/{model}.yaml", *words, where)
+        return json.loads(printed.splitlines()[-1])
+
+    def epoch(self, model: str, who: str, batch_size: int) -> float:
+        """Return the median seconds of an epoch after a warm-up."""
+        epochs = self.n_epochs + 1
+        if who == "linenet":
+            words = [f"--trainer.max_epochs={epochs}", f"--data.batch_size={batch_size}"]
+            return seconds(self.linenet(model, *words))
+        return median(self.baseline(who, model, batch_size, epochs)[1:])
+
+    def epochs(self) -> Rows:
+        for model in track(self.models, "Same losses?"):
+            most = max(self.baseline("difference", model, self.batch_size, 1))
+            if most > TOLERANCE:
+                raise SystemExit(f"error: {model} computes other losses, by {most:.1g}; no times.")
+        times: dict[str, dict[str, list[float]]] = {m: {w: [] for w in WHO} for m in self.models}
+        turns = list(product(range(self.rounds), self.models, WHO))
+        for _, model, who in track(turns, "Epochs"):
+            times[model][who].append(self.epoch(model, who, self.batch_size))
+        return [self._compared(model, times[model]) for model in self.models]
+
+    def _compared(self, model: str, times: dict[str, list[float]]) -> dict[str, Any]:
+        def ratio(one: str, other: str) -> float:
+            return median(a / b for a, b in zip(times[one], times[other], strict=True))
+
+        goals = GOALS[model]
+        return {
+            "seconds an epoch": model,
+            **{who: median(times[who]) for who in WHO},
+            "linenet / plain": ratio("linenet", "plain"), "goal": goals[0],
+            "template / linenet": ratio("template", "linenet"), "goal ": goals[1],
+        }  # fmt: skip
+
+    def loader(self) -> Rows:
+        times = self.baseline("loader", "mnist_mlp", 100, epochs=8)[1:]
+        return [row("batches of 60,000 images alone, s", median(times), "≤ 0.10")]
+
+    def start(self) -> Rows:
+        times: dict[str, list[float]] = {IMPORT: [], FIRST_STEP: []}
+        for _, code in track(list(product(range(5), times)), "Start"):
+            began = time.perf_counter()
+            python("-c", code, *self.fit("mnist_mlp"))
+            times[code].append(time.perf_counter() - began)
+        imports, first = median(times[IMPORT]), median(times[FIRST_STEP])
+        return [
+            row("import of lightning.pytorch.cli, s", imports),
+            row("from the command to the first step, s", first),
+            row("the second / the first", first / imports, "≤ 1.35"),
+        ]
+
+    def memory(self) -> Rows:
+        run = "; runpy.run_module('src.cli', run_name='__main__')"
+        codes = [PEAK.format("; import src.cli"), PEAK.format(run)]
+        words = self.fit("mnist_mlp", "--trainer.max_epochs=2")
+        peaks = [int(python("-c", code, *words).split()[-1]) for code in track(codes, "Memory")]
+        above = (peaks[1] - peaks[0]) * 1024 / 1e6
+        return [row("peak memory of mnist_mlp above the imports, MB", above, "≤ 150")]
+
+    def targets(self) -> Rows:
+        """Train with configs/with/fast.yaml for more and more epochs, until 99 % are reached."""
+        rows: Rows = []
+        for model in track(self.models, "Time to accuracy"):
+            for epochs in (1, 2, 3, 5, 8):
+                rows.append(self._fast(model, epochs))
+                if rows[-1]["test"] >= 0.99:
+                    break
+        return rows
+
+    def _fast(self, model: str, epochs: int) -> dict[str, Any]:
+        words = ["--config", "configs/with/fast.yaml", f"--trainer.max_epochs={epochs}"]
+        runs = [self.linenet(model, *words, f"--seed_everything={seed}") for seed in range(3)]
+        accuracy = [run["metrics"]["test/acc"] for run in runs]
+        return {
+            "with/fast.yaml": model, "epochs": epochs,
+            "test": mean(accuracy), "sd": stdev(accuracy),
+            "seconds of training": mean(run["seconds"]["train"] for run in runs),
+            "of fit": mean(run["seconds"]["fit"] for run in runs),
+        }  # fmt: skip
+
+    def growth(self) -> Rows:
+        """Time an example among more and more of them, and in larger and larger batches."""
+        root = repeated_mnist(self.folder / "repeated", times=10)
+        sizes = {size: (f"--data.train_size={size}",) for size in (10_000, 55_000)}
+        sizes[595_000] = (f"--data.root={root}",)
+        epochs = f"--trainer.max_epochs={self.n_epochs + 1}"
+        runs = [(n, self.linenet(GROWN, epochs, *sizes[n])) for n in track(sizes, "Growth")]
+        rows = [
+            {"examples": f"{n:,}", "batch": 100, "linenet, µs an example": 1e6 * seconds(run) / n}
+            for n, run in runs
+        ]
+        for batch_size in track((32, 128, 512, 4096), "Batches"):
+            ours, by_hand = (self.epoch(GROWN, who, batch_size) for who in ("linenet", "plain"))
+            rows.append({
+                "examples": "55,000", "batch": batch_size, "linenet, µs an example": ours / 0.055,
+                "plain": by_hand / 0.055, "linenet / plain": ours / by_hand,
+            })  # fmt: skip
+        return rows
+
+
+def seconds(run: dict[str, Any]) -> float:
+    """Return the median seconds of training an epoch."""
+    return run["seconds"]["epoch"]
+
+
+def row(name: str, value: float, goal: str = "") -> dict[str, Any]:
+    return {"measure": name, "measured": value, "goal": goal}
+
+
+def repeated_mnist(root: Path, times: int) -> Path:
+    """Write MNIST with every training image so many times over, and return its root."""
+    source = Path(os.environ.get("DATA_DIR") or "data", "MNIST", "raw")
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, header in (("train-images-idx3-ubyte", 16), ("train-labels-idx1-ubyte", 8)):
+        plain, packed = source / name, source / f"{name}.gz"
+        content = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
+        count = (times * int.from_bytes(content[4:8], "big")).to_bytes(4, "big")
+        (raw / name).write_bytes(content[:4] + count + content[8:header] + content[header:] * times)
+    for path in source.glob("t10k-*"):
+        (raw / path.name).symlink_to(path.resolve())
+    return root
+
+
+def markdown(rows: Rows) -> str:
+    """Return the rows as a table; columns are the names of all their values."""
+    names = list(dict.fromkeys(name for one in rows for name in one))
+    lines = [[*names], ["---"] * len(names)]
+    lines += [[shown(name, one.get(name, "")) for name in names] for one in rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def shown(name: str, value: Any) -> str:
+    if name in ("test", "sd") and value:
+        return f"{100 * value:.2f} %"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"of {', '.join(SECTIONS)}")
+    parser.add_argument("--model", nargs="+", choices=MODELS, default=MODELS, help="configs")
+    parser.add_argument("--batch_size", type=int, default=100, help="images, in `epochs`")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--epochs", type=int, default=3, help="timed in a turn, after a warm-up")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender")
+    arguments = parser.parse_args()
+    unknown = set(arguments.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {unknown.pop()}; there are {', '.join(SECTIONS)}")
+    measured: dict[str, Rows] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(arguments, Path(folder))
+        for section in arguments.sections:
+            measured[section] = getattr(bench, section)()
+            print(markdown(measured[section]))
+    report(arguments, measured, bench.last)
+
+
+def report(arguments: argparse.Namespace, measured: dict[str, Rows], run: dict[str, Any]) -> None:
+    """Write what was measured as JSON, and after a whole bench into the README."""
+    facts = {name: run[name] for name in ("device", "versions", "git")} if run else {}
+    command = shlex.join(["./scripts/run", "bench", *sys.argv[1:]])
+    path = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"command": command, **facts, "measured": measured}, indent=2))
+    print(f"All figures: {path}")
+    if arguments.sections == SECTIONS and arguments.model == MODELS:
+        tables = [[*measured["loader"], *measured["start"], *measured["memory"]]]
+        tables = [measured["epochs"], *tables, measured["targets"], measured["growth"]]
+        versions = f"torch {run['versions']['torch']}, lightning {run['versions']['lightning']}"
+        commit = (run["git"] or {}).get("commit", "no commit")[:9]
+        caption = f"`{command}`; {run['device']}; {versions}; {commit}.\n"
+        into_readme("bench", "\n".join([*map(markdown, tables), caption]))
+
+
+if __name__ == "__main__":
+    main()

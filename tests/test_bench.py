@@ -1,0 +1,127 @@
+"""The benchmark: it compares what is the same, refuses what is not, and counts rightly."""
+
+import importlib
+import json
+from argparse import Namespace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from src.data.idx import read_idx
+from tests.conftest import MNIST_FILES, PROJECT, toy_images, write_idx
+
+CONFIGS = sorted((PROJECT / "configs").glob("mnist_*.yaml"))
+LOGISTIC = PROJECT / "configs/mnist_logistic.yaml"
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(PROJECT / "scripts"))
+    return importlib.import_module("bench")
+
+
+@pytest.fixture
+def baselines(monkeypatch: pytest.MonkeyPatch, mnist: Path) -> ModuleType:
+    monkeypatch.syspath_prepend(str(PROJECT / "scripts"))
+    monkeypatch.setenv("DATA_DIR", str(mnist))
+    module = importlib.import_module("baselines")
+    monkeypatch.setattr(module, "STEPS", 20)
+    return module
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with as many images as leave 1,000 to train on beside 5,000 to validate."""
+    root = tmp_path_factory.mktemp("mnist")
+    arrays = (*toy_images(6000, seed=1), *toy_images(100, seed=2))
+    for name, array in zip(MNIST_FILES, arrays, strict=True):
+        write_idx(root / "MNIST" / "raw" / name, array)
+    return root
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_the_loop_by_hand_computes_the_losses_of_linenet(
+    config: Path, baselines: ModuleType
+) -> None:
+    differences = list(baselines.difference(baselines.Task(config, 100, "cpu"), epochs=1))
+    assert len(differences) == 20
+    assert max(differences) < 1e-5
+
+
+def test_another_start_computes_other_losses(baselines: ModuleType) -> None:
+    task = baselines.Task(LOGISTIC, 100, "cpu")
+    with torch.no_grad():
+        next(task.net.parameters()).mul_(1.01)
+    assert max(baselines.difference(task, epochs=1)) > 1e-5
+
+
+@pytest.mark.filterwarnings("ignore")  # what the usual template is told about its data loader
+@pytest.mark.parametrize("contender", ["plain", "floor", "template", "loader"])
+def test_a_contender_times_each_of_its_epochs(contender: str, baselines: ModuleType) -> None:
+    run = baselines.CONTENDERS[contender]
+    seconds = list(run(baselines.Task(LOGISTIC, 100, "cpu"), epochs=2))
+    assert len(seconds) == 2
+    assert min(seconds) > 0
+
+
+def test_no_time_is_given_for_other_losses(
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Namespace(model=["mnist_mlp"], rounds=1, epochs=1, accelerator="cpu", batch_size=100)
+    run = bench.Bench(asked, tmp_path)
+    monkeypatch.setattr(run, "baseline", lambda *args: [0.0, 1e-4])
+    with pytest.raises(SystemExit, match="mnist_mlp computes other losses"):
+        run.epochs()
+
+
+def test_ratios_are_medians_over_turns(bench: ModuleType) -> None:
+    asked = Namespace(model=[], rounds=3, epochs=1, accelerator="cpu", batch_size=100)
+    times = {"plain": [1.0, 2.0, 3.0], "linenet": [2.0, 3.0, 9.0], "floor": [1.0, 1.0, 1.0]}
+    row = bench.Bench(asked, Path())._compared("mnist_mlp", {**times, "template": [9.0, 9.0, 9.0]})
+    assert row["linenet / plain"] == 2.0
+    assert row["template / linenet"] == 3.0
+    assert row["plain"] == 2.0
+
+
+def test_mnist_is_repeated_image_by_image(
+    bench: ModuleType, mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(mnist))
+    raw = bench.repeated_mnist(tmp_path / "more", times=3) / "MNIST" / "raw"
+    for name, dimensions in zip(MNIST_FILES[:2], (3, 1), strict=True):
+        once = read_idx(mnist / "MNIST" / "raw" / name, dimensions).numpy()
+        thrice = read_idx(raw / name, dimensions).numpy()
+        np.testing.assert_array_equal(thrice, np.concatenate([once] * 3))
+    assert (raw / MNIST_FILES[2]).read_bytes() == (
+        mnist / "MNIST/raw" / MNIST_FILES[2]
+    ).read_bytes()
+
+
+def test_a_table_has_a_column_for_every_value(bench: ModuleType) -> None:
+    rows = [{"a": "x", "b": 1.23456}, {"a": "y", "c": 7}, {"test": 0.9912}]
+    assert bench.markdown(rows).splitlines() == [
+        "| a | b | c | test |",
+        "| --- | --- | --- | --- |",
+        "| x | 1.23 |  |  |",
+        "| y |  | 7 |  |",
+        "|  |  |  | 99.12 % |",
+    ]
+
+
+@pytest.mark.slow
+def test_the_bench_compares_epochs_and_leaves_the_figures(
+    bench: ModuleType, mnist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(mnist))
+    words = ["epochs", "start", "--model", "mnist_logistic", "--rounds", "1", "--epochs", "1"]
+    monkeypatch.setattr("sys.argv", ["bench", *words])
+    bench.main()
+    [figures] = Path("lightning_logs/bench").glob("*.json")
+    found = json.loads(figures.read_text())
+    [row] = found["measured"]["epochs"]
+    assert row["linenet / plain"] == pytest.approx(row["linenet"] / row["plain"])
+    assert found["measured"]["start"][2]["measured"] > 0.5
+    assert "torch" in found["versions"]
