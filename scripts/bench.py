@@ -4,9 +4,10 @@
     ./scripts/run bench epochs --model mnist_lenet       # one comparison
     ./scripts/run bench start memory
 
-Every measurement is a process of its own, and contenders take turns, so that a busy machine slows
-all alike. `epochs` prints no time unless linenet and the loop by hand compute the same losses. The
-real MNIST files are needed; figures go to lightning_logs/bench/, with machine and versions.
+Every measurement is a process of its own; in `epochs` and `start` contenders take turns, so that a
+busy machine slows all alike. `epochs` prints no time unless linenet and the loop by hand compute
+the same losses. The real MNIST files are needed. Figures go to lightning_logs/bench/, with machine
+and versions.
 """
 
 import argparse
@@ -30,10 +31,9 @@ from rich.progress import track
 PROJECT = Path(__file__).resolve().parents[1]
 MODELS = ["mnist_logistic", "mnist_sigmoid_mlp", "mnist_relu_mlp", "mnist_mlp", "mnist_lenet"]
 WHO = ["floor", "plain", "linenet", "template"]
-GOALS = {  # linenet / plain, template / linenet
-    "mnist_logistic": ("≤ 1.8", "≥ 12"), "mnist_sigmoid_mlp": ("≤ 1.15", ""),
-    "mnist_relu_mlp": ("≤ 1.15", ""), "mnist_mlp": ("≤ 1", "≥ 2.5"),
-    "mnist_lenet": ("≤ 1", "≥ 2.5"),
+GOALS = {  # linenet / plain at most, template / linenet at least
+    "mnist_logistic": (1.8, 12), "mnist_sigmoid_mlp": (1.15, ""), "mnist_relu_mlp": (1.15, ""),
+    "mnist_mlp": (1, 2.5), "mnist_lenet": (1, 2.5),
 }  # fmt: skip
 GROWN = "mnist_relu_mlp"  # the model of `growth`
 SECTIONS = ["epochs", "loader", "start", "memory", "targets", "growth"]
@@ -49,6 +49,17 @@ FIRST_STEP = (
     "runpy.run_module('src.cli', run_name='__main__')"
 )
 PEAK = "import runpy{}; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+TO_ACCURACY = """Test accuracy after so many epochs with `configs/with/fast.yaml`, three seeds.
+Goals: 97 % in 2 s of training with `mnist_relu_mlp`, and 99 % in 15 s with `mnist_lenet`.
+"""
+GROWTH = """`mnist_relu_mlp` on more and more examples, where the goal was equal time for each to
+10 %, and in larger and larger batches:
+"""
+FACTS = (
+    "import json, torch; from src.provenance import *;"
+    "d = torch.device('cuda' if torch.cuda.is_available() else 'cpu');"
+    "print(json.dumps({'device': device_name(d), 'versions': versions(), 'git': git_state()}))"
+)
 Rows = list[dict[str, Any]]
 
 
@@ -71,7 +82,6 @@ class Bench:
         self.models, self.rounds = arguments.model, arguments.rounds
         self.n_epochs, self.accelerator = arguments.epochs, arguments.accelerator
         self.batch_size, self.folder = arguments.batch_size, folder
-        self.last: dict[str, Any] = {}  # the record of the last run of linenet
 
     def fit(self, model: str, *words: str) -> list[str]:
         """Return the command that trains a model as a user does, but for where it is logged."""
@@ -83,8 +93,7 @@ class Bench:
         """Return the results of a run."""
         python("-m", "src.cli", *self.fit(model, *words))
         newest = max(self.folder.glob("*/*/results.json"), key=os.path.getmtime)
-        self.last = json.loads(newest.read_text())
-        return self.last
+        return json.loads(newest.read_text())
 
     def baseline(self, who: str, model: str, batch_size: int, epochs: int) -> list[float]:
         words = [f"--batch_size={batch_size}", f"--epochs={epochs}"]
@@ -119,8 +128,8 @@ class Bench:
         return {
             "seconds an epoch": model,
             **{who: median(times[who]) for who in WHO},
-            "linenet / plain": ratio("linenet", "plain"), "goal": goals[0],
-            "template / linenet": ratio("template", "linenet"), "goal ": goals[1],
+            "linenet / plain": ratio("linenet", "plain"), "at most": goals[0],
+            "template / linenet": ratio("template", "linenet"), "at least": goals[1],
         }  # fmt: skip
 
     def loader(self) -> Rows:
@@ -135,7 +144,7 @@ class Bench:
             times[code].append(time.perf_counter() - began)
         imports, first = median(times[IMPORT]), median(times[FIRST_STEP])
         return [
-            row("import of lightning.pytorch.cli, s", imports),
+            row("import of lightning.pytorch.cli as Python does it, s", imports),
             row("from the command to the first step, s", first),
             row("the second / the first", first / imports, "≤ 1.35"),
         ]
@@ -151,7 +160,8 @@ class Bench:
     def targets(self) -> Rows:
         """Train with configs/with/fast.yaml for more and more epochs, until 99 % are reached."""
         rows: Rows = []
-        for model in track(self.models, "Time to accuracy"):
+        able = [model for model in self.models if model != "mnist_logistic"]  # a line stops at 93 %
+        for model in track(able, "Time to accuracy"):
             for epochs in (1, 2, 3, 5):
                 rows.append(self._fast(model, epochs))
                 if rows[-1]["test"] >= 0.99:
@@ -231,9 +241,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"of {', '.join(SECTIONS)}")
-    parser.add_argument("--model", nargs="+", choices=MODELS, default=MODELS, help="configs")
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        choices=MODELS,
+        default=MODELS,
+        help="configs of `epochs` and `targets`",
+    )
     parser.add_argument("--batch_size", type=int, default=100, help="images, in `epochs`")
-    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="where")
     parser.add_argument("--epochs", type=int, default=3, help="timed in a turn, after a warm-up")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contender")
     arguments = parser.parse_args()
@@ -243,29 +259,31 @@ def main() -> None:
     LOGS.mkdir(parents=True, exist_ok=True)
     figures = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
     command = shlex.join(["./scripts/run", "bench", *sys.argv[1:]])
+    facts = json.loads(python("-c", FACTS))
     measured: dict[str, Rows] = {}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(arguments, Path(folder))
         for section in arguments.sections:
             measured[section] = getattr(bench, section)()
             print(markdown(measured[section]))
-            facts = {name: bench.last.get(name) for name in ("device", "versions", "git")}
             record = {"command": command, **facts, "measured": measured}
             figures.write_text(json.dumps(record, indent=2) + "\n")
     print(f"All figures: {figures}")
-    if arguments.sections == SECTIONS and arguments.model == MODELS:
+    if len(sys.argv) == 1:  # the README shows what is measured by default
         into_readme("bench", report(record))
 
 
 def report(record: dict[str, Any]) -> str:
-    """Return all tables, and on what they were measured."""
+    """Return all tables, what they show, and on what they were measured."""
     measured, versions = record["measured"], record["versions"]
     singles = [*measured["loader"], *measured["start"], *measured["memory"]]
-    tables = [measured["epochs"], singles, measured["targets"], measured["growth"]]
     used = f"torch {versions['torch']}, lightning {versions['lightning']}"
     commit = (record["git"] or {}).get("commit", "no commit")[:9]
-    caption = f"`{record['command']}`; {record['device']}; {used}; {commit}.\n"
-    return "\n".join([*map(markdown, tables), caption])
+    return "\n".join([
+        markdown(measured["epochs"]), markdown(singles), TO_ACCURACY, markdown(measured["targets"]),
+        GROWTH, markdown(measured["growth"]),
+        f"Measured by `{record['command']}`; {record['device']}; {used}; {commit}.\n",
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ import importlib.util
 
 _collecting = gc.isenabled()
 gc.disable()
-if importlib.util.find_spec("torchvision"):
-    importlib.import_module("src.guard").import_torchvision()
-importlib.import_module("lightning.pytorch.cli")
-gc.freeze()  # nor need it look at them later, or at the end
-if _collecting:
-    gc.enable()
+try:
+    if importlib.util.find_spec("torchvision"):
+        importlib.import_module("src.guard").import_torchvision()
+    importlib.import_module("lightning.pytorch.cli")
+    gc.freeze()  # nor need it look at them later, or at the end
+finally:
+    if _collecting:
+        gc.enable()

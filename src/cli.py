@@ -114,7 +114,8 @@ class ExperimentCLI(LightningCLI):
             trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
-        if not is_overridden("training_step", self.model, Model):  # a step of the user's own
+        own_step = is_overridden("training_step", self.model, Model)
+        if not own_step and not is_overridden("train_dataloader", self.datamodule, TensorData):
             trainer.fit_loop.epoch_loop.__class__ = EpochLoop
         return trainer
 

@@ -12,8 +12,12 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 # What the short way does not call, and so must find as Lightning made it.
-IN_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward")
-OF_CALLBACKS = (*IN_STEP, "on_before_optimizer_step")
+OF_CALLBACKS = (
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+)
 OF_DATA = ("on_before_batch_transfer", "transfer_batch_to_device")
 OF_MODELS = (
     *OF_CALLBACKS,
@@ -33,8 +37,9 @@ class EpochLoop(_TrainingEpochLoop):
 
     In each step Lightning asks every callback, the model and the strategy some thirty times whether
     they have something to do, which takes longer than the step of a small model. Here those who
-    listen are called and nobody else. Numbers, counters and the order of events stay Lightning's;
-    a run that asks for more than a plain step goes Lightning's own way.
+    listen are called and nobody else. Numbers, counters and the order of events stay Lightning's,
+    but for the count of `zero_grad`, which nothing reads. A run that asks for more than a plain
+    step goes Lightning's own way.
     """
 
     plain = False  # until it is known
@@ -45,7 +50,7 @@ class EpochLoop(_TrainingEpochLoop):
         groups = self.trainer.optimizers[0].param_groups if self.plain else []
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.listeners = {
-            hook: [c for c in self.trainer.callbacks if is_overridden(hook, c)]
+            hook: [callback for callback in self.trainer.callbacks if is_overridden(hook, callback)]
             for hook in ("on_train_batch_start", "on_train_batch_end")
         }
 
@@ -55,11 +60,11 @@ class EpochLoop(_TrainingEpochLoop):
             super().advance(data_fetcher)
             return
         self.val_loop.restarting = False  # the next validation starts from its first batch
-        progress, logs = self.batch_progress, self.trainer._logger_connector
+        progress, connector = self.batch_progress, self.trainer._logger_connector
         batch = self._next_batch(data_fetcher)
         progress.increment_ready()
         index = self.batch_idx
-        logs.on_batch_start(batch)
+        connector.on_batch_start(batch)
         self._tell("on_train_batch_start", batch, index)
         progress.increment_started()
         loss = self._step(batch, index)
@@ -68,18 +73,18 @@ class EpochLoop(_TrainingEpochLoop):
         if self._num_ready_batches_reached():
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
         self._tell("on_train_batch_end", {"loss": loss}, batch, index)
-        logs.on_batch_end()
+        connector.on_batch_end()
         progress.increment_completed()
-        logs.update_train_step_metrics()
+        connector.update_train_step_metrics()
 
-    def _should_accumulate(self) -> bool:  # is asked five times a step
+    def _should_accumulate(self) -> bool:  # asked five times a step, and never in a plain one
         return not self.plain and super()._should_accumulate()
 
     def _next_batch(self, data_fetcher: _DataFetcher) -> tuple[Tensor, ...]:
         batch, _, _ = next(data_fetcher)
         self.batch_progress.is_last_batch = data_fetcher.done
         device = self.trainer.strategy.root_device
-        moved = tuple(part.to(device) for part in batch)
+        moved = tuple(part.to(device, non_blocking=device.type == "cuda") for part in batch)
         return self.trainer.datamodule.on_after_batch_transfer(moved, 0)
 
     def _step(self, batch: tuple[Tensor, ...], index: int) -> Tensor:
@@ -117,14 +122,19 @@ def _enter(model: LightningModule, hook: str | None) -> None:
 
 
 def is_plain(trainer: Trainer) -> bool:
-    """Return whether a step is batch, loss, gradient and update, on one device in 32 bits."""
+    """Return whether a step is batch, loss, gradient and update, on one device in 32 bits.
+
+    That a batch is `(x, y)` and `training_step` returns the loss is for the caller to know.
+    """
     model, data = trainer.lightning_module, trainer.datamodule
     return (
         type(trainer.strategy) is SingleDeviceStrategy
         and type(trainer.precision_plugin) is Precision
         and type(trainer.profiler) is PassThroughProfiler
         and model.automatic_optimization
+        and not trainer.fit_loop._skip_backward
         and len(trainer.optimizers) == 1
+        and type(trainer.optimizers[0]).__module__.startswith("torch.optim")
         and trainer.accumulate_grad_batches == 1
         and not trainer.gradient_clip_val
         and data is not None

@@ -1,4 +1,7 @@
-"""Optimizers and schedulers as plain values: what a checkpoint holds is what is built."""
+"""Optimizers and schedulers as plain values: what a checkpoint holds is what is built.
+
+But for `fused`, which is set where it is not given, and changes numbers only by rounding.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -10,7 +13,7 @@ from torch.optim import Optimizer
 
 from src.errors import UserError
 
-FUSED = ("Adam", "AdamW", "SGD")  # on every device that torch runs on
+FUSED = ("Adam", "AdamW", "SGD")
 Spec = dict[str, Any]  # {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
 
 
@@ -47,9 +50,11 @@ def build_optimizer(
         UserError: If the optimizer refuses its arguments.
     """
     arguments = dict(given.get("init_args") or {})
+    module, _, name = given["class_path"].rpartition(".")
     asked = any(arguments.get(way) for way in ("foreach", "differentiable"))
-    if fused and not asked and given["class_path"].rsplit(".", 1)[-1] in FUSED:
-        arguments["fused"] = arguments.get("fused") in (None, True)
+    known = module.startswith("torch.optim") and name in FUSED
+    if fused and known and not asked and arguments.get("fused") is None:
+        arguments["fused"] = True
     return _build("optimizer", {**given, "init_args": arguments}, parameters)
 
 

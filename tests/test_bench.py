@@ -14,6 +14,7 @@ from src.data.idx import read_idx
 from tests.conftest import MNIST_FILES, PROJECT, toy_images, write_idx
 
 CONFIGS = sorted((PROJECT / "configs").glob("mnist_*.yaml"))
+README = PROJECT / "README.md"
 LOGISTIC = PROJECT / "configs/mnist_logistic.yaml"
 
 
@@ -111,6 +112,13 @@ def test_a_table_has_a_column_for_every_value(bench: ModuleType) -> None:
     ]
 
 
+def test_the_record_names_machine_versions_and_commit(bench: ModuleType) -> None:
+    facts = json.loads(bench.python("-c", bench.FACTS))
+    assert facts["versions"]["torch"] == torch.__version__
+    assert facts["device"]
+    assert "git" in facts
+
+
 @pytest.mark.slow
 def test_the_bench_compares_epochs_and_leaves_the_figures(
     bench: ModuleType, mnist: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,6 +126,7 @@ def test_the_bench_compares_epochs_and_leaves_the_figures(
     monkeypatch.setenv("DATA_DIR", str(mnist))
     words = ["epochs", "start", "--model", "mnist_logistic", "--rounds", "1", "--epochs", "1"]
     monkeypatch.setattr("sys.argv", ["bench", *words])
+    before = README.read_text()
     bench.main()
     [figures] = Path("lightning_logs/bench").glob("*.json")
     found = json.loads(figures.read_text())
@@ -125,3 +134,4 @@ def test_the_bench_compares_epochs_and_leaves_the_figures(
     assert row["linenet / plain"] == pytest.approx(row["linenet"] / row["plain"])
     assert found["measured"]["start"][2]["measured"] > 0.5
     assert "torch" in found["versions"]
+    assert README.read_text() == before  # which shows only what is measured by default

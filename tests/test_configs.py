@@ -59,3 +59,17 @@ def test_an_overlay_fits_an_experiment(name: str, capsys: pytest.CaptureFixture[
             if section == "trainer":
                 assert merged["trainer"][key] == value
     assert merged["model"]["class_path"] == "src.models.LeNet"
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name.startswith("mnist")])
+def test_the_fast_overlay_is_the_same_recipe_for_every_model(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*words(name), "--config", str(CONFIGS / "with/fast.yaml"), "--print_config"])
+    model = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]
+    assert model["optimizer"]["class_path"].endswith("Adam")
+    assert model["optimizer"]["init_args"]["betas"] == [0.9, 0.99]
+    assert model["scheduler"]["init_args"]["max_lr"] == 0.005
+    assert model["scheduler"]["init_args"]["cycle_momentum"] is True
+    assert model["scheduler_interval"] == "step"

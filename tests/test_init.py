@@ -43,7 +43,10 @@ def test_missing_operators_are_declared_and_the_import_tried_again() -> None:
 def test_another_error_of_torchvision_is_not_hidden() -> None:
     message = 'f"operator torchvision::{operator} does not exist"'
     assert message in BROKEN
-    assert "disk on fire" in python(BROKEN.replace(message, '"disk on fire"') + "import src")
+    broken = BROKEN.replace(message, '"disk on fire"')
+    assert "disk on fire" in python(broken + "import src")
+    caught = "try:\n    import src\nexcept RuntimeError:\n    import gc\n    print(gc.isenabled())"
+    assert "True" in python(broken + caught)
 
 
 def test_the_garbage_collector_goes_on_and_leaves_what_was_imported_alone() -> None:

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, ModelCheckpoint
 from lightning.pytorch.cli import ReduceLROnPlateau
 from lightning.pytorch.loggers.logger import Logger
 from torch import Tensor
 
 from src.data import MNIST, Line, TensorData
 from src.data.augment import Augment
+from src.data.loader import BatchLoader
 from src.loop import EpochLoop, is_plain
 from src.models import LeNet, LinearRegression, LogisticRegression, Model, ReLUMLP
 
@@ -364,6 +365,27 @@ def test_loaders_without_a_data_module_are_not_plain() -> None:
     assert made.fit_loop.epoch_loop.short == 0
 
 
+class Bystander(torch.optim.SGD):
+    """An optimizer of the user's own, outside of torch.optim."""
+
+
+def test_an_optimizer_of_the_users_own_goes_lightnings_way() -> None:
+    made = assert_both_ways_same(partial(line, optimizer=partial(Bystander, lr=0.05)), short=False)
+    assert not is_plain(made)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_accumulation_that_comes_and_goes_between_epochs(first: int) -> None:
+    turns = {first: 2, first + 1: 1}
+    made = [
+        train(short, line, extra=[partial(GradientAccumulationScheduler, turns)], max_epochs=3)
+        for short in (True, False)
+    ]
+    fast, slow = (evidence(one) for one in made)
+    assert fast == slow
+    assert 0 < made[0].fit_loop.epoch_loop.short < made[0].fit_loop.epoch_loop.total_batch_idx
+
+
 class OwnStep(LogisticRegression):
     """A model of the user's own, with half the loss."""
 
@@ -371,13 +393,34 @@ class OwnStep(LogisticRegression):
         return super().training_step(batch, batch_idx) / 2
 
 
-@pytest.mark.parametrize(("model", "short"), [("LogisticRegression", True),
-                                              ("tests.test_loop.OwnStep", False)])  # fmt: skip
-def test_the_command_line_goes_the_short_way_unless_the_step_is_the_users_own(
-    model: str, short: bool, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+class Listed(BatchLoader):
+    """A loader of the user's own, whose batches are lists."""
+
+    def __iter__(self) -> Any:
+        return map(list, super().__iter__())
+
+
+class OwnLoader(MNIST):
+    """Data with such a loader."""
+
+    def train_dataloader(self) -> Any:
+        split = self.splits["train"]
+        return Listed(split.x, split.y, split.indices, self.batch_size)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "short"),
+    [
+        ("LogisticRegression", "MNIST", True),
+        ("tests.test_loop.OwnStep", "MNIST", False),
+        ("LogisticRegression", "tests.test_loop.OwnLoader", False),
+    ],
+)
+def test_the_command_line_goes_the_short_way_unless_step_or_loader_are_the_users_own(
+    model: str, data: str, short: bool, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps, step = [], EpochLoop._step
     monkeypatch.setattr(EpochLoop, "_step", lambda *args: steps.append(1) or step(*args))
-    run("fit", "--model", model, "--data", "MNIST", "--data.val_size", 50, "--data.batch_size", 50,
+    run("fit", "--model", model, "--data", data, "--data.val_size", 50, "--data.batch_size", 50,
         "--trainer.max_epochs", 2, "--trainer.callbacks", "null")  # fmt: skip
     assert len(steps) == (10 if short else 0)

@@ -97,3 +97,9 @@ def test_the_specification_is_left_as_it_is(init_args: dict[str, Any] | None) ->
 def test_arguments_that_are_refused_are_named() -> None:
     with pytest.raises(UserError, match=r"torch.optim.SGD refuses its arguments"):
         built("SGD", lr=0.1, beta=2)
+
+
+def test_another_class_of_the_same_name_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.optim.instantiate_class", lambda _, found: found)
+    own = {"class_path": "somebodys.SGD", "init_args": {"lr": 0.1}}
+    assert build_optimizer(own, []) == own

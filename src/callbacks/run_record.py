@@ -97,9 +97,9 @@ class RunRecord(Callback):
         }
 
     def _seconds(self) -> dict[str, float | None]:
-        """Return the time of fit, of training alone and of its median epoch, and of the whole."""
+        """Return the time of fit, of training alone, of its median epoch, and of the whole."""
         times = {"fit": self.fit_seconds, "train": sum(self.epoch_seconds)}
-        times["epoch"] = median(self.epoch_seconds or [0])
+        times["epoch"] = median(self.epoch_seconds[1:] or self.epoch_seconds or [0])  # warm
         known = {name: round(t, 3) if self.epochs else None for name, t in times.items()}
         return known | {"total": round(time.perf_counter() - self.started, 3)}
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from src.data.loader import BatchLoader
@@ -52,7 +53,7 @@ class TensorData(LightningDataModule):
         self.save_hyperparameters()
         self.batch_size, self.seed = batch_size, seed
         self.splits: dict[str, Split] = {}
-        self._copies: dict[Any, Tensor] = {}  # for each tensor, where training happens
+        self._copies: dict[Any, tuple[Tensor, Tensor]] = {}  # by originals and device
 
     def read(self) -> dict[str, Split]:
         """Return the splits `train`, `val` and `test`; called once.
@@ -99,19 +100,24 @@ class TensorData(LightningDataModule):
 
     def _loader(self, name: str, batch_size: int, seed: int | None = None) -> BatchLoader:
         split, trainer = self.splits[name], self.trainer
-        x, y = self._resident(split.x), self._resident(split.y)
+        x, y = self._resident(split)
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         return BatchLoader(x, y, split.indices, batch_size, seed, rank, world_size)
 
-    def _resident(self, tensor: Tensor) -> Tensor:
-        """Return the tensor where training happens, if it fits; splits share one copy there."""
-        device = self.trainer.strategy.root_device if self.trainer else tensor.device
-        key = (id(tensor), device)
-        if key not in self._copies:  # batches of what does not fit are moved one by one
-            self._copies[key] = tensor.to(device) if fits(tensor, device) else tensor
-        return self._copies[key]
+    def _resident(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Return examples and targets where training happens, if they fit; splits share a copy."""
+        pair = (split.x, split.y)
+        device = self.trainer.strategy.root_device if self.trainer else split.x.device
+        if (*pair, device) not in self._copies:
+            x, y = (part.to(device) for part in pair) if fits(split.x, device) else pair
+            self._copies[*pair, device] = x, y
+        return self._copies[*pair, device]
 
 
 def fits(tensor: Tensor, device: torch.device) -> bool:
-    """Return whether a copy would take less than half of the memory that a GPU has left."""
-    return device.type != "cuda" or tensor.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+    """Return whether a copy takes less than half of what a GPU has left; warn where it does not."""
+    if device.type != "cuda" or tensor.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
+        return True
+    size = f"{tensor.nbytes / 1e9:.1f} GB"
+    rank_zero_warn(f"The data ({size}) are too large for the GPU; batches are moved one by one.")
+    return False

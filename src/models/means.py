@@ -15,7 +15,10 @@ class Means:
 
     def __init__(self) -> None:
         self.score_name = "acc"
-        self._loss = self._score = torch.zeros(())
+        self._start(torch.device("cpu"))
+
+    def _start(self, device: torch.device) -> None:
+        self._loss, self._score = torch.zeros((), device=device), torch.zeros((), device=device)
         self._examples = 0
 
     def add(self, loss: Tensor, output: Tensor, y: Tensor) -> None:
@@ -26,8 +29,7 @@ class Means:
         else:
             self.score_name, score = "acc", (output.argmax(dim=1) == y).sum()
         if not self._examples:
-            self._loss = torch.zeros((), device=y.device)
-            self._score = torch.zeros((), device=y.device)
+            self._start(y.device)
         self._loss.add_(loss.detach(), alpha=n)
         self._score.add_(score)
         self._examples += n
@@ -36,6 +38,5 @@ class Means:
         """Return the sums of loss, score and examples, `(3,)` on the device, and start anew."""
         n = torch.full((), self._examples, device=device)
         sums = torch.stack((self._loss.to(device), self._score.to(device), n))
-        self._loss = self._score = torch.zeros(())
-        self._examples = 0
+        self._start(device)
         return sums

@@ -1,5 +1,6 @@
 """What every data set in memory shares: splits, loaders and their record."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -161,6 +162,14 @@ def test_a_copy_is_used_though_there_is_no_room_for_another(
     assert data.val_dataloader().x is train.x
 
 
+def test_targets_stay_with_examples_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = on("meta")
+    examples = data.splits["train"].x
+    monkeypatch.setattr("src.data.base.fits", lambda tensor, device: tensor is not examples)
+    loader = data.train_dataloader()
+    assert {part.device.type for batch in loader for part in batch} == {"cpu"}
+
+
 def test_batches_come_from_where_training_happens() -> None:
     batches = list(on("meta", batch_size=8).train_dataloader())
     assert [tuple(x.shape) for x, _ in batches] == [(8, 1), (8, 1), (8, 1), (6, 1)]
@@ -193,7 +202,8 @@ def test_less_than_half_of_the_free_memory_of_a_gpu_is_taken(
 ) -> None:
     gpu = torch.device("cuda", 1)
     monkeypatch.setattr(torch.cuda, "mem_get_info", {gpu: (free, 10**9)}.__getitem__)
-    assert fits(torch.zeros(100), gpu) is expected  # 400 bytes
+    with nullcontext() if expected else pytest.warns(UserWarning, match="too large for the GPU"):
+        assert fits(torch.zeros(100), gpu) is expected  # 400 bytes
 
 
 def test_other_devices_are_not_asked_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
