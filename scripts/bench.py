@@ -207,10 +207,13 @@ def row(name: str, value: float, goal: str = "") -> dict[str, Any]:
     return {"measure": name, "measured": value, "goal": goal}
 
 
+def mnist_files() -> Path:
+    return Path(os.environ.get("DATA_DIR") or "data", "MNIST", "raw").absolute()
+
+
 def repeated_mnist(root: Path, times: int) -> Path:
     """Write MNIST with every training image so many times over, and return its root."""
-    source = Path(os.environ.get("DATA_DIR") or "data", "MNIST", "raw")
-    raw = root / "MNIST" / "raw"
+    source, raw = mnist_files(), root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name, header in (("train-images-idx3-ubyte", 16), ("train-labels-idx1-ubyte", 8)):
         plain, packed = source / name, source / f"{name}.gz"
@@ -256,6 +259,11 @@ def main() -> None:
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no section {unknown.pop()}; there are {', '.join(SECTIONS)}")
+    if not list(mnist_files().glob("train-images-idx3-ubyte*")):
+        parser.error(
+            f"MNIST is not in {mnist_files()}. Set DATA_DIR to the folder that holds MNIST/raw,\n"
+            "or download it first: ./scripts/run fit --config configs/mnist_logistic.yaml"
+        )
     LOGS.mkdir(parents=True, exist_ok=True)
     figures = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
     command = shlex.join(["./scripts/run", "bench", *sys.argv[1:]])

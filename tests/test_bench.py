@@ -78,6 +78,17 @@ def test_no_time_is_given_for_other_losses(
         run.epochs()
 
 
+def test_without_mnist_it_says_what_to_do(
+    bench: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", "loader"])
+    with pytest.raises(SystemExit) as stop:
+        bench.main()
+    assert stop.value.code == 2
+    assert "MNIST is not in" in capsys.readouterr().err
+    assert not Path("lightning_logs").exists()
+
+
 def test_ratios_are_medians_over_turns(bench: ModuleType) -> None:
     asked = Namespace(model=[], rounds=3, epochs=1, accelerator="cpu", batch_size=100)
     times = {"plain": [1.0, 2.0, 3.0], "linenet": [2.0, 3.0, 9.0], "floor": [1.0, 1.0, 1.0]}
