@@ -243,18 +243,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"of {', '.join(SECTIONS)}")
+    known = f"of {', '.join(SECTIONS)}; all by default"
+    parser.add_argument("sections", nargs="*", default=SECTIONS, help=known)
+    models = f"for `epochs` and `targets`, of {', '.join(MODELS)}; all by default"
     parser.add_argument(
-        "--model",
-        nargs="+",
-        choices=MODELS,
-        default=MODELS,
-        help="configs of `epochs` and `targets`",
+        "--model", nargs="+", choices=MODELS, default=MODELS, metavar="CONFIG", help=models
     )
-    parser.add_argument("--batch_size", type=int, default=100, help="images, in `epochs`")
-    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="where")
-    parser.add_argument("--epochs", type=int, default=3, help="timed in a turn, after a warm-up")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender")
+    parser.add_argument("--batch_size", type=int, default=100, help="for `epochs`; 100 images")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="cpu")
+    parser.add_argument("--epochs", type=int, default=3, help="timed in a turn after a warm-up; 3")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender; 3")
     arguments = parser.parse_args()
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
