@@ -50,10 +50,10 @@ class Task:
         self.config, self.accelerator = config, accelerator
         said = yaml.safe_load(config.read_text())
         self.settings = said["model"]["init_args"]
-        self.pad = said["data"]["init_args"]["pad"] if isinstance(said["data"], dict) else 0
+        pad = said["data"]["init_args"]["pad"] if isinstance(said["data"], dict) else 0
         self.batch_size = batch_size
         self.device = torch.device("cuda" if accelerator == "gpu" else "cpu")
-        self.data = MNIST(source="mnist", pad=self.pad, batch_size=batch_size)
+        self.data = MNIST(source="mnist", pad=pad, batch_size=batch_size)
         self.data.setup("fit")
         kind = said["model"]["class_path"]
         sizes = {key: self.settings[key] for key in ("hidden", "dropout") if key in self.settings}
@@ -192,7 +192,7 @@ class Clock(Callback):
 def template(task: Task, epochs: int) -> Seconds:
     """Train as most projects do: per-sample transforms, DataLoader, torchmetrics, TensorBoard."""
     prepare = transforms.Compose(
-        [transforms.Pad(task.pad), transforms.ToTensor(), transforms.Normalize(0.1307, 0.3081)]
+        [transforms.Pad(task.data.pad), transforms.ToTensor(), transforms.Normalize(0.1307, 0.3081)]
     )
     whole = datasets.MNIST(str(task.data.root), train=True, transform=prepare)
     train, val = random_split(whole, [len(whole) - 5000, 5000])
