@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from io import StringIO
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,6 +35,7 @@ from torchmetrics import Accuracy
 from torchvision import datasets, transforms
 
 from src import models
+from src.callbacks.step_seed import step_seeds
 from src.cli import main as linenet
 from src.data import MNIST
 from src.data.loader import BatchLoader
@@ -223,7 +224,11 @@ class Losses(Callback):
 
 def difference(task: Task, epochs: int) -> Iterator[float]:
     """Yield the differences between the losses of the first steps by hand and those of linenet."""
-    by_hand = [loss.item() for loss in islice(training(task, STEPS), STEPS)]
+    losses, by_hand = training(task, STEPS), []
+    length = len(task.data.train_dataloader())
+    for seed in islice(chain.from_iterable(step_seeds(0, e, 0, length) for e in count()), STEPS):
+        torch.manual_seed(seed)  # of dropout
+        by_hand.append(next(losses).item())
     words = ["fit", "--config", str(task.config), "--trainer.logger=false"]
     words += ["--data.source=mnist", f"--data.batch_size={task.batch_size}"]
     words += [f"--trainer.accelerator={task.accelerator}", f"--trainer.max_steps={STEPS}"]

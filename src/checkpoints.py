@@ -1,39 +1,145 @@
-"""Checks a checkpoint before anything is built for it."""
+"""Checkpoint files: whole or absent when written, checked in every byte before they are used."""
 
-import pickle
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 
 from src.errors import UserError
+from src.files import write_whole
+
+RESUME = "resume-step{step:08d}.ckpt"  # what `--resume` looks for
+ADVICE = "A run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."
 
 
-def check_checkpoint(path: str, class_path: str) -> None:
-    """Refuse a file that is no checkpoint, or one of another class of model.
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Writes beside, flushes and renames; reads nothing but tensors and plain values, and checks.
+
+    Lightning's own goes through a temporary folder that may lie on another disk, hides a refused
+    permission, and reads a file with wrong bits without a word.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint; raise UserError if the disk is full or the folder is read-only."""
+        buffer = io.BytesIO()  # torch writing to the file itself would abort on a full disk
+        torch.save(checkpoint, buffer)
+        write_whole(Path(path), buffer.getvalue())
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what `read_checkpoint` does, whatever the caller thinks of `weights_only`."""
+        return read_checkpoint(Path(path))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint, on the CPU.
 
     Raises:
-        UserError: If the file is missing, is no checkpoint, or holds another model.
+        UserError: If the file is missing, damaged in a single bit, no checkpoint, or holds
+            anything but tensors and plain values, or weights that are not numbers.
     """
-    if not Path(path).is_file():
-        raise UserError(
-            f"--ckpt_path {path} is not a file; expected a checkpoint.\n"
-            "A run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."
-        )
-    made = _hyperparameters(path).get("_class_path", class_path)
-    if made.rsplit(".", 1)[-1] != class_path.rsplit(".", 1)[-1]:
-        raise UserError(
-            f"--ckpt_path {path} holds a {made.rsplit('.', 1)[-1]}, but the model is"
-            f" {class_path.rsplit('.', 1)[-1]}.\nGive the config.yaml of the run that it is from."
-        )
-
-
-def _hyperparameters(path: str) -> dict[str, Any]:
+    _check_bytes(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        return dict(checkpoint["hyper_parameters"])
-    except (OSError, EOFError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a zip file of anything, made by anybody
         raise UserError(
-            f"--ckpt_path {path} is not a checkpoint of this project, or it is damaged.\n"
-            "A run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."
+            f"{path} is not a checkpoint of this project: it holds more than tensors and plain"
+            f" values.\nSuch a file could run code, and is not loaded. {ADVICE}"
         ) from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "loops"} <= set(checkpoint):
+        raise UserError(f"{path} is not a checkpoint of this project.\n{ADVICE}")
+    for name, value in checkpoint["state_dict"].items():
+        if isinstance(value, Tensor) and not value.isfinite().all():
+            raise UserError(f"{path} holds weights that are not finite, in {name}.\n{ADVICE}")
+    return checkpoint
+
+
+def _check_bytes(path: Path) -> None:
+    """Compare the parts of the file with their checksums, which torch does not look at."""
+    if not path.is_file():
+        raise UserError(f"{path} is not a file; expected a checkpoint.\n{ADVICE}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:  # zipfile has a dozen ways to stumble over wrong bytes
+        raise UserError(f"{path} is damaged, or no checkpoint ({error}).\n{ADVICE}") from error
+    if damaged:
+        raise UserError(f"{path} is damaged (wrong checksum in {damaged}).\n{ADVICE}")
+
+
+def newest_intact(folder: Path) -> Path | None:
+    """Return the newest checkpoint to resume from, None if there is none yet.
+
+    A damaged one is named in a warning, and the one before it is taken.
+
+    Raises:
+        UserError: If all are damaged.
+    """
+    found = sorted(folder.glob("resume-*.ckpt"), reverse=True)
+    for path in found:
+        try:
+            read_checkpoint(path)
+            return path
+        except UserError as error:
+            rank_zero_warn(f"{str(error).splitlines()[0]} The one before it is taken.")
+    if found:
+        raise UserError(f"No checkpoint in {folder} is intact; start anew without --resume.")
+    return None
+
+
+def check_class(checkpoint: dict[str, Any], path: str, class_path: str) -> None:
+    """Refuse a checkpoint of another class of model, told by its name: nothing is imported.
+
+    Raises:
+        UserError: If it is one, or does not say what it is of.
+    """
+    known = checkpoint.get("hyper_parameters")
+    if not isinstance(known, dict):
+        raise UserError(f"{path} does not say which model it is of.\n{ADVICE}")
+    names = known.get("_class_path", class_path), class_path
+    made, wanted = (name.rsplit(".", 1)[-1] for name in names)
+    if made != wanted:
+        raise UserError(
+            f"{path} holds a {made}, but the model is {wanted}.\n"
+            "Give the config.yaml of the run that it is from."
+        )
+
+
+def identity_of(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return what the run of a checkpoint was, as the callback Identity keeps it.
+
+    Raises:
+        UserError: If the checkpoint does not say, or has no state to go on training from.
+    """
+    wanted = "identity", "record", "optimizer_states", "lr_schedulers", "callbacks"
+    if missing := [name for name in wanted if name not in checkpoint]:
+        raise UserError(
+            f"{path} has no {missing[0]}: fit can go on from checkpoints of its own runs only.\n"
+            f"{ADVICE}"
+        )
+    return dict(checkpoint["identity"])
+
+
+def logger_step(checkpoint: dict[str, Any]) -> int:
+    """Return the step at which the curves go on."""
+    return int(checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"])
+
+
+def relocate(checkpoint: dict[str, Any], path: Path, saver: Any) -> None:
+    """Let the checkpoint callback of a run that was moved find its files in today's folder."""
+    folder = str(saver.dirpath) if saver else ""
+    if not saver or path.resolve().parent != Path(folder).resolve():
+        return  # a new run goes on from the checkpoint of another
+    for state in checkpoint["callbacks"].values():
+        if before := state.get("dirpath"):
+            for name, value in state.items():
+                if isinstance(value, str):
+                    state[name] = value.replace(before, folder)
+            scores = state["best_k_models"]
+            state["best_k_models"] = {k.replace(before, folder): v for k, v in scores.items()}

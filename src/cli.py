@@ -1,24 +1,48 @@
 """The command line: LightningCLI with this project's defaults, links, run folders and manners."""
 
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichModelSummary, TQDMProgressBar
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
-from src.callbacks import HParams, PredictionWriter, RunRecord
-from src.checkpoints import check_checkpoint
+from src.callbacks import (
+    FiniteGuard,
+    HParams,
+    Identity,
+    PredictionWriter,
+    ResumePoints,
+    RunRecord,
+    StepSeed,
+)
+from src.checkpoints import (
+    SafeCheckpointIO,
+    check_class,
+    identity_of,
+    logger_step,
+    newest_intact,
+    read_checkpoint,
+)
 from src.data import TensorData
 from src.errors import UserError
+from src.files import remove_leftovers, write_whole
 from src.loop import EpochLoop
 from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
 from src.models import Model
 from src.quiet import quieten, quieten_evaluation
+from src.runs import header, locked, make_folder, set_aside_results, with_config
+from src.signals import StopSignals
 from src.summary import print_summary
 
 DEFAULTS = CONFIGS / "defaults.yaml"
@@ -33,10 +57,13 @@ where RUN is a run's folder, lightning_logs/mnist_mlp/version_0. Help on one cla
 class ExperimentCLI(LightningCLI):
     """Links what the data knows to the model, names run folders, and tests what it trained."""
 
-    def __init__(self, args: ArgsType = None) -> None:
+    def __init__(self, args: Sequence[str], signals: StopSignals, held: ExitStack) -> None:
         if not DEFAULTS.is_file():
             raise UserError(f"{DEFAULTS} is missing; run from a clone of the project.")
-        self.record = RunRecord(args)
+        self.record, self.held = RunRecord(args), held
+        words, self.resumed = with_config(list(args))
+        self.identity, points = Identity(), ResumePoints(signals)
+        self.purge_step = 0  # where a resumed run goes on with its curves
         each = {"allow_abbrev": False, "default_config_files": [str(DEFAULTS)]}
         main_parser = {
             "prog": "python -m src.cli",
@@ -50,11 +77,30 @@ class ExperimentCLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
-            trainer_defaults={"callbacks": [self.record, HParams(), PredictionWriter()]},
+            save_config_callback=RunConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            trainer_defaults={
+                "callbacks": [
+                    self.record,
+                    HParams(),
+                    PredictionWriter(),
+                    StepSeed(),
+                    FiniteGuard(),
+                    self.identity,
+                    points,
+                ]
+            },
             parser_class=ShortErrorParser,
             parser_kwargs={**main_parser, **{name: dict(each) for name in self.subcommands()}},
-            args=args,
+            args=words,
         )
+
+    def _prepare_subcommand_parser(self, *args: Any, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(*args, **kwargs)
+        if "fit" in args:
+            text = "Go on with a run that was killed or stopped: its folder, or latest."
+            parser.add_argument("--resume", type=str | None, help=text)
+        return parser
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         text = "Seed of the first weights, the order of examples, dropout and augmentation."
@@ -68,15 +114,33 @@ class ExperimentCLI(LightningCLI):
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
     def _parse_ckpt_path(self) -> None:
-        """Check the checkpoint; Lightning would let it overrule the command line unseen."""
-        config = self.config[self.config.subcommand]
+        """Choose and check the checkpoint; Lightning would let it overrule the command line."""
+        subcommand = self.config.subcommand
+        config = self.config[subcommand]
+        if self.resumed:
+            config.ckpt_path = self._resume_from(self.resumed, config)
         if config.ckpt_path:
-            check_checkpoint(config.ckpt_path, config.model.class_path)
-        elif self.config.subcommand != "fit":
+            checkpoint = read_checkpoint(Path(config.ckpt_path))
+            check_class(checkpoint, config.ckpt_path, config.model.class_path)
+            if subcommand == "fit":
+                self.identity.saved = identity_of(checkpoint, config.ckpt_path)
+                self.purge_step = logger_step(checkpoint)
+        elif subcommand != "fit":
             raise UserError(
-                f"{self.config.subcommand} needs --ckpt_path FILE: it would judge an untrained"
+                f"{subcommand} needs --ckpt_path FILE: it would judge an untrained"
                 " model.\nA run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."
             )
+
+    def _resume_from(self, folder: Path, config: Namespace) -> str | None:
+        """Return the checkpoint to go on from; None if the run was killed before the first."""
+        if config.ckpt_path:
+            raise UserError("--resume finds its checkpoint by itself; leave --ckpt_path away.")
+        if is_first():
+            self.held.enter_context(locked(folder))
+            remove_leftovers(folder)
+            set_aside_results(folder, config.trainer)
+        newest = newest_intact(folder / "checkpoints")
+        return str(newest) if newest else None
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
@@ -110,14 +174,32 @@ class ExperimentCLI(LightningCLI):
             )
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        plugins = [SafeCheckpointIO(), *(self._get(self.config_init, "trainer").plugins or [])]
         try:
-            trainer = super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(plugins=plugins, **kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
+        # Lightning's handler of SIGTERM ends a run with code 0, and several processes never.
+        vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
         own_step = is_overridden("training_step", self.model, Model)
         if not own_step and not is_overridden("train_dataloader", self.datamodule, TensorData):
             trainer.fit_loop.epoch_loop.__class__ = EpochLoop
+        if isinstance(trainer.logger, TensorBoardLogger):
+            self._place(trainer.logger)
         return trainer
+
+    def _place(self, logger: TensorBoardLogger) -> None:
+        """Let the logger, and so checkpoints and all else, write into this run's folder."""
+        folder = self.resumed
+        if folder:
+            logger._root_dir, logger._name = str(folder.parents[1]), folder.parent.name
+            logger._kwargs["purge_step"] = self.purge_step  # later points were of lost work
+        elif is_first():
+            folder = make_folder(Path(logger.root_dir), logger._version)
+            self.held.enter_context(locked(folder))
+        if folder:  # the other processes are told by the first
+            number = folder.name.removeprefix("version_")
+            logger._version = int(number) if number.isdigit() else folder.name
 
     def after_fit(self) -> None:
         """Test the checkpoint that validation chose, once."""
@@ -129,6 +211,22 @@ class ExperimentCLI(LightningCLI):
         folder = self.trainer.log_dir if self.trainer.logger else None
         if self.trainer.is_global_zero:
             print_summary(self.record.results, folder)
+
+
+class RunConfig(SaveConfigCallback):
+    """Writes `config.yaml`, which repeats the run, whole or not at all."""
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        config = self.config.clone()
+        if config.pop("resume", None):
+            config.ckpt_path = None
+        text = header(TrainerFn(stage).value) + self.parser.dump(config, skip_none=False)
+        write_whole(Path(str(trainer.loggers[0].log_dir), "config.yaml"), text)
+
+
+def is_first() -> bool:
+    """Return whether this process is the one that writes."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def better(monitor: str | None) -> str:
@@ -144,15 +242,18 @@ def screen(trainer: Any) -> list[Callback]:
     return [TQDMProgressBar(refresh_rate=50)] * bar + [RichModelSummary(max_depth=2)] * table
 
 
-def main(args: ArgsType = None) -> None:
+def main(args: Sequence[str] | None = None) -> None:
     """Run one command, e.g. `main(["fit", "--config", "configs/mnist_mlp.yaml"])`.
 
     Raises:
-        SystemExit: With code 2 for a wrong command, 1 for what else the user can put right.
+        SystemExit: With code 2 for a wrong command, 1 for what else the user can put right, 128 + n
+            for signal n.
     """
     quieten()
+    words = sys.argv[1:] if args is None else args
     try:
-        ExperimentCLI(args)
+        with ExitStack() as held, StopSignals() as signals:
+            ExperimentCLI(words, signals, held)
     except Exception as error:
         known = user_error(error)
         if known is None:

@@ -11,20 +11,21 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
-# What the short way does not call, and so must find as Lightning made it.
-OF_CALLBACKS = (
-    "on_before_zero_grad",
+# What the short way calls, of callbacks alone.
+CALLED = (
+    "on_train_batch_start",
     "on_before_backward",
-    "on_after_backward",
     "on_before_optimizer_step",
+    "on_train_batch_end",
 )
+# What it does not call, and so must find as Lightning made it.
+OF_CALLBACKS = ("on_before_zero_grad", "on_after_backward")
 OF_DATA = ("on_before_batch_transfer", "transfer_batch_to_device")
 OF_MODELS = (
+    *CALLED,
     *OF_CALLBACKS,
     *OF_DATA,
     "on_after_batch_transfer",
-    "on_train_batch_start",
-    "on_train_batch_end",
     "backward",
     "optimizer_step",
     "optimizer_zero_grad",
@@ -51,7 +52,7 @@ class EpochLoop(_TrainingEpochLoop):
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.listeners = {
             hook: [callback for callback in self.trainer.callbacks if is_overridden(hook, callback)]
-            for hook in ("on_train_batch_start", "on_train_batch_end")
+            for hook in CALLED
         }
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
@@ -95,16 +96,17 @@ class EpochLoop(_TrainingEpochLoop):
 
         def closure() -> Any:
             nonlocal loss
+            _enter(model, "training_step")
             loss = model.training_step(batch, index)
             for parameter in self.parameters:
                 parameter.grad = None
+            self._tell("on_before_backward", loss)
             loss.backward()
+            self._tell("on_before_optimizer_step", optimizer)
             return loss
 
         progress.increment_ready()
-        _enter(model, "training_step")
         optimizer.step(closure)
-        _enter(model, None)
         progress.increment_completed()
         return loss.detach()
 

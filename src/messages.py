@@ -56,8 +56,6 @@ def user_error(error: BaseException | None) -> str | None:
         text = str(error)
         if "loading state_dict" in text:
             return f"The checkpoint does not fit the model: {text.splitlines()[1].strip()}"
-        if "SaveConfigCallback expected" in text:
-            return "The run folder is taken by another run; leave --trainer.logger.version away."
         error = error.__cause__
     return None
 

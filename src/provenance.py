@@ -16,10 +16,14 @@ def versions() -> dict[str, str]:
 
 
 def device_name(device: torch.device) -> str:
-    """Return the device in words, e.g. `cuda: NVIDIA H200` or `cpu: x86_64, 2 threads`."""
+    """Return the device in words, e.g. `cuda: NVIDIA H200` or `cpu: x86_64 AVX512, 2 threads`.
+
+    The kind of vector instructions and the number of threads decide the last digits of a sum.
+    """
     if device.type == "cuda":
         return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {platform.machine()}, {torch.get_num_threads()} threads"
+    kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return f"{device.type}: {kind}, {torch.get_num_threads()} threads"
 
 
 def git_state() -> dict[str, str | bool] | None:

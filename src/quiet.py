@@ -7,6 +7,7 @@ HARMLESS = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning's use of torch internals
     r".*use `self.log\(.*sync_dist=True\)`",  # metrics are summed over processes before logging
     r".*Checkpoint directory .* exists and is not empty",  # the folder of the run being tested
+    r"You're resuming from a checkpoint that ended before",  # the loader finds its place by itself
     r"Precision .* is not supported by the model summary",
     r"The number of training batches .* is smaller than the logging interval",  # Model sees to it
     r".*LightningCLI's args parameter is intended",  # main(args) called from Python

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from src.files import write_whole
+from src.errors import UserError
+from src.files import remove_leftovers, write_whole
 
 
 def test_the_folder_is_made_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -20,10 +21,19 @@ def test_a_failed_write_leaves_the_old_file(
     path = tmp_path / "results.json"
     write_whole(path, "old")
 
-    def full(self: Path, text: str, encoding: str) -> None:
-        raise OSError("No space left on device")
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr("src.files.os.fsync", full)
+    with pytest.raises(UserError, match=r"results.json cannot be written: No space .* \(3 bytes"):
         write_whole(path, "new")
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_of_killed_writers_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    write_whole(tmp_path / "checkpoints/one.ckpt", b"1")
+    for name in ("config.yaml.123.part", "checkpoints/one.ckpt.77.part"):
+        (tmp_path / name).write_text("half")
+    remove_leftovers(tmp_path)
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / "checkpoints/one.ckpt"]

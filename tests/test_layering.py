@@ -17,24 +17,39 @@ PURE = {
     "provenance",
     "summary",
     "quiet",
+    "runs",
+    "signals",
 }
 ALLOWED = {
     "models": {"models", "optim", "errors"},
     "data": {"data", "errors"},
-    "callbacks": {"callbacks", "plots", "files", "provenance", "errors"},
+    "callbacks": {
+        "callbacks",
+        "checkpoints",
+        "errors",
+        "files",
+        "plots",
+        "provenance",
+        "signals",
+    },
+    "checkpoints": {"errors", "files"},
     "messages": {"models", "data", "errors"},
     "cli": {
         "callbacks",
         "checkpoints",
         "data",
         "errors",
+        "files",
         "loop",
         "messages",
         "models",
         "quiet",
+        "runs",
+        "signals",
         "summary",
     },
-} | {name: {"errors"} for name in PURE}
+}
+ALLOWED = {name: {"errors"} for name in PURE} | ALLOWED
 
 
 def imported(file: Path) -> set[str]:

@@ -281,8 +281,8 @@ def test_training_goes_on_from_whatever_was_saved_the_same_both_ways(
 
 
 # Written out, so that src.loop cannot forget one.
-IN_STEP = ["on_before_zero_grad", "on_before_backward", "on_after_backward",
-           "on_before_optimizer_step"]  # fmt: skip
+CALLED = ["on_before_backward", "on_before_optimizer_step"]
+IN_STEP = ["on_before_zero_grad", "on_after_backward"]
 BEFORE_TRANSFER = ["on_before_batch_transfer", "transfer_batch_to_device"]
 OF_MODEL = ["on_after_batch_transfer", "on_train_batch_start", "on_train_batch_end", "backward",
             "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping"]  # fmt: skip
@@ -316,9 +316,16 @@ def test_a_callback_is_called_within_the_step(hook: str) -> None:
     assert_heard_both_ways(listener, line, extra=[listener], max_epochs=1)
 
 
+@pytest.mark.parametrize("hook", CALLED)
+def test_a_callback_is_called_within_the_short_step(hook: str) -> None:
+    listener = listening(Callback, hook)
+    made = assert_both_ways_same(line, extra=[listener], max_epochs=1)
+    assert len(listener.calls) == 2 * made.global_step
+
+
 @pytest.mark.filterwarnings("ignore:You have overridden `.*_transfer")
 @pytest.mark.filterwarnings("ignore:You have overridden `transfer_batch_to_device")
-@pytest.mark.parametrize("hook", [*IN_STEP, *BEFORE_TRANSFER, *OF_MODEL])
+@pytest.mark.parametrize("hook", [*CALLED, *IN_STEP, *BEFORE_TRANSFER, *OF_MODEL])
 def test_a_model_is_called_within_the_step(hook: str) -> None:
     listener = listening(LinearRegression, hook)
     assert_heard_both_ways(listener, lambda: (listener(optimizer=SGD), line()[1]), max_epochs=1)

@@ -2,8 +2,15 @@
 
 from src.callbacks.closed_form import ClosedForm
 from src.callbacks.figures import ConfusionMatrix, LineFit
+from src.callbacks.finite_guard import FiniteGuard
 from src.callbacks.hparams import HParams
+from src.callbacks.identity import Identity
 from src.callbacks.predictions import PredictionWriter
+from src.callbacks.resume_points import ResumePoints
 from src.callbacks.run_record import RunRecord
+from src.callbacks.step_seed import StepSeed
 
-__all__ = ["ClosedForm", "ConfusionMatrix", "HParams", "LineFit", "PredictionWriter", "RunRecord"]
+__all__ = [
+    "ClosedForm", "ConfusionMatrix", "FiniteGuard", "HParams", "Identity", "LineFit",
+    "PredictionWriter", "ResumePoints", "RunRecord", "StepSeed",
+]  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
@@ -27,14 +28,19 @@ class RunRecord(Callback):
         self.started = time.perf_counter()
         self.fit_seconds = 0.0
         self.epoch_seconds: list[float] = []  # of training, without validation
+        self.part_seconds = 0.0  # of an epoch that a resumed run has behind it
         self.samples = self.epochs = self.steps = 0
         self.metrics: dict[str, float] = {}
         self.results: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        now = time.perf_counter()
+        self._fit_started = now - self.fit_seconds
         # A run resumed within an epoch, and a sanity check, come before the start of an epoch.
-        self._fit_started = self._epoch_started = time.perf_counter()
-        self._validating = 0.0
+        self._epoch_started, self._validating = now - self.part_seconds, 0.0
+        # Other callbacks choose by what was measured before, which Lightning forgets on resuming.
+        for name, value in self.metrics.items():
+            trainer._logger_connector._callback_metrics[name] = torch.tensor(value)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._epoch_started, self._validating = time.perf_counter(), 0.0
@@ -52,8 +58,26 @@ class RunRecord(Callback):
             self._validating += time.perf_counter() - self._validation_started
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        elapsed = time.perf_counter() - self._epoch_started
-        self.epoch_seconds.append(elapsed - self._validating)
+        self.epoch_seconds.append(self._since_epoch_start())
+
+    def _since_epoch_start(self) -> float:
+        return time.perf_counter() - self._epoch_started - self._validating
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._note_metrics(trainer)
+        checkpoint["record"] = {
+            "metrics": dict(self.metrics), "samples": self.samples,
+            "fit_seconds": time.perf_counter() - self._fit_started,
+            "epoch_seconds": list(self.epoch_seconds), "part_seconds": self._since_epoch_start(),
+        }  # fmt: skip
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        if trainer.state.fn == TrainerFn.FITTING:
+            vars(self).update(checkpoint["record"])
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.fit_seconds = time.perf_counter() - self._fit_started
@@ -66,12 +90,15 @@ class RunRecord(Callback):
 
     def _write(self, trainer: Trainer, model: LightningModule, checkpoint: Any) -> None:
         folder = trainer.log_dir  # on every process: it is told by the first
-        self.metrics |= {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
+        self._note_metrics(trainer)
         if not trainer.is_global_zero:
             return
         self.results = self._results(trainer, model, folder, str(checkpoint or "") or None)
         if trainer.logger and folder:
             write_whole(Path(folder, "results.json"), json.dumps(self.results, indent=2) + "\n")
+
+    def _note_metrics(self, trainer: Trainer) -> None:
+        self.metrics |= {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
 
     def _results(
         self, trainer: Trainer, model: LightningModule, folder: str | None, checkpoint: str | None

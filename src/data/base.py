@@ -1,6 +1,8 @@
 """What every data set shares: three splits in memory, and the loaders over them."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -73,6 +75,15 @@ class TensorData(LightningDataModule):
         facts = {"name": self.name or type(self).__name__, "source": self.source, "sizes": sizes}
         return facts if self.noise_floor is None else {**facts, "noise_floor": self.noise_floor}
 
+    @cached_property
+    def digest(self) -> str:
+        """The start of a SHA-256 sum over all examples and targets and the splits."""
+        total = hashlib.sha256()
+        parts = {id(p): p for s in self.splits.values() for p in (s.x, s.y, s.indices)}
+        for part in parts.values():
+            total.update(part.contiguous().numpy().data)
+        return total.hexdigest()[:16]
+
     def setup(self, stage: str) -> None:
         if self.splits:
             return
@@ -83,7 +94,8 @@ class TensorData(LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         overfit = getattr(self.trainer, "overfit_batches", 0)  # on the same batches each epoch
-        return self._loader("train", self.batch_size, seed=None if overfit else self.seed)
+        seed = None if overfit else self.seed
+        return self._loader("train", self.batch_size, seed=seed, done=self._batches_done)
 
     def val_dataloader(self) -> BatchLoader:
         return self._loader("val", self._evaluation_batch())
@@ -98,11 +110,19 @@ class TensorData(LightningDataModule):
         fitting = EVALUATION_VALUES // prod(self.input_shape)
         return max(self.batch_size, min(EVALUATION_BATCH, fitting))
 
-    def _loader(self, name: str, batch_size: int, seed: int | None = None) -> BatchLoader:
+    def _batches_done(self) -> int:
+        """Return how much of the epoch lies behind a run that has just been resumed."""
+        if self.trainer is None:
+            return 0
+        loop = self.trainer.fit_loop.epoch_loop
+        return loop.batch_progress.current.ready if loop.restarting else 0
+
+    def _loader(self, name: str, batch_size: int, **order: Any) -> BatchLoader:
         split, trainer = self.splits[name], self.trainer
         x, y = self._resident(split)
-        rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return BatchLoader(x, y, split.indices, batch_size, seed, rank, world_size)
+        if trainer:
+            order |= {"rank": trainer.global_rank, "world_size": trainer.world_size}
+        return BatchLoader(x, y, split.indices, batch_size, **order)
 
     def _resident(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return examples and targets where training happens, if they fit; splits share a copy."""

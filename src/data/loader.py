@@ -1,6 +1,6 @@
 """Batches by index from tensors in memory: no worker processes, no per-example Python."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
 
 import numpy as np
@@ -23,7 +23,8 @@ class BatchLoader:
     While training, the order is a permutation that depends on (seed, epoch) alone, and every rank
     gets the same number of batches of the same sizes: of n examples over `world_size` ranks, the
     last `n % world_size` of the permutation rest for this epoch. In evaluation the order is the
-    given one and every example comes exactly once over all ranks: none is left out or repeated.
+    given one and every example comes exactly once over all ranks: none is left out or repeated. A
+    rank for which there is none reads one empty batch then, since all must report their sums.
 
     Args:
         x: Examples `(n, ...)`, of any dtype, on any device; never copied as a whole.
@@ -33,6 +34,8 @@ class BatchLoader:
         seed: Shuffle with this seed; None keeps the order of the indices, for evaluation.
         rank: Which share is read here, of `world_size`.
         world_size: Number of processes.
+        done: Tells, when the first batch is asked for, how many of this epoch are done already, in
+            a run that is resumed; none by default.
     """
 
     batch_sampler = None  # with `sampler`, what Lightning looks at to call set_epoch
@@ -46,10 +49,11 @@ class BatchLoader:
         seed: int | None = None,
         rank: int = 0,
         world_size: int = 1,
+        done: Callable[[], int] = int,
     ) -> None:
         self.x, self.y, self.indices = x, y, indices
         self.batch_size, self.seed = batch_size, seed
-        self.rank, self.world_size = rank, world_size
+        self.rank, self.world_size, self.done = rank, world_size, done
         self.epoch = 0
 
     @property
@@ -72,11 +76,12 @@ class BatchLoader:
         n = len(self.indices)
         if self.seed is not None:
             return ceil((n // self.world_size) / self.batch_size)
-        return ceil(len(range(self.rank, n, self.world_size)) / self.batch_size)
+        share = len(range(self.rank, n, self.world_size))
+        return max(ceil(share / self.batch_size), min(n, 1))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         # The first batch is asked for after set_epoch, so a generator sees the right epoch.
         order = self.order().to(self.x.device)
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        for batch in range(self.done(), len(self)):
+            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             yield self.x.index_select(0, chosen), self.y.index_select(0, chosen)

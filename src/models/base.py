@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from src.models.means import Means
@@ -96,6 +97,18 @@ class Model(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         self._log_means("test")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the sums over the part of the epoch that is done, of all processes."""
+        sums = self._means["train"].sums(self.device)
+        checkpoint["train_sums"] = self.trainer.strategy.reduce(sums, reduce_op="sum")
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take those sums to go on training; one process has them all."""
+        fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
+        if fitting and self.trainer.is_global_zero and "train_sums" in checkpoint:
+            device = self.trainer.strategy.root_device
+            self._means["train"].restore(checkpoint["train_sums"].to(device))
 
     def configure_optimizers(self) -> Any:
         """Build what the hyperparameters record."""

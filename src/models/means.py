@@ -24,6 +24,8 @@ class Means:
     def add(self, loss: Tensor, output: Tensor, y: Tensor) -> None:
         """Take the mean loss of a batch, its outputs `(B, num_outputs)` and its targets."""
         n = len(y)
+        if not n:  # the share of a process for which there was no example
+            return
         if y.is_floating_point():
             self.score_name, score = "mse", n * F.mse_loss(output.detach(), y)
         else:
@@ -34,9 +36,18 @@ class Means:
         self._score.add_(score)
         self._examples += n
 
-    def pop(self, device: torch.device) -> Tensor:
-        """Return the sums of loss, score and examples, `(3,)` on the device, and start anew."""
+    def sums(self, device: torch.device) -> Tensor:
+        """Return the sums of loss, score and examples, `(3,)` on the device."""
         n = torch.full((), self._examples, device=device)
-        sums = torch.stack((self._loss.to(device), self._score.to(device), n))
+        return torch.stack((self._loss.to(device), self._score.to(device), n))
+
+    def restore(self, sums: Tensor) -> None:
+        """Go on from sums that a checkpoint kept."""
+        self._loss, self._score = sums[0].clone(), sums[1].clone()
+        self._examples = int(sums[2])
+
+    def pop(self, device: torch.device) -> Tensor:
+        """Return the sums and start anew."""
+        sums = self.sums(device)
         self._start(device)
         return sums

@@ -44,7 +44,9 @@ def shared(**kwargs: Any) -> list[Toy]:
 def stand_in(device: str, rank: int = 0, world_size: int = 1) -> Any:
     """Return what data asks of a trainer."""
     strategy = SimpleNamespace(root_device=torch.device(device))
-    return SimpleNamespace(strategy=strategy, global_rank=rank, world_size=world_size)
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(restarting=False))
+    facts = {"strategy": strategy, "fit_loop": loop}
+    return SimpleNamespace(**facts, global_rank=rank, world_size=world_size)
 
 
 def numbers(batches: Any) -> list[float]:

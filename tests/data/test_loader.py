@@ -80,11 +80,26 @@ def test_len_is_the_number_of_batches(n: int, world: int, size: int, seed: int |
         assert len(loader) == len(list(loader))
 
 
-@pytest.mark.parametrize("seed", [None, 3])
-def test_a_rank_without_examples_reads_no_batch(seed: int | None) -> None:
-    last = ranks(1, 2, 8, seed)[1]
+def test_a_rank_without_examples_reads_no_batch_in_training() -> None:
+    last = ranks(1, 2, 8, 3)[1]
     assert len(last) == 0
     assert list(last) == []
+
+
+def test_a_rank_without_examples_reads_one_empty_batch_in_evaluation() -> None:
+    last = ranks(1, 2, 8, None)[1]
+    assert len(last) == 1
+    assert sizes(last) == [0]
+
+
+@pytest.mark.parametrize("done", [0, 1, 2, 3])
+def test_a_resumed_epoch_goes_on_where_it_was(done: int) -> None:
+    [whole] = ranks(10, 1, size=4, seed=3)
+    [rest] = ranks(10, 1, size=4, seed=3)
+    rest.done = lambda: done
+    for (x, y), (a, b) in zip(list(whole)[done:], rest, strict=True):
+        assert torch.equal(x, a)
+        assert torch.equal(y, b)
 
 
 def test_the_last_batch_holds_what_is_left() -> None:
