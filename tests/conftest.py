@@ -5,7 +5,9 @@ import os
 import socket
 import struct
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,17 @@ def _loop(path: Path) -> None:
 def no_file(request: pytest.FixtureRequest) -> Callable[[Path], None]:
     """Return a function that puts at a path what has a name and is no file, each kind in turn."""
     return request.param
+
+
+@contextmanager
+def memory_at_most(megabytes: float) -> Iterator[None]:
+    """Assert that what is done takes no more memory at any time."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < megabytes * 1e6
+    finally:
+        tracemalloc.stop()
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

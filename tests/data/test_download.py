@@ -211,8 +211,10 @@ class Trickles(Files):
         self.send_response(200)
         self.end_headers()
         with suppress(OSError):
-            while not self.over.wait(0.02):
+            for _ in range(200):
                 self.wfile.write(b"x")
+                if self.over.wait(0.02):
+                    break
 
 
 def test_a_server_that_trickles_ends_in_time(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,7 @@ import gzip
 import hashlib
 import os
 import struct
-import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from torchvision.datasets import mnist
 
 from src.data.idx import read_idx
 from src.errors import UserError
-from tests.conftest import MNIST_FILES, REAL_DATA, write_idx
+from tests.conftest import MNIST_FILES, REAL_DATA, memory_at_most, write_idx
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
 LABELS = np.array([3, 1, 4, 1, 5], dtype=np.uint8)
@@ -176,16 +174,6 @@ def test_a_file_that_may_not_be_read_is_refused_by_name(tmp_path: Path, content:
 
 def header(*shape: int) -> bytes:
     return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
-
-
-@contextmanager
-def memory_at_most(megabytes: float) -> Iterator[None]:
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < megabytes * 1e6
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("shape", [(5, 28, 28), (2**16, 32, 32), (2**32 - 1,) * 3])
