@@ -424,23 +424,23 @@ def test_eight_processes_prepare_mnist_with_one_download(
 
 @forks
 def test_a_killed_download_is_in_nobodys_way(
-    mirror: str, target: Path, monkeypatch: pytest.MonkeyPatch
+    served: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving(Stalls) as url:
-        monkeypatch.setattr(Stalls, "over", threading.Event())
-        process = multiprocessing.get_context("fork").Process(
-            target=fetch, args=([url + "file"], MD5, target)
-        )
-        process.start()
-        while not list(target.parent.glob(f"{download.PREFIX}*/file")):
+    monkeypatch.setattr(Counts, "asked", [], raising=False)
+
+    def work(number: int) -> None:
+        if number == 0:  # what it has, it cannot finish
+            download.calculate_md5 = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        while number and not list(target.parent.glob(f"{download.PREFIX}*")):
             sleep(0.01)
-        os.kill(process.pid or 0, signal.SIGKILL)
-        process.join()
-        Stalls.over.set()
-    [unfinished] = left(target)
-    fetch([mirror + "file"], MD5, target)
-    assert target.read_bytes() == CONTENT
-    assert set(left(target)) == {unfinished, "file"}
+        fetch([url + "file"], MD5, target)
+        assert target.read_bytes() == CONTENT
+
+    with serving(partial(Counts, directory=served)) as url:
+        assert at_once(8, work) == [-signal.SIGKILL] + [0] * 7
+    assert Counts.asked == ["/file"] * 2
+    [unfinished] = set(left(target)) - {"file"}
+    assert unfinished.startswith(download.PREFIX)
 
 
 def test_what_was_left_long_ago_is_removed(mirror: str, target: Path) -> None:

@@ -86,7 +86,9 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "images", b"", "nothing", "expected 00000803")
 
 
-@pytest.mark.parametrize("magic", ["ff000803", "00010803", "00000903", "00000d03"])
+@pytest.mark.parametrize(
+    "magic", ["ff000803", "00010803", "00000903", "00000d03", "00000800", "00000809"]
+)
 def test_a_wrong_magic_number_is_refused(tmp_path: Path, content: bytes, magic: str) -> None:
     refused(tmp_path / "images", bytes.fromhex(magic) + content[4:], magic, "expected 00000803")
 
@@ -106,6 +108,13 @@ def test_a_cut_body_is_refused(tmp_path: Path, content: bytes, length: int) -> N
     refused(
         tmp_path / "images", content[:length], f"{length} bytes", "expected 3936", "[5, 28, 28]"
     )
+
+
+@pytest.mark.parametrize("shape", [(4, 28, 28), (6, 28, 28), (5, 28, 27), (5, 29, 28)])
+def test_sizes_that_are_not_those_of_the_body_are_refused(
+    tmp_path: Path, content: bytes, shape: tuple[int, ...]
+) -> None:
+    refused(tmp_path / "images", header(*shape) + content[16:], "3936 bytes", str([*shape]))
 
 
 def test_trailing_bytes_are_refused(tmp_path: Path, content: bytes) -> None:

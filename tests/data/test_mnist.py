@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torchvision import datasets
 
 from src.data import mnist
 from src.data.digits import load_digits
@@ -103,6 +104,14 @@ def test_every_data_set_of_the_family_is_read(data_root: Path, name: str) -> Non
     assert (data.input_shape, data.num_classes, data.num_outputs) == ([1, 28, 28], 10, 10)
     assert data.describe()["name"] == name
     assert data.describe()["source"] == f"official files in {data_root / name / 'raw'}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_and_labels_are_those_of_torchvision(data_root: Path, name: str) -> None:
+    for train, (x, y) in zip((True, False), ready(data_root, name=name).load(), strict=True):
+        theirs = getattr(datasets, name)(data_root, train=train)
+        assert torch.equal(x[:, 0], theirs.data)
+        assert torch.equal(y, theirs.targets.view(len(x), -1)[:, 0])  # of QMNIST the class alone
 
 
 def test_the_class_is_the_first_of_the_numbers_that_qmnist_has_for_an_image(
