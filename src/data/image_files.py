@@ -87,8 +87,10 @@ def list_images(path: Path) -> Files:
     try:
         names = sorted(_names(path))
     except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        found = "does not exist" if gone else f"cannot be read ({error.strerror})"
         raise UserError(
-            f"--data.path {shown(path)} cannot be read: {shown(error)}\n"
+            f"--data.path {shown(path)} {found}.\n"
             "Give a folder or a zip file that holds train/<class>/* and test/<class>/*."
         ) from error
     for name in names:

@@ -221,7 +221,7 @@ def test_a_class_in_one_split_only_is_refused_by_name(folder: Path, split: str) 
 
 
 def test_a_missing_path_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path / "absent", tmp_path / "absent", "No such file", "zip file")
+    refused(tmp_path / "absent", tmp_path / "absent", "does not exist", "zip file")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello"], ids=["empty", "text"])
