@@ -5,7 +5,9 @@ import os
 import socket
 import struct
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import torch
 from PIL import Image
 
 from src.cli import main
+from src.data import MNIST
 
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_DATA = os.environ.get("DATA_DIR", "")
@@ -48,6 +51,57 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     yield
     os.environ.clear()
     os.environ.update(environment)
+
+
+@pytest.fixture(autouse=True)
+def _toy_files_for_published_ones(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let MNIST read the small files made here, but in tests of the md5 sums themselves."""
+    if not {"published_sums", "real_data"} & {*request.fixturenames, *request.keywords}:
+        monkeypatch.setattr(MNIST, "_published", lambda self, path: None)
+
+
+@pytest.fixture
+def published_sums() -> None:
+    """Have the md5 sums verified in a test, as they are outside of tests."""
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _device(path: Path) -> None:
+    path.symlink_to("/dev/zero")  # never ends
+
+
+def _dead_link(path: Path) -> None:
+    path.symlink_to("nothing")
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.fixture(params=[_folder, _pipe, _device, _dead_link, _loop])
+def no_file(request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    """Return a function that puts at a path what has a name and is no file, each kind in turn."""
+    return request.param
+
+
+@contextmanager
+def memory_at_most(megabytes: float) -> Iterator[None]:
+    """Assert that what is done takes no more memory at any time."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < megabytes * 1e6
+    finally:
+        tracemalloc.stop()
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from src.data.idx import read_idx
-from tests.conftest import MNIST_FILES, PROJECT, toy_images, write_idx
+from tests.conftest import MNIST_FILES, PROJECT, REAL_DATA, toy_images, write_idx
 
 CONFIGS = sorted((PROJECT / "configs").glob("mnist_*.yaml"))
 README = PROJECT / "README.md"
@@ -131,10 +131,11 @@ def test_the_record_names_machine_versions_and_commit(bench: ModuleType) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.real_data
 def test_the_bench_compares_epochs_and_leaves_the_figures(
-    bench: ModuleType, mnist: Path, monkeypatch: pytest.MonkeyPatch
+    bench: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATA_DIR", str(mnist))
+    monkeypatch.setenv("DATA_DIR", REAL_DATA)
     words = ["epochs", "start", "--model", "mnist_logistic", "--rounds", "1", "--epochs", "1"]
     monkeypatch.setattr("sys.argv", ["bench", *words])
     before = README.read_text()

@@ -2,14 +2,14 @@
 
 import os
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torchvision import datasets
 
-from src.data.download import fetch
+from src.data.checks import check_md5, is_file
+from src.data.download import fetch, workshop
 from src.data.image_files import list_images, read_images
 from src.data.images import ImageData, Images
 from src.errors import UserError
@@ -18,9 +18,10 @@ from src.errors import UserError
 class CIFAR10(ImageData):
     """CIFAR-10 (Krizhevsky, 2009): 32x32 colour, 10 classes, 50,000 and 10,000 images.
 
-    Looked for under `root`: the official `cifar-10-batches-py`, whose md5 sums are verified, then
-    `cifar10-jpeg.zip` with `train/<class>/*.jpg` and `test/<class>/*.jpg`, recompressed and so
-    slightly different; with neither, the official batches are downloaded.
+    Looked for under `root`: the official `cifar-10-batches-py`, then `cifar10-jpeg.zip` with
+    `train/<class>/*.jpg` and `test/<class>/*.jpg`, recompressed and so slightly different; with
+    neither, the official `cifar-10-python.tar.gz` is unpacked, and downloaded if need be. The md5
+    sums of what is official are always verified: its batches are pickles, which could run code.
     """
 
     name = "CIFAR10"
@@ -38,29 +39,33 @@ class CIFAR10(ImageData):
 
     def prepare_data(self) -> None:
         """Download the official batches if nothing is there; runs on one process a machine."""
-        if self.batches.is_dir() or self.jpeg.is_file():
+        if self.batches.is_dir() or is_file(self.jpeg):
             return
         packed = self.root / datasets.CIFAR10.filename
+        if not is_file(packed):
+            self._download(packed)
+        check_md5(packed, datasets.CIFAR10.tgz_md5, "Delete it, and it is downloaded again.")
+        self._unpack(packed)
+
+    def _download(self, packed: Path) -> None:
         try:
-            if not packed.is_file():
-                fetch([datasets.CIFAR10.url], datasets.CIFAR10.tgz_md5, packed)
+            fetch([datasets.CIFAR10.url], datasets.CIFAR10.tgz_md5, packed)
         except UserError as error:
             raise UserError(
                 f"CIFAR-10 is not in {self.root}, {error}.\nPut {packed.name} or cifar10-jpeg.zip"
                 " there, or say where they are with --data.root FOLDER or DATA_DIR."
             ) from error
-        self._unpack(packed)
 
     def _unpack(self, packed: Path) -> None:
         try:
-            with tempfile.TemporaryDirectory(dir=self.root) as folder:
+            with workshop(self.root) as folder:
+                if self.batches.is_dir():  # another process was faster
+                    return
                 with tarfile.open(packed) as archive:
                     archive.extractall(folder, filter="data")
-                os.replace(Path(folder, self.batches.name), self.batches)
+                os.replace(folder / self.batches.name, self.batches)
         except (OSError, EOFError, tarfile.TarError) as error:
-            raise UserError(
-                f"{packed} is damaged: {error}\nDelete it, and it is downloaded again."
-            ) from error
+            raise UserError(f"{packed} cannot be unpacked into {self.root}: {error}") from error
 
     def load(self) -> tuple[Images, Images]:
         if not self.batches.is_dir():
@@ -76,9 +81,18 @@ class CIFAR10(ImageData):
     def _official(self, train: bool) -> Images:
         try:
             batches = datasets.CIFAR10(self.root, train=train)
-        except RuntimeError as error:
-            raise UserError(
-                f"{self.batches} is damaged: {error}\nDelete it, and it is downloaded again."
-            ) from error
+        except RuntimeError as error:  # said before any batch is unpickled
+            self._check()
+            raise UserError(f"{self.batches} is damaged: {error}") from error
         x = torch.from_numpy(batches.data).permute(0, 3, 1, 2).contiguous()
         return x, torch.tensor(batches.targets)
+
+    def _check(self) -> None:
+        """Refuse the first batch that is missing or not the published one."""
+        meta = datasets.CIFAR10.meta
+        listed = [*datasets.CIFAR10.train_list, *datasets.CIFAR10.test_list]
+        remedy = f"Delete {self.batches}, and it is downloaded again."
+        for name, md5 in [*listed, (meta["filename"], meta["md5"])]:
+            if not is_file(self.batches / name):
+                raise UserError(f"{self.batches / name} is missing.\n{remedy}")
+            check_md5(self.batches / name, md5, remedy)

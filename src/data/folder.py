@@ -1,5 +1,6 @@
 """An own data set: any images in folders, or in a zip file of them."""
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ class ImageFolder(ImageData):
     """Images of any size and mode from `PATH/train/<class>/*` and `PATH/test/<class>/*`.
 
     The names of the folders are the classes; files and folders that start with a dot are passed
-    over. Images are resized to a square and kept in memory as uint8.
+    over. Images are PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM files of one frame, of 8 or 16 bits and
+    up to 89 million pixels; they are resized to a square and kept in memory as uint8.
 
     Args:
         path: The folder, or a zip file of it; if it is not there, looked for under `root`.
@@ -30,7 +32,8 @@ class ImageFolder(ImageData):
     ) -> None:
         super().__init__(**kwargs)
         here = Path(path).expanduser()
-        self.path = here if here.exists() else self.root / path
+        # Unlike Path.exists, access never raises; what cannot be read is refused below.
+        self.path = here if os.access(here, os.F_OK) else self.root / path
         self.size, self.channels = size, channels
         self.name = self.path.stem
         self.source = f"images in {self.path}"

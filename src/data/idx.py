@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from io import BufferedIOBase
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -10,51 +11,87 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.data.checks import check_md5, is_file, shown
 from src.errors import UserError
 
 TYPES: dict[int, np.dtype[Any]] = {
     8: np.dtype(np.uint8),
     12: np.dtype(">i4"),
 }  # the two that the family uses
+PIECE = 2**20  # bytes read at a time
+RATIO, SLACK = 100, 2**20  # no real file unpacks to over 100 times its size and a megabyte
+AGAIN = "Delete it, and it is downloaded again."
+OWN = f"{AGAIN} To read a file of your own, give --data.verify false."
 
 
-def read_idx(path: Path, dimensions: int) -> Tensor:
+def read_idx(path: Path, dimensions: int, md5: str | None = None) -> Tensor:
     """Return the array of an IDX file: uint8, or int32 for QMNIST's labels.
+
+    Memory is taken for what the file holds, never for what its header merely claims.
 
     Args:
         path: The file; gzipped if its name ends in .gz.
         dimensions: How many dimensions the array must have.
+        md5: The published md5 sum of the file; None reads any.
 
     Raises:
-        UserError: If the file is not an IDX file of that form, or is cut or too long.
+        UserError: If the file is not an IDX file of that form, is cut or too long, or is not the
+            published one.
     """
-    data = _content(path)
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES or data[3] != dimensions:
-        wanted = " or ".join(f"0000{kind:02x}{dimensions:02x}" for kind in TYPES)
-        raise _damaged(path, f"it starts with {data[:4].hex() or 'nothing'}, expected {wanted}")
-    start = 4 + 4 * dimensions
-    if len(data) < start:
-        raise _damaged(path, f"its header has {len(data)} bytes, expected {start}")
-    shape = np.frombuffer(data, ">u4", dimensions, offset=4).tolist()
-    size = start + prod(shape) * TYPES[data[2]].itemsize
-    if len(data) != size:
-        raise _damaged(path, f"it has {len(data)} bytes, expected {size} for {shape}")
-    array = np.frombuffer(data, TYPES[data[2]], offset=start).reshape(shape)
+    is_file(path)  # a pipe would be waited for
+    try:
+        with path.open("rb") as file:
+            packed = path.suffix == ".gz"
+            array = _array(path, gzip.GzipFile(fileobj=file) if packed else file, dimensions)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, f"it cannot be read ({error})") from error
+    if md5:
+        check_md5(path, md5, OWN)
     return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
-def _content(path: Path) -> bytearray:
-    """Return the file's bytes in memory that may be written to, which torch asks for."""
+def _array(path: Path, stream: BufferedIOBase, dimensions: int) -> np.ndarray:
+    start = 4 + 4 * dimensions
+    kind, shape = _header(path, stream.read(start), dimensions)
+    size, there = start + prod(shape) * kind.itemsize, path.stat().st_size
+    expected = f"expected {size} for {shape}"
+    packed = path.suffix == ".gz"
+    if not packed and there != size:
+        raise _damaged(path, f"it has {there} bytes, {expected}")
+    if size > RATIO * there + SLACK:
+        raise _damaged(path, f"it has {there} bytes packed, and claims {size} for {shape}")
+    body = _body(stream, size - start, known=0 if packed else size - start)
+    if (found := start + len(body)) != size:
+        raise _damaged(path, f"it has {'at least ' * (found > size)}{found} bytes, {expected}")
     try:
-        if path.suffix == ".gz":
-            return bytearray(gzip.decompress(path.read_bytes()))
-        data = bytearray(path.stat().st_size)
-        with path.open("rb") as file:
-            file.readinto(data)
-        return data
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(path, f"it cannot be read ({error})") from error
+        return np.frombuffer(body, kind).reshape(shape)
+    except ValueError as error:  # no bytes in all, by sides that no array may have
+        raise _damaged(path, f"its shape is {shape}") from error
+
+
+def _header(path: Path, header: bytes, dimensions: int) -> tuple[np.dtype[Any], list[int]]:
+    """Return the type and the shape that a header claims."""
+    known = len(header) > 3 and header[:2] == b"\0\0" and header[2] in TYPES
+    if not known or header[3] != dimensions:
+        wanted = " or ".join(f"0000{kind:02x}{dimensions:02x}" for kind in TYPES)
+        raise _damaged(path, f"it starts with {header[:4].hex() or 'nothing'}, expected {wanted}")
+    if len(header) < 4 + 4 * dimensions:
+        found = f"its header has {len(header)} bytes, expected {4 + 4 * dimensions}"
+        raise _damaged(path, found)
+    return TYPES[header[2]], np.frombuffer(header, ">u4", dimensions, offset=4).tolist()
+
+
+def _body(stream: BufferedIOBase, size: int, known: int) -> bytearray:
+    """Return what is left, up to a byte more than `size`, in memory that torch may write to.
+
+    Memory is taken at once for bytes that are known to be there, and for others as they come.
+    """
+    body = bytearray(known)
+    del body[stream.readinto(body) :]
+    while piece := stream.read(min(PIECE, size + 1 - len(body))):
+        body += piece
+    return body
 
 
 def _damaged(path: Path, found: str) -> UserError:
-    return UserError(f"{path} is damaged: {found}.\nDelete it, and it is downloaded again.")
+    return UserError(f"{shown(path)} is damaged: {found}.\n{AGAIN}")

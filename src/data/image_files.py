@@ -1,8 +1,8 @@
 """Reads images from `train/<class>/*` and `test/<class>/*`, in a folder or a zip file."""
 
 import io
+import warnings
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,15 @@ import torch
 from PIL import Image, ImageOps
 from rich.progress import track
 
+from src.data.checks import is_file, shown
 from src.data.images import Images
 from src.errors import UserError
 
 Files = dict[str, dict[str, list[str]]]  # split -> class -> paths; classes and paths sorted
+SPLITS = ("train", "test")
 MODES = {1: "L", 3: "RGB"}
-UNREADABLE = (
-    OSError, EOFError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+FORMATS = ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM"]  # Pillow's others may run programs
+LARGEST = 2**28  # bytes of a file; an image of as many pixels as Pillow allows has about as many
 
 
 def read_images(path: Path, classes: dict[str, list[str]], size: int, channels: int) -> Images:
@@ -31,33 +31,47 @@ def read_images(path: Path, classes: dict[str, list[str]], size: int, channels: 
         channels: 1 for grey, 3 for colour.
 
     Raises:
-        UserError: If a file is not a readable image.
+        UserError: If a file is not a readable image, is an animation, or has too many pixels.
     """
     labelled = [(name, label) for label, names in enumerate(classes.values()) for name in names]
     x = np.empty((len(labelled), size, size, channels), dtype=np.uint8)
     archive = zipfile.ZipFile(path) if path.is_file() else None
     steps = track(labelled, f"Reading {path.name}", transient=True, disable=len(labelled) < 2000)
-    for i, (name, _) in enumerate(steps):
-        try:
-            content = archive.read(name) if archive else (path / name).read_bytes()
-            x[i] = _pixels(content, size, channels)
-        except UNREADABLE as error:
-            raise UserError(
-                f"{path / name} is not a readable image: {error}\n"
-                "Repair it or take it out of the folder."
-            ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)  # of the size in the header
+        for i, (name, _) in enumerate(steps):
+            try:
+                x[i] = _pixels(_content(path, archive, name), size, channels)
+            except Exception as error:  # Pillow's decoders raise whatever goes wrong in them
+                raise UserError(
+                    f"{shown(path / name)} is not a readable image: {shown(error)}\n"
+                    "Repair it or take it out of the folder."
+                ) from error
     labels = torch.tensor([label for _, label in labelled])
     return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(), labels
 
 
+def _content(path: Path, archive: zipfile.ZipFile | None, name: str) -> bytes:
+    size = archive.getinfo(name).file_size if archive else (path / name).stat().st_size
+    if size > LARGEST:
+        raise ValueError(f"it has {size} bytes, expected no more than {LARGEST}")
+    with archive.open(name) if archive else (path / name).open("rb") as file:
+        return file.read(size)  # with no size given, zipfile unpacks as much as there is
+
+
 def _pixels(content: bytes, size: int, channels: int) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        # MPO is a photo with previews or depth behind it, and the photo comes first.
+        if getattr(image, "is_animated", False) and image.format != "MPO":
+            raise ValueError("it has several frames, expected one")
         upright = _eight_bit(ImageOps.exif_transpose(image)).convert(MODES[channels])
         return np.asarray(upright.resize((size, size))).reshape(size, size, channels)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16 bits to 8, which Pillow's own conversion would clip."""
+    """Scale 16 bits to 8, which Pillow's own conversion would clip, as it would 32 bits."""
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its pixels are of 32 bits (mode {image.mode}), expected 8 or 16")
     if not image.mode.startswith("I;16"):
         return image
     return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
@@ -69,13 +83,17 @@ def list_images(path: Path) -> Files:
     Raises:
         UserError: If the folder, a split or the images of a class are missing.
     """
-    if not path.exists():
+    files: Files = {split: {} for split in SPLITS}
+    try:
+        names = sorted(_names(path))
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        found = "does not exist" if gone else f"cannot be read ({error.strerror})"
         raise UserError(
-            f"--data.path {path} does not exist.\n"
+            f"--data.path {shown(path)} {found}.\n"
             "Give a folder or a zip file that holds train/<class>/* and test/<class>/*."
-        )
-    files: Files = {"train": {}, "test": {}}
-    for name in sorted(_names(path)):
+        ) from error
+    for name in names:
         split, _, rest = name.partition("/")
         label, slash, file = rest.partition("/")
         if split in files and slash and not label.startswith("."):
@@ -88,15 +106,18 @@ def list_images(path: Path) -> Files:
 
 def _names(path: Path) -> list[str]:
     """Return names relative to the folder or archive; those of folders end in a slash."""
+    path.stat()  # or a path that is not there would be an empty folder
     if path.is_file():
         try:
             return zipfile.ZipFile(path).namelist()
-        except (OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged list of contents may stop zipfile in many ways
             raise UserError(
-                f"{path} is neither a folder nor a readable zip file: {error}"
+                f"{shown(path)} is neither a folder nor a readable zip file: {shown(error)}"
             ) from error
+    found = [entry for split in SPLITS for entry in path.glob(f"{split}/[!.]*/[!.]*")]
+    files = [entry for entry in found if not entry.is_dir() and is_file(entry)]
     folders = [f"{folder.relative_to(path)}/" for folder in path.glob("*/*") if folder.is_dir()]
-    return folders + [str(file.relative_to(path)) for file in path.glob("*/*/*") if file.is_file()]
+    return folders + [str(file.relative_to(path)) for file in files]
 
 
 def _check(path: Path, files: Files) -> None:
@@ -104,6 +125,11 @@ def _check(path: Path, files: Files) -> None:
         if not classes:
             raise UserError(f"{path} has no {split}/<class>/ folders; expected train and test.")
         for label, names in classes.items():
+            if not label.isprintable():
+                raise UserError(
+                    f"{path}/{split} has a class named {shown(label)}.\nRename that folder:"
+                    " names of classes stand in tables and figures."
+                )
             if not names:
                 raise UserError(
                     f"{path}/{split}/{label} has no images.\nAdd some or remove the folder."

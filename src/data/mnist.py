@@ -6,11 +6,22 @@ from typing import Any, Literal
 from lightning.pytorch.utilities import rank_zero_warn
 from torchvision import datasets
 
+from src.data.checks import is_file
 from src.data.digits import load_digits
 from src.data.download import fetch
 from src.data.idx import read_idx
 from src.data.images import ImageData, Images
 from src.errors import UserError
+
+# The md5 sums of unpacked files, where they are published; torchvision lists those of packed ones.
+UNPACKED = {
+    "MNIST": {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    }
+}
 
 
 class MNIST(ImageData):
@@ -23,6 +34,8 @@ class MNIST(ImageData):
         name: Which data set.
         source: `auto` goes on with the 1,797 small digits embedded in scikit-learn, and warns,
             where MNIST is neither there nor to be had; `mnist` stops then; `digits` takes them.
+        verify: Refuse files whose md5 sum is not the published one, where it is known: of MNIST,
+            and of the .gz files of all four. False reads files of your own.
     """
 
     num_classes = num_outputs = 10
@@ -31,12 +44,13 @@ class MNIST(ImageData):
         self,
         name: Literal["MNIST", "FashionMNIST", "KMNIST", "QMNIST"] = "MNIST",
         source: Literal["auto", "mnist", "digits"] = "auto",
+        verify: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if source == "digits" and name != "MNIST":
             raise UserError(f"--data.source digits stands in for MNIST, not for {name}.")
-        self.name, self.wanted = name, source
+        self.name, self.wanted, self.verify = name, source, verify
         self.folder = self.root / name / "raw"
         self.failure = ""  # why files could not be downloaded
         self.family = getattr(datasets, name)  # torchvision's list of files, mirrors and classes
@@ -56,8 +70,10 @@ class MNIST(ImageData):
             self.failure = f" ({error})"
 
     def load(self) -> tuple[Images, Images]:
+        if self.wanted == "digits":
+            return self._stand_in()
         files = [path for urls, _ in self._resources() for path in self._found(urls)[:1]]
-        if self.wanted == "digits" or len(files) < 4:
+        if len(files) < 4:
             return self._stand_in()
         self.source = f"official files in {self.folder}"
         return self._read(*files[:2]), self._read(*files[2:])
@@ -70,13 +86,20 @@ class MNIST(ImageData):
         return [([mirror + file for mirror in mirrors], md5) for file, md5 in listed]
 
     def _found(self, urls: list[str]) -> list[Path]:
+        """Return the files, plain and packed, that are there; refuse what is no file."""
         packed = self.folder / _file_name(urls)
-        return [path for path in (packed.with_suffix(""), packed) if path.is_file()]
+        return [path for path in (packed.with_suffix(""), packed) if is_file(path)]
+
+    def _published(self, path: Path) -> str | None:
+        """Return the md5 sum that a file must have, or None where any will do."""
+        packed = {_file_name(urls): md5 for urls, md5 in self._resources()}
+        known = packed | UNPACKED.get(str(self.name), {})
+        return known.get(path.name) if self.verify else None
 
     def _read(self, image_file: Path, label_file: Path) -> Images:
         """Return the images and labels of two files that belong together."""
-        x = read_idx(image_file, dimensions=3).unsqueeze(1)
-        y = read_idx(label_file, dimensions=2 if self.name == "QMNIST" else 1)
+        x = read_idx(image_file, 3, self._published(image_file)).unsqueeze(1)
+        y = read_idx(label_file, 2 if self.name == "QMNIST" else 1, self._published(label_file))
         y = (y[:, 0] if y.ndim == 2 else y).long()  # QMNIST has more than the class in a row
         if x.shape[1:] != (1, 28, 28):
             raise UserError(f"{image_file} has images of {tuple(x.shape[2:])}, expected (28, 28).")

@@ -1,7 +1,9 @@
 """CIFAR-10 from small files of both forms, and without any."""
 
 import hashlib
+import os
 import pickle
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -116,19 +118,23 @@ def test_what_models_ask_for_is_known_before_reading(tmp_path: Path) -> None:
     assert data.class_names == sorted(data.class_names)  # in the official order, too
 
 
-def pack(root: Path) -> Path:
+def pack(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = root / "cifar-10-python.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
         archive.add(root / "cifar-10-batches-py", "cifar-10-batches-py")
-    for file in (root / "cifar-10-batches-py").iterdir():
-        file.unlink()
-    (root / "cifar-10-batches-py").rmdir()
+    shutil.rmtree(root / "cifar-10-batches-py")
+    return publish(path, monkeypatch)
+
+
+def publish(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a file the one whose md5 sum was published."""
+    monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(path.read_bytes()).hexdigest())
     return path
 
 
 def test_the_packed_batches_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     official(tmp_path, monkeypatch)
-    pack(tmp_path)
+    pack(tmp_path, monkeypatch)
     assert ready(tmp_path).describe()["sizes"] == {"train": 15, "val": 5, "test": 10}
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "cifar-10-batches-py",
@@ -149,9 +155,88 @@ def test_damaged_packed_batches_are_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[bytes], bytes]
 ) -> None:
     official(tmp_path, monkeypatch)
-    path = pack(tmp_path)
+    path = pack(tmp_path, monkeypatch)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match=r"cifar-10-python\.tar\.gz"):
+    with pytest.raises(UserError, match=rf"{path} is not the published file") as caught:
+        ready(tmp_path)
+    assert datasets.CIFAR10.tgz_md5 in str(caught.value)
+    assert list(tmp_path.iterdir()) == [path]  # it was not unpacked
+
+
+class Payload:
+    """Unpickled, it makes a folder."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("it-ran",)
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "test_batch", "batches.meta"])
+def test_a_pickle_that_runs_code_is_never_unpickled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    official(tmp_path, monkeypatch)
+    path = tmp_path / "cifar-10-batches-py" / name
+    path.write_bytes(pickle.dumps(Payload(), protocol=2))
+    with pytest.raises(UserError, match=rf"{path} is not the published file"):
+        ready(tmp_path)
+    assert not Path("it-ran").exists()
+    pickle.loads(path.read_bytes())
+    assert Path("it-ran").exists()
+
+
+def escaping(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        escaping("../outside", tarfile.REGTYPE),
+        escaping("cifar-10-batches-py/../../outside", tarfile.REGTYPE),
+        escaping("cifar-10-batches-py/link", tarfile.SYMTYPE, "../../../outside"),
+        escaping("cifar-10-batches-py/link", tarfile.SYMTYPE, "/etc/passwd"),
+        escaping("cifar-10-batches-py/link", tarfile.LNKTYPE, "/etc/passwd"),
+        escaping("cifar-10-batches-py/device", tarfile.CHRTYPE),
+        escaping("cifar-10-batches-py/pipe", tarfile.FIFOTYPE),
+    ],
+    ids=["above", "above by a detour", "link above", "link", "hard link", "device", "pipe"],
+)
+def test_even_published_it_would_not_reach_outside_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, member: tarfile.TarInfo
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    path = root / "cifar-10-python.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(escaping("cifar-10-batches-py", tarfile.DIRTYPE))
+        archive.addfile(member)
+    publish(path, monkeypatch)
+    with pytest.raises(UserError, match="cannot be unpacked") as caught:
+        ready(root)
+    assert len(str(caught.value).splitlines()) <= 3
+    assert list(tmp_path.iterdir()) == [root]
+    assert list(root.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "cifar10-jpeg.zip"])
+def test_what_is_no_file_is_refused(
+    tmp_path: Path, no_file: Callable[[Path], None], name: str
+) -> None:
+    no_file(tmp_path / name)
+    with pytest.raises(UserError, match=rf"{name} is .*, expected a file"):
+        ready(tmp_path)
+
+
+def test_a_batch_that_is_no_file_is_refused(
+    tmp_path: Path, no_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    official(tmp_path, monkeypatch)
+    path = tmp_path / "cifar-10-batches-py/data_batch_2"
+    path.unlink()
+    no_file(path)
+    with pytest.raises(UserError, match=r"data_batch_2 is .*, expected a file"):
         ready(tmp_path)
 
 
@@ -163,8 +248,9 @@ def test_a_damaged_official_batch_is_refused(
     official(tmp_path, monkeypatch)
     path = tmp_path / "cifar-10-batches-py" / name
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError, match=r"cifar-10-batches-py is damaged") as caught:
+    with pytest.raises(UserError, match=rf"{path} is not the published file") as caught:
         ready(tmp_path)
+    assert hashlib.md5(path.read_bytes()).hexdigest() in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 3
 
 
@@ -173,7 +259,7 @@ def test_a_missing_official_batch_is_refused(
 ) -> None:
     official(tmp_path, monkeypatch)
     (tmp_path / "cifar-10-batches-py/data_batch_5").unlink()
-    with pytest.raises(UserError, match=r"cifar-10-batches-py"):
+    with pytest.raises(UserError, match=r"cifar-10-batches-py/data_batch_5 is missing"):
         ready(tmp_path)
 
 

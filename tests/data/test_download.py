@@ -2,16 +2,19 @@
 
 import gzip
 import hashlib
+import multiprocessing
+import os
+import signal
 import socket
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import BaseRequestHandler
-from time import monotonic
+from time import monotonic, sleep, time
 from typing import Any
 
 import pytest
@@ -135,7 +138,7 @@ def test_a_wrong_md5_sum_is_refused_and_leaves_nothing(
     mirror: str, served: Path, target: Path
 ) -> None:
     (served / "file").write_bytes(CONTENT[:-1] + b"\0")
-    assert "corrupted" in failed([mirror + "file"], target)
+    assert "md5 sum" in failed([mirror + "file"], target)
 
 
 def test_a_server_that_is_down_is_said(target: Path) -> None:
@@ -199,6 +202,115 @@ def test_a_server_that_never_answers_ends_in_time(
     assert monotonic() - start < 3
 
 
+class Trickles(Files):
+    """Sends one byte after the other."""
+
+    over = threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            for _ in range(200):
+                self.wfile.write(b"x")
+                if self.over.wait(0.02):
+                    break
+
+
+def test_a_server_that_trickles_ends_in_time(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "SECONDS", 0.5)
+    with serving(Trickles) as url:
+        start = monotonic()
+        assert "timed out" in failed([url + "file"], target)
+        assert monotonic() - start < 2
+        Trickles.over.set()
+
+
+def test_a_slow_server_is_waited_for(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Files):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            for start in range(0, len(CONTENT), 16_000):
+                sleep(0.1)
+                self.wfile.write(CONTENT[start : start + 16_000])
+
+    monkeypatch.setattr(download, "SECONDS", 0.5)
+    with serving(Slow) as url:
+        start = monotonic()
+        fetch([url + "file"], MD5, target)
+    assert target.read_bytes() == CONTENT
+    assert monotonic() - start > 0.8
+
+
+def test_a_server_that_never_stops_is_left(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "LARGEST", 100_000)
+    with serving(Trickles) as url:
+        monkeypatch.setattr(Trickles, "do_GET", endless)
+        assert "more than 100000 bytes" in failed([url + "file"], target)
+
+
+def endless(self: Files) -> None:
+    self.send_response(200)
+    self.end_headers()
+    with suppress(OSError):
+        while True:
+            self.wfile.write(CONTENT)
+
+
+def answer(status: int, content: bytes = b"", **headers: str) -> type[Files]:
+    """Return a server of one answer to everything but `file`, which it has."""
+
+    class Answers(Files):
+        def do_GET(self) -> None:
+            right = self.path == "/file"
+            self.send_response(200 if right else status)
+            for name, value in {} if right else headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(CONTENT if right else content)
+
+    return Answers
+
+
+PAGE = b"<!DOCTYPE html><html><body>This domain is for sale.</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (answer(404), "404"),
+        (answer(500), "500"),
+        (answer(200, PAGE), hashlib.md5(PAGE).hexdigest()),
+        (answer(200, CONTENT[:-1]), f"expected {MD5}"),
+        (answer(200, CONTENT, Content_Length="1000"), f"expected {MD5}"),
+        (answer(200, CONTENT[:-1], Content_Length="1000000"), f"expected {MD5}"),
+        (answer(200, CONTENT[:-1], Content_Length="-5"), f"expected {MD5}"),
+        (answer(200, CONTENT, Transfer_Encoding="chunked"), ""),
+        (answer(302, Location="/elsewhere"), "302"),
+        (answer(302, Location="file:///etc/passwd"), "302"),
+        (answer(302), "302"),
+        (answer(204), "md5 sum"),
+    ],
+    ids=["404", "500", "page", "cut", "too long", "too short", "length", "chunks", "circle",
+         "to a file", "nowhere", "empty"],
+)  # fmt: skip
+def test_a_wrong_answer_leaves_nothing_and_the_next_mirror_is_asked(
+    server: type[Files], said: str, target: Path
+) -> None:
+    with serving(server) as url:
+        assert said in failed([url + "other"], target)
+        fetch([url + "other", url + "file"], MD5, target)
+    assert target.read_bytes() == CONTENT
+    assert left(target) == ["file"]
+
+
+def test_a_server_may_send_elsewhere(target: Path) -> None:
+    with serving(answer(302, Location="/file")) as url:
+        fetch([url + "other"], MD5, target)
+    assert target.read_bytes() == CONTENT
+
+
 class Greets(BaseRequestHandler):
     """Speaks another protocol."""
 
@@ -223,7 +335,7 @@ def test_a_host_that_is_never_found_ends_in_time(
     monkeypatch.setattr(download, "SECONDS", 0.2)
     monkeypatch.setattr(socket, "create_connection", look_up)
     start = monotonic()
-    assert "no answer in 0.2 s" in failed(["https://example.org/file"], target)
+    assert "nothing came for 0.2 s" in failed(["https://example.org/file"], target)
     over.set()
     assert monotonic() - start < 2
 
@@ -233,6 +345,118 @@ def test_the_default_timeout_of_sockets_is_as_before(mirror: str, target: Path) 
     assert socket.getdefaulttimeout() is None
     failed([mirror + "absent"], target.parent / "new" / "absent")
     assert socket.getdefaulttimeout() is None
+
+
+def at_once(n: int, work: Callable[[int], None]) -> list[int | None]:
+    """Run `work(0)` to `work(n - 1)` in a process each, at once, and return their exit codes."""
+    context = multiprocessing.get_context("fork")  # a fresh Python would import for seconds
+    begin = context.Event()
+
+    def waiting(number: int) -> None:
+        begin.wait(10)
+        work(number)
+
+    processes = [context.Process(target=waiting, args=(i,)) for i in range(n)]
+    for process in processes:
+        process.start()
+    begin.set()
+    for process in processes:
+        process.join(30)
+    return [process.exitcode for process in processes]
+
+
+forks = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+
+
+class Counts(Files):
+    """Serves the files of a folder, slowly, and writes down what was asked for."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        sleep(0.2)
+        super().do_GET()
+
+
+@forks
+def test_of_eight_processes_one_downloads_and_all_have_the_file(
+    served: Path,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(Counts, "asked", [], raising=False)
+
+    def work(number: int) -> None:
+        sleep(number * 0.03)
+        fetch([url + "file"], MD5, target)
+        assert target.read_bytes() == CONTENT
+
+    with serving(partial(Counts, directory=served)) as url:
+        assert at_once(8, work) == [0] * 8
+    assert Counts.asked == ["/file"]
+    assert left(target) == ["file"]
+    waiting = f"Waiting for another process that writes into {target.parent}"
+    assert 1 <= capfd.readouterr().err.count(waiting) <= 7
+
+
+@forks
+def test_eight_processes_prepare_mnist_with_one_download(
+    data_root: Path, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counts, "asked", [], raising=False)
+    monkeypatch.setattr(datasets.MNIST, "resources", packed_mnist(data_root / "MNIST/raw", served))
+    expected = MNIST(root=str(data_root)).load()
+
+    def work(number: int) -> None:
+        data = MNIST(root=str(tmp_path), source="mnist")
+        data.prepare_data()
+        for images, right in zip(data.load(), expected, strict=True):
+            assert torch.equal(images[0], right[0])
+            assert torch.equal(images[1], right[1])
+
+    with serving(partial(Counts, directory=served)) as url:
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [url])
+        assert at_once(8, work) == [0] * 8
+    assert sorted(Counts.asked) == sorted(f"/{file}.gz" for file in MNIST_FILES)
+
+
+@forks
+def test_a_killed_download_is_in_nobodys_way(
+    served: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counts, "asked", [], raising=False)
+
+    def work(number: int) -> None:
+        if number == 0:  # what it has, it cannot finish
+            download.calculate_md5 = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        while number and not list(target.parent.glob(f"{download.PREFIX}*")):
+            sleep(0.01)
+        fetch([url + "file"], MD5, target)
+        assert target.read_bytes() == CONTENT
+
+    with serving(partial(Counts, directory=served)) as url:
+        assert at_once(8, work) == [-signal.SIGKILL] + [0] * 7
+    assert Counts.asked == ["/file"] * 2
+    [unfinished] = set(left(target)) - {"file"}
+    assert unfinished.startswith(download.PREFIX)
+
+
+def test_what_was_left_long_ago_is_removed(mirror: str, target: Path) -> None:
+    for name, age in (("old", 2 * download.OLD), ("young", 60)):
+        folder = target.parent / f"{download.PREFIX}{name}"
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"half")
+        os.utime(folder, (time() - age,) * 2)
+    fetch([mirror + "file"], MD5, target)
+    assert sorted(left(target)) == [f"{download.PREFIX}young", "file"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(mirror: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match=r"taken/raw/file cannot be written"):
+        fetch([mirror + "file"], MD5, tmp_path / "taken/raw/file")
 
 
 def packed_mnist(source: Path, served: Path) -> list[tuple[str, str]]:
@@ -285,16 +509,37 @@ def test_mnist_says_why_it_could_not_be_downloaded(
         data.setup("fit")
 
 
-def test_cifar10_is_downloaded_and_unpacked(
-    served: Path, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batches = tmp_path / "cifar-10-batches-py"
+def packed_cifar10(served: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serve packed batches, and have them published."""
+    batches = served / "cifar-10-batches-py"
     batches.mkdir()
     (batches / "test_batch").write_bytes(b"batch")
     packed = served / "cifar-10-python.tar.gz"
     with tarfile.open(packed, "w:gz") as archive:
         archive.add(batches, batches.name)
-    monkeypatch.setattr(datasets.CIFAR10, "url", mirror + packed.name)
+    monkeypatch.setattr(datasets.CIFAR10, "url", url + packed.name)
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(packed.read_bytes()).hexdigest())
+
+
+@forks
+def test_eight_processes_prepare_cifar10_with_one_download(
+    served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counts, "asked", [], raising=False)
+
+    def work(number: int) -> None:
+        CIFAR10(root=str(tmp_path / "new")).prepare_data()
+        assert (tmp_path / "new/cifar-10-batches-py/test_batch").read_bytes() == b"batch"
+
+    with serving(partial(Counts, directory=served)) as url:
+        packed_cifar10(served, url, monkeypatch)
+        assert at_once(8, work) == [0] * 8
+    assert Counts.asked == ["/cifar-10-python.tar.gz"]
+
+
+def test_cifar10_is_downloaded_and_unpacked(
+    served: Path, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed_cifar10(served, mirror, monkeypatch)
     CIFAR10(root=str(tmp_path / "new")).prepare_data()
     assert (tmp_path / "new/cifar-10-batches-py/test_batch").read_bytes() == b"batch"

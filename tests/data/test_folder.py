@@ -1,7 +1,13 @@
 """Images in folders and zip files: what is read, as what, and what is refused."""
 
 import io
+import os
+import shutil
+import struct
 import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +17,9 @@ import torch
 from PIL import Image
 
 from src.data.folder import ImageFolder
+from src.data.image_files import LARGEST
 from src.errors import UserError
-from tests.conftest import write_folder
+from tests.conftest import memory_at_most, write_folder
 
 
 @pytest.fixture
@@ -265,3 +272,131 @@ def test_labels_and_names_agree_where_one_name_begins_with_another(tmp_path: Pat
     _, (x, y) = data.load()
     found = {data.class_names[label]: int(x[i].max()) for i, label in enumerate(y.tolist())}
     assert found == shades
+
+
+def test_what_is_no_file_is_refused_by_name(folder: Path, no_file: Callable[[Path], None]) -> None:
+    path = folder / "train/cat/x.png"
+    no_file(path)
+    if path.is_dir():
+        ready(folder)  # folders in the folder of a class are passed over
+    else:
+        refused(folder, path, "expected a file")
+
+
+def test_a_folder_that_may_not_be_read_is_refused(folder: Path) -> None:
+    user = os.geteuid()
+    (folder / "train").chmod(0)
+    try:
+        os.seteuid(user or 65534)  # root may read anything
+        refused(folder, folder)
+    finally:
+        os.seteuid(user)
+        (folder / "train").chmod(0o755)
+
+
+def saved(kind: str, **kwargs: Any) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(colours(32, 32, 3)).save(content, kind, **kwargs)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
+def test_these_formats_are_read_whatever_the_name(folder: Path, kind: str) -> None:
+    (folder / "test/cat/x").write_bytes(saved(kind))
+    assert len(ready(folder).splits["test"].x) == 5
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "TGA", "PCX", "SGI"])
+def test_no_other_format_is_opened(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a program was run"))
+    path = folder / "test/cat/x.png"
+    path.write_bytes(saved(kind))
+    refused(folder, path, "not a readable image", "cannot identify")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_an_animation_is_refused(folder: Path, kind: str) -> None:
+    path = folder / "test/cat/x"
+    path.write_bytes(saved(kind, save_all=True, append_images=[Image.new("RGB", (32, 32))]))
+    refused(folder, path, "several frames")
+
+
+def test_of_a_photo_with_others_behind_it_the_first_is_read(folder: Path) -> None:
+    behind = [Image.new("RGB", (32, 32))]
+    path = folder / "train/cat/000.png"
+    path.write_bytes(saved("JPEG"))
+    alone = ready(folder).splits["train"].x[0]
+    path.write_bytes(saved("MPO", save_all=True, append_images=behind))
+    assert torch.equal(ready(folder).splits["train"].x[0], alone)
+
+
+def claiming(width: int, height: int) -> bytes:
+    """Return a PNG file of a few bytes whose header says that it is so large."""
+    content = saved("PNG")
+    header = b"IHDR" + struct.pack(">II", width, height) + content[24:29]
+    return content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:]
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(folder: Path) -> None:
+    path = folder / "train/cat/bomb.png"
+    for side in (9_460, 20_000, 2**31 - 1):
+        path.write_bytes(claiming(side, side))
+        refused(folder, path, "not a readable image", "exceeds limit" if side < 2**30 else "")
+        refused(zipped(folder), "bomb.png", "not a readable image")
+    path.write_bytes(claiming(9_450, 9_450))  # allowed, and then found to have far fewer pixels
+    refused(folder, path, "truncated")
+
+
+def test_a_file_of_more_bytes_than_an_image_has_is_not_read(folder: Path) -> None:
+    path = folder / "train/cat/large.png"
+    path.touch()
+    os.truncate(path, LARGEST + 1)  # no blocks on the disk
+    with memory_at_most(4):
+        refused(folder, path, f"{LARGEST + 1} bytes")
+
+
+@pytest.mark.parametrize("claimed", [100, 2**32 - 2])
+def test_a_zip_file_is_not_unpacked_beyond_what_it_claims(folder: Path, claimed: int) -> None:
+    (folder / "train/cat/bomb.png").write_bytes(bytes(2**26))
+    path = zipped(folder)
+    content = bytearray(path.read_bytes())
+    name_of_bomb = content.rindex(b"train/cat/bomb.png")
+    struct.pack_into("<I", content, name_of_bomb - 22, claimed)
+    path.write_bytes(content)
+    with memory_at_most(4):  # 65 kB packed, 67 MB unpacked
+        refused(path, "bomb.png is not a readable image", f"{claimed} bytes" * (claimed > 100))
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pixels_of_32_bits_are_refused(folder: Path, mode: str) -> None:
+    path = folder / "train/cat/x.tif"
+    Image.new(mode, (32, 32), 1).save(path)
+    refused(folder, path, f"mode {mode}", "expected 8 or 16")
+
+
+ODD = os.fsdecode(b"a\nb\x1b[31m\xff.png")  # two lines, a colour, and not UTF-8
+
+
+def test_an_odd_name_is_shown_in_one_line(folder: Path) -> None:
+    (folder / "train/cat" / ODD).write_bytes(b"")
+    refused(folder, r"train/cat/a\nb\x1b[31m\udcff.png is not a readable image")
+    shutil.copy(folder / "train/cat/000.png", folder / "train/cat" / ODD)
+    ready(folder)
+
+
+def test_a_class_whose_name_cannot_be_printed_is_refused(folder: Path) -> None:
+    for split in ("train", "test"):
+        (folder / split / "cat").rename(folder / split / ODD)
+    refused(folder, r"a class named a\nb\x1b[31m\udcff.png", "Rename")
+
+
+def test_a_zip_file_with_a_damaged_list_of_contents_is_read_or_refused(folder: Path) -> None:
+    path = zipped(folder)
+    content = path.read_bytes()
+    listed = content.index(b"PK\x01\x02")
+    for place in range(listed, len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x81]) + content[place + 1 :])
+        with suppress(UserError):  # a date, say, may be any
+            ready(path)

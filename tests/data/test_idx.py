@@ -1,16 +1,21 @@
 """The IDX reader against numpy and torchvision, and what it says of damaged files."""
 
 import gzip
+import hashlib
+import os
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torchvision import datasets
 from torchvision.datasets import mnist
 
 from src.data.idx import read_idx
 from src.errors import UserError
-from tests.conftest import write_idx
+from tests.conftest import MNIST_FILES, REAL_DATA, memory_at_most, write_idx
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
 LABELS = np.array([3, 1, 4, 1, 5], dtype=np.uint8)
@@ -81,7 +86,9 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "images", b"", "nothing", "expected 00000803")
 
 
-@pytest.mark.parametrize("magic", ["ff000803", "00010803", "00000903", "00000d03"])
+@pytest.mark.parametrize(
+    "magic", ["ff000803", "00010803", "00000903", "00000d03", "00000800", "00000809"]
+)
 def test_a_wrong_magic_number_is_refused(tmp_path: Path, content: bytes, magic: str) -> None:
     refused(tmp_path / "images", bytes.fromhex(magic) + content[4:], magic, "expected 00000803")
 
@@ -101,6 +108,13 @@ def test_a_cut_body_is_refused(tmp_path: Path, content: bytes, length: int) -> N
     refused(
         tmp_path / "images", content[:length], f"{length} bytes", "expected 3936", "[5, 28, 28]"
     )
+
+
+@pytest.mark.parametrize("shape", [(4, 28, 28), (6, 28, 28), (5, 28, 27), (5, 29, 28)])
+def test_sizes_that_are_not_those_of_the_body_are_refused(
+    tmp_path: Path, content: bytes, shape: tuple[int, ...]
+) -> None:
+    refused(tmp_path / "images", header(*shape) + content[16:], "3936 bytes", str([*shape]))
 
 
 def test_trailing_bytes_are_refused(tmp_path: Path, content: bytes) -> None:
@@ -142,3 +156,90 @@ def test_a_plain_file_named_gz_is_refused(tmp_path: Path, content: bytes) -> Non
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"absent.*cannot be read"):
         read_idx(tmp_path / "absent", dimensions=3)
+
+
+def test_what_is_no_file_is_refused_and_never_opened(
+    tmp_path: Path, no_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "images"
+    no_file(path)
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("it was opened"))
+    with pytest.raises(UserError, match=r"images is .*, expected a file"):
+        read_idx(path, dimensions=3)
+
+
+def test_a_file_that_may_not_be_read_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "images"
+    path.write_bytes(content)
+    path.chmod(0)
+    user = os.geteuid()
+    try:
+        os.seteuid(user or 65534)  # root may read anything
+        with pytest.raises(UserError, match=rf"{path} is .*[Pp]ermission denied"):
+            read_idx(path, dimensions=3)
+    finally:
+        os.seteuid(user)
+
+
+def header(*shape: int) -> bytes:
+    return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape)
+
+
+@pytest.mark.parametrize("shape", [(5, 28, 28), (2**16, 32, 32), (2**32 - 1,) * 3])
+def test_a_gz_file_that_unpacks_to_far_more_than_its_size_is_refused(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    bomb = gzip.compress(header(*shape) + bytes(2**26))  # 65 kB
+    with memory_at_most(4):  # 67 MB unpacked
+        refused(
+            tmp_path / "images.gz", bomb, "it has" if shape[0] == 5 else "claims", str([*shape])
+        )
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+def test_what_a_header_claims_takes_no_memory(tmp_path: Path, packed: bool) -> None:
+    content = header(20_000, 32, 32) + np.random.default_rng(0).bytes(300_000)
+    path = tmp_path / ("images.gz" if packed else "images")
+    with memory_at_most(2):  # it claims 20 MB, not too much for 300 kB packed
+        refused(
+            path,
+            gzip.compress(content) if packed else content,
+            "it has 300016 bytes, expected 20480016 for [20000, 32, 32]",
+        )
+
+
+@pytest.mark.parametrize("shape", [(0, 2**32 - 1, 2**32 - 1), (2**32 - 1, 0, 2**32 - 1)])
+def test_sides_that_no_array_may_have_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    refused(tmp_path / "images", header(*shape), str([*shape]))
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+def test_reading_takes_little_more_memory_than_the_array(tmp_path: Path, packed: bool) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (20_000, 28, 28), dtype=np.uint8)
+    path = written(tmp_path, array, packed)
+    with memory_at_most((1.25 if packed else 1.01) * array.nbytes / 1e6):
+        read_idx(path, dimensions=3)
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+def test_the_published_md5_sum_is_verified(tmp_path: Path, packed: bool) -> None:
+    path = written(tmp_path, IMAGES, packed)
+    content = path.read_bytes()
+    md5 = hashlib.md5(content).hexdigest()
+    np.testing.assert_array_equal(read_idx(path, 3, md5).numpy(), IMAGES)
+    other = "0" * 32
+    with pytest.raises(UserError) as caught:
+        read_idx(path, 3, other)
+    for words in (str(path), md5, other, "--data.verify false"):
+        assert words in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("train", [True, False])
+def test_real_files_are_read_as_torchvision_reads_them(train: bool) -> None:
+    theirs = datasets.MNIST(REAL_DATA, train=train)
+    images, labels = MNIST_FILES[:2] if train else MNIST_FILES[2:]
+    folder = Path(REAL_DATA, "MNIST", "raw")
+    assert torch.equal(read_idx(folder / images, 3), theirs.data)
+    assert torch.equal(read_idx(folder / labels, 1).long(), theirs.targets)

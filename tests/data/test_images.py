@@ -178,6 +178,13 @@ def test_training_images_are_augmented_and_others_are_not() -> None:
         assert torch.equal(torch.cat(plain[name]), torch.cat(changed[name]))
 
 
+def test_augmentation_leaves_the_images_in_memory_as_they_are() -> None:
+    data = ready(augment=AUGMENT)
+    before = {name: split.x.clone() for name, split in data.splits.items()}
+    seen(data, epochs=2)
+    assert all(torch.equal(split.x, before[name]) for name, split in data.splits.items())
+
+
 def test_what_augmentation_brings_in_is_black() -> None:
     data = Toy(augment=Augment(crop=3))
     x = torch.cat(seen(data)["train"])

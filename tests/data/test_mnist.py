@@ -1,7 +1,9 @@
 """The MNIST family: splits, checks of the files, and what happens without them."""
 
 import gzip
+import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torchvision import datasets
 
+from src.data import mnist
 from src.data.digits import load_digits
 from src.data.mnist import MNIST
 from src.errors import UserError
@@ -102,6 +106,14 @@ def test_every_data_set_of_the_family_is_read(data_root: Path, name: str) -> Non
     assert data.describe()["source"] == f"official files in {data_root / name / 'raw'}"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_images_and_labels_are_those_of_torchvision(data_root: Path, name: str) -> None:
+    for train, (x, y) in zip((True, False), ready(data_root, name=name).load(), strict=True):
+        theirs = getattr(datasets, name)(data_root, train=train)
+        assert torch.equal(x[:, 0], theirs.data)
+        assert torch.equal(y, theirs.targets.view(len(x), -1)[:, 0])  # of QMNIST the class alone
+
+
 def test_the_class_is_the_first_of_the_numbers_that_qmnist_has_for_an_image(
     data_root: Path, tmp_path: Path
 ) -> None:
@@ -188,6 +200,102 @@ def test_a_label_out_of_range_is_refused_by_name(files: Path) -> None:
 def test_images_of_a_wrong_size_are_refused_by_name(files: Path) -> None:
     write_idx(files / "MNIST/raw" / MNIST_FILES[0], np.zeros((300, 32, 28), dtype=np.uint8))
     refused(files, str(files / "MNIST/raw" / MNIST_FILES[0]), "(32, 28)", "(28, 28)")
+
+
+@pytest.mark.parametrize("split", [MNIST_FILES[:2], MNIST_FILES[2:]], ids=["train", "test"])
+def test_images_and_labels_in_each_others_place_are_refused(
+    files: Path, split: tuple[str, str]
+) -> None:
+    images, labels = (files / "MNIST/raw" / file for file in split)
+    images.rename(files / "images")
+    labels.rename(images)
+    (files / "images").rename(labels)
+    refused(files, str(images), "00000801", "00000803")
+
+
+@pytest.mark.parametrize("file", [MNIST_FILES[0], f"{MNIST_FILES[3]}.gz"])
+@pytest.mark.parametrize("source", ["auto", "mnist"])
+def test_what_is_no_file_is_refused_and_not_replaced(
+    files: Path,
+    file: str,
+    source: str,
+    no_file: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mnist, "fetch", lambda *_: pytest.fail("it was downloaded"))
+    path = files / "MNIST/raw" / file
+    path.with_suffix("").unlink()
+    no_file(path)
+    data = MNIST(root=str(files), source=source)
+    data.prepare_data()
+    with pytest.raises(UserError, match=rf"{path} is .*, expected a file") as caught:
+        data.setup("fit")
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_a_folder_of_data_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "MNIST").write_text("")
+    data = MNIST(root=str(tmp_path))
+    data.prepare_data()
+    with pytest.raises(UserError, match="Not a directory"):
+        data.setup("fit")
+
+
+def test_nothing_is_written_where_the_data_are(files: Path) -> None:
+    def state() -> dict[Path, float]:
+        return {path: path.stat().st_mtime_ns for path in [files, *files.rglob("*")]}
+
+    folders = [files / "MNIST/raw", files / "MNIST", files]
+    for folder in folders:
+        folder.chmod(0o555)
+    before = state()
+    data = MNIST(root=str(files), val_size=50, source="mnist")
+    data.prepare_data()
+    data.setup("fit")
+    assert state() == before
+    for folder in reversed(folders):
+        folder.chmod(0o755)
+
+
+@pytest.mark.usefixtures("published_sums")
+def test_files_of_ones_own_are_read_when_nothing_is_verified(data_root: Path) -> None:
+    content = (data_root / "MNIST/raw" / MNIST_FILES[0]).read_bytes()
+    found, published = hashlib.md5(content).hexdigest(), "6bbc9ace898e44ae57da46a324031adb"
+    refused(data_root, MNIST_FILES[0], found, published, "--data.verify false")
+    ready(data_root, verify=False)
+
+
+@pytest.mark.usefixtures("published_sums")
+@pytest.mark.parametrize("name", NAMES)
+def test_packed_files_are_verified(data_root: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name / "raw"
+    folder.mkdir(parents=True)
+    for path in (data_root / name / "raw").iterdir():
+        (folder / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    urls, md5 = MNIST(name=name)._resources()[0]
+    refused(tmp_path, urls[0].split("/")[-1], md5, "--data.verify false", name=name)
+    ready(tmp_path, name=name, verify=False)
+
+
+@pytest.mark.usefixtures("published_sums")
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_files_whose_sum_is_not_known_are_read(data_root: Path, name: str) -> None:
+    ready(data_root, name=name)
+
+
+@pytest.mark.usefixtures("published_sums")
+@pytest.mark.parametrize("file", range(4))
+def test_each_of_the_four_files_is_verified(
+    data_root: Path, files: Path, file: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [files / "MNIST/raw" / name for name in MNIST_FILES]
+    sums = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in paths}
+    monkeypatch.setitem(mnist.UNPACKED, "MNIST", sums)
+    ready(files)
+    content = bytearray(paths[file].read_bytes())
+    content[-1] ^= 1
+    paths[file].write_bytes(content)
+    refused(files, str(paths[file]), sums[paths[file].name])
 
 
 @pytest.mark.parametrize(
@@ -304,3 +412,17 @@ def test_the_real_training_images_have_mean_0_and_deviation_1() -> None:
     assert len(batches) == 11
     assert mean == pytest.approx(0, abs=1e-5)
     assert square - mean**2 == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("file", MNIST_FILES)
+def test_one_bit_of_a_real_file_makes_a_difference(tmp_path: Path, file: str) -> None:
+    raw = tmp_path / "MNIST/raw"
+    raw.mkdir(parents=True)
+    for name in MNIST_FILES:
+        (raw / name).symlink_to(Path(REAL_DATA, "MNIST/raw", name).resolve())
+    content = bytearray((raw / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (raw / file).unlink()
+    (raw / file).write_bytes(content)
+    refused(tmp_path, str(raw / file), "md5")
