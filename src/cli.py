@@ -13,8 +13,10 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from src.callbacks import HParams, PredictionWriter, RunRecord
 from src.checkpoints import check_checkpoint
+from src.config_files import read_strictly
 from src.data import TensorData
 from src.errors import UserError
+from src.imports import restrict_imports
 from src.loop import EpochLoop
 from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
 from src.models import Model
@@ -152,6 +154,8 @@ def main(args: ArgsType = None) -> None:
     """
     quieten()
     try:
+        restrict_imports()
+        read_strictly()
         ExperimentCLI(args)
     except Exception as error:
         known = user_error(error)

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from lightning.pytorch.cli import instantiate_class
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from src.errors import UserError
+from src.imports import import_class
 
 FUSED = ("Adam", "AdamW", "SGD")
+KINDS: dict[str, type] = {"optimizer": Optimizer, "scheduler": LRScheduler}
 Spec = dict[str, Any]  # {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
 
 
@@ -72,8 +74,11 @@ def build_scheduler(given: Spec, optimizer: Optimizer, total_steps: float | None
 
 
 def _build(kind: str, given: Spec, subject: Any) -> Any:
+    made = import_class(given["class_path"])
+    if not issubclass(made, KINDS[kind]):
+        raise UserError(f"--model.{kind} {given['class_path']} is no {kind}.")
     try:
-        return instantiate_class(subject, given)
+        return made(subject, **given["init_args"])
     except (TypeError, ValueError) as error:
         raise UserError(
             f"--model.{kind} {given['class_path']} refuses its arguments: {error}\n"

@@ -8,33 +8,40 @@ import pytest
 SRC = Path(__file__).resolve().parents[1] / "src"
 PURE = {
     "checkpoints",
+    "config_files",
+    "contradictions",
     "errors",
     "files",
     "guard",
+    "imports",
     "loop",
     "optim",
     "plots",
     "provenance",
     "summary",
     "quiet",
+    "ranges",
 }
 ALLOWED = {
-    "models": {"models", "optim", "errors"},
-    "data": {"data", "errors"},
+    "models": {"models", "optim", "ranges", "errors"},
+    "data": {"data", "ranges", "errors"},
     "callbacks": {"callbacks", "plots", "files", "provenance", "errors"},
-    "messages": {"models", "data", "errors"},
+    "messages": {"models", "data", "config_files", "imports", "errors"},
     "cli": {
         "callbacks",
         "checkpoints",
+        "config_files",
+        "contradictions",
         "data",
         "errors",
+        "imports",
         "loop",
         "messages",
         "models",
         "quiet",
         "summary",
     },
-} | {name: {"errors"} for name in PURE}
+} | {name: {"errors", "imports"} for name in PURE}
 
 
 def imported(file: Path) -> set[str]:
