@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichModelSummary, TQDMProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -14,6 +13,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from src.callbacks import HParams, PredictionWriter, RunRecord
 from src.checkpoints import check_checkpoint
 from src.config_files import read_strictly
+from src.contradictions import check, check_saved
 from src.data import TensorData
 from src.errors import UserError
 from src.imports import restrict_imports
@@ -21,6 +21,7 @@ from src.loop import EpochLoop
 from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
 from src.models import Model
 from src.quiet import quieten, quieten_evaluation
+from src.ranges import Seed
 from src.summary import print_summary
 
 DEFAULTS = CONFIGS / "defaults.yaml"
@@ -60,7 +61,7 @@ class ExperimentCLI(LightningCLI):
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         text = "Seed of the first weights, the order of examples, dropout and augmentation."
-        parser.add_argument("--seed_everything", type=NonNegativeInt, default=0, help=text)
+        parser.add_argument("--seed_everything", type=Seed, default=0, help=text)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
@@ -97,19 +98,7 @@ class ExperimentCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
-        if self.datamodule.num_classes is not None:
-            return
-        model, data = type(self.model).__name__, type(self.datamodule).__name__
-        if self.model.hparams["loss"] == "cross_entropy":
-            raise UserError(
-                f"{model} with --model.loss cross_entropy predicts classes, but the targets of"
-                f" {data} are real numbers.\nGive --model.loss mse, or data with classes."
-            )
-        if str(self._get(self.config, "checkpoint").monitor).endswith("/acc"):
-            raise UserError(
-                f"--checkpoint.monitor val/acc is not there to choose by: the targets of {data} are"
-                " real numbers.\nGive --checkpoint.monitor val/loss."
-            )
+        check(self.trainer, self.model, self.datamodule, str(self.subcommand))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         try:
@@ -123,6 +112,7 @@ class ExperimentCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Test the checkpoint that validation chose, once."""
+        check_saved(self.trainer)
         best = getattr(self.trainer.checkpoint_callback, "best_model_path", None)
         self.test(self.model, self.datamodule, ckpt_path="best" if best else None)
 

@@ -21,6 +21,7 @@ import src.models
 from src.config_files import check_file
 from src.errors import UserError
 from src.imports import refusal
+from src.ranges import infinite
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODULES = (src.models, src.data, callbacks, loggers, torch.optim, torch.optim.lr_scheduler)
@@ -41,6 +42,8 @@ WORDS = (
     (r"Type typing\..*expects a function or a callable class: ", ""),
     (r'Parser key "[\w.]+":\s*|Problems parsing config: ', ""),
     (r"\.? Got value: (Namespace|NestedArg)\(.*", ""),
+    (r"Not of type \w+: (.*) does not conform to restriction", r"\1 is out of range: expected"),
+    (r"\bv([<>])", r"\1"),
     (r"(Not of type \w+): (could|invalid|float|int).*", r"\1"),
     (r"<class '([\w.]+)'>", r"\1"),
     (r"typing\.Literal", "one of "),
@@ -59,6 +62,13 @@ class ShortErrorParser(LightningArgumentParser):
         """Parse a config file, if it is a text file of the size of one."""
         check_file(str(path))
         return super().parse_path(path, *args, **kwargs)
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
+        """Parse the command line, or what is given of one class; every number is finite."""
+        config = super().parse_args(*args, **kwargs)
+        for key, value in infinite(config):
+            self.error(f'Parser key "{key}": {value} is not a finite number')
+        return config
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error or os.environ.get("JSONARGPARSE_DEBUG"):
@@ -108,7 +118,8 @@ def user_error(error: BaseException | None) -> str | None:
 def essence(message: str) -> str:
     """Return the key, the complaint and the value of a report of jsonargparse, in one line."""
     said = _complaint(message)
-    key = ".".join(re.findall(r'Parser key "([\w.]+)"', message))
+    key = ".".join(re.findall(r'Parser key "(?:fit\.)?([\w.]+)"', message))
+    key = key.replace("init_args.", "")
     value = re.findall(r"Given value: (?:NestedArg\(.*val=)?'?(.+?)'?\)?$", message, re.MULTILINE)
     if value and re.match("Not of type|Expected", said) and value[-1] not in said:
         said += f", got {shortened(value[-1])}"
@@ -117,9 +128,9 @@ def essence(message: str) -> str:
 
 def _complaint(message: str) -> str:
     """Return the first line that tells what is wrong, in plain words."""
-    lines = message.splitlines()
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     for pattern, words in WORDS:
-        lines = [re.sub(pattern, words, line.strip(" -")) for line in lines]
+        lines = [re.sub(pattern, words, line) for line in lines]
     return shortened(next((line for line in lines if not SEARCH.match(line)), lines[0]), 300)
 
 
@@ -152,6 +163,6 @@ def _classes(module: object) -> list[str]:
 def _parameters(class_path: str) -> list[str]:
     """Return the constructor parameters of a class and of the classes it inherits from."""
     module, name = class_path.rsplit(".", 1)
-    ancestry = inspect.getmro(getattr(importlib.import_module(module), name))
+    ancestry = getattr(getattr(importlib.import_module(module), name), "__mro__", ())
     known = [cls for cls in ancestry if cls.__module__.startswith(("src.", "torch.", "lightning."))]
     return [parameter for cls in known for parameter in inspect.signature(cls).parameters]

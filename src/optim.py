@@ -74,7 +74,7 @@ def build_scheduler(given: Spec, optimizer: Optimizer, total_steps: float | None
 
 
 def _build(kind: str, given: Spec, subject: Any) -> Any:
-    made = import_class(given["class_path"])
+    made: Any = import_class(given["class_path"])
     if not issubclass(made, KINDS[kind]):
         raise UserError(f"--model.{kind} {given['class_path']} is no {kind}.")
     try:

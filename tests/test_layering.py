@@ -26,7 +26,7 @@ ALLOWED = {
     "models": {"models", "optim", "ranges", "errors"},
     "data": {"data", "ranges", "errors"},
     "callbacks": {"callbacks", "plots", "files", "provenance", "errors"},
-    "messages": {"models", "data", "config_files", "imports", "errors"},
+    "messages": {"models", "data", "config_files", "imports", "ranges", "errors"},
     "cli": {
         "callbacks",
         "checkpoints",
@@ -39,6 +39,7 @@ ALLOWED = {
         "messages",
         "models",
         "quiet",
+        "ranges",
         "summary",
     },
 } | {name: {"errors", "imports"} for name in PURE}

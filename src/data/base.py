@@ -5,13 +5,14 @@ from math import prod
 from typing import Any
 
 import torch
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from src.data.loader import BatchLoader
 from src.errors import UserError
+from src.ranges import Seed
 
 EVALUATION_BATCH = 1000  # no number depends on it, and small batches are slow;
 EVALUATION_VALUES = 2**22  # large images come in smaller ones, to save memory
@@ -48,7 +49,7 @@ class TensorData(LightningDataModule):
     source: str  # where the data came from, in words
     noise_floor: float | None = None  # mean squared error of a perfect predictor, where known
 
-    def __init__(self, batch_size: PositiveInt = 100, seed: NonNegativeInt = 0) -> None:
+    def __init__(self, batch_size: PositiveInt = 100, seed: Seed = 0) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.batch_size, self.seed = batch_size, seed
