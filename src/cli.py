@@ -103,7 +103,7 @@ class ExperimentCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         try:
             trainer = super().instantiate_trainer(**kwargs)
-        except (MisconfigurationException, ValueError) as error:
+        except (MisconfigurationException, TypeError, ValueError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
         own_step = is_overridden("training_step", self.model, Model)
         if not own_step and not is_overridden("train_dataloader", self.datamodule, TensorData):

@@ -11,6 +11,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from src.errors import UserError
 
+LEAST = {  # what the trainer takes without a look
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "gradient_clip_val": 0,
+    "log_every_n_steps": 0,
+}
 STEPS = ("training_step", "validation_step", "on_train_epoch_end", "on_validation_epoch_end")
 
 
@@ -26,9 +32,11 @@ def check(trainer: Trainer, model: LightningModule, data: Any, command: str) -> 
             f"{type(model).__name__} with --model.loss cross_entropy predicts classes, but the"
             f" targets of {name} are real numbers.\nGive --model.loss mse, or data with classes."
         )
+    _check_numbers(trainer)
     _check_processes(trainer)
     if command == "fit" and not trainer.fast_dev_run:
-        _check_length(trainer, model.hparams["scheduler"] or {}, model.hparams)
+        by_epoch = model.hparams["scheduler_interval"] == "epoch"
+        _check_length(trainer, model.hparams["scheduler"] or {}, by_epoch)
         _check_saving(trainer)
         _check_monitors(trainer, model, data)
     part = {"validate": "val"}.get(command, command)
@@ -45,7 +53,17 @@ def check_saved(trainer: Trainer) -> None:
     savers = [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
     saved = any(one.best_model_path or one.last_model_path for one in savers)
     if savers and not saved and not trainer.fast_dev_run:
-        raise UserError("The run has saved no checkpoint; see every_n_... of --checkpoint.")
+        raise UserError(
+            "The run has ended without saving a checkpoint: none was due yet.\n"
+            "Give --checkpoint.every_n_epochs or every_n_train_steps a smaller number."
+        )
+
+
+def _check_numbers(trainer: Trainer) -> None:
+    for name, least in LEAST.items():
+        value = getattr(trainer, name)
+        if value is not None and value < least:
+            raise UserError(f"--trainer.{name} {value} is not allowed: expected at least {least}.")
 
 
 def _check_processes(trainer: Trainer) -> None:
@@ -57,13 +75,12 @@ def _check_processes(trainer: Trainer) -> None:
         )
 
 
-def _check_length(trainer: Trainer, scheduler: dict[str, Any], hparams: dict[str, Any]) -> None:
+def _check_length(trainer: Trainer, scheduler: dict[str, Any], by_epoch: bool) -> None:
     for limit in ("max_epochs", "max_steps", "limit_train_batches"):
         if getattr(trainer, limit) == 0:
             raise UserError(f"--trainer.{limit} 0 trains nothing; give at least 1, or run `test`.")
     arguments = scheduler.get("init_args") or {}
     given = arguments.get("total_steps") or arguments.get("epochs")
-    by_epoch = hparams["scheduler_interval"] == "epoch"
     endless = trainer.max_epochs == -1 and (by_epoch or trainer.max_steps == -1)
     if scheduler.get("class_path", "").endswith("OneCycleLR") and endless and not given:
         raise UserError(
@@ -97,16 +114,16 @@ def _check_monitors(trainer: Trainer, model: LightningModule, data: LightningDat
                 f" validation off.\nGive {option} train/loss, or let some batches be validated."
             )
         if known and monitor not in known:
-            near = get_close_matches(monitor, known, n=1, cutoff=0)[0]
+            near = " or ".join(get_close_matches(monitor, known, n=2, cutoff=0))
             raise UserError(
                 f"{option} {monitor} is not there to choose by: {type(model).__name__} on"
-                f" {type(data).__name__} logs {', '.join(known)}.\nDid you mean {option} {near}?"
+                f" {type(data).__name__} logs {', '.join(known)}.\nDid you mean {near}?"
             )
 
 
 def _monitors(trainer: Trainer, model: LightningModule) -> Iterator[tuple[str, str]]:
     """Yield options and the metrics that they choose by, but for epoch and step."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+    for callback in trainer.callbacks:
         kind = type(callback).__name__
         option = "--checkpoint.monitor" if kind == "ModelCheckpoint" else f"monitor of {kind}"
         monitor = getattr(callback, "monitor", None)

@@ -109,6 +109,10 @@ def user_error(error: BaseException | None) -> str | None:
             return f"The checkpoint does not fit the model: {text.splitlines()[1].strip()}"
         if "SaveConfigCallback expected" in text:
             return "The run folder is taken by another run; leave --trainer.logger.version away."
+        if "`val_check_interval`" in text:
+            return f"--trainer.val_check_interval: {text.strip().splitlines()[0]}"
+        if match := re.search(r"allocate (?:memory: you tried to allocate )?(\d+) bytes", text):
+            return f"Not enough memory: {int(match[1]) / 1e9:.1f} GB are asked for; give less."
         error = error.__cause__
     if report.startswith(("Does not validate", "Problem with given")):  # a constructor refuses
         return f"{essence(report)}\nTo see where, set the environment variable JSONARGPARSE_DEBUG."

@@ -103,6 +103,11 @@ class TensorData(LightningDataModule):
         split, trainer = self.splits[name], self.trainer
         x, y = self._resident(split)
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        if len(split.indices) < world_size:
+            raise UserError(
+                f"{len(split.indices)} examples of the {name} split are too few for"
+                f" {world_size} processes.\nGive --trainer.devices 1, or more data."
+            )
         return BatchLoader(x, y, split.indices, batch_size, seed, rank, world_size)
 
     def _resident(self, split: Split) -> tuple[Tensor, Tensor]:
