@@ -31,12 +31,10 @@ SPEC = ["class_path", "init_args", "dict_kwargs"]  # how a config names a class 
 # The lines of jsonargparse's reports that tell how it searched, not what is wrong.
 SEARCH = re.compile(
     r"Problem with given|Does not validate|Subtypes:|Errors:|Expected a path but"
-    r"|Expected a <class 'NoneType'>|Given value|$"
+    r"|Expected a <class 'NoneType'>|Given value|Importing '|$"
 )
-UNKNOWN = re.compile(
-    r"(?:unrecognized arguments: -*|[Oo]ption ')([\w.+]+)(?!.*accepted before)"
-    r"|but got {(?:'(?:class_path|init_args)': .*?, )?'(\w+)'"
-)
+UNKNOWN = re.compile(r"(?:unrecognized arguments: -*|[Oo]ption ')([\w.+]+)(?!.*accepted before)")
+NO_SPEC = re.compile(r"(?:but got|Not a valid subclass[\s\S]*Given value:) ({.*)")
 # What is left out of a line, or said in other words.
 WORDS = (
     (r"Type typing\..*expects a function or a callable class: ", ""),
@@ -80,8 +78,10 @@ class ShortErrorParser(LightningArgumentParser):
 
 def explain(message: str, parser: LightningArgumentParser) -> str:
     """Return a report of jsonargparse in three lines or fewer, with the nearest right names."""
-    if match := re.search(r"Importing '([\w.]+)' is not allowed", message):
-        return refusal(match[1])
+    given = message.rpartition("Given value:")[2]
+    for path in re.findall(r"Importing '([\w.]+)' is not allowed", message):
+        if path.rpartition(".")[2] in given:  # and not what the parser itself has tried
+            return refusal(path)
     wrong, known = _suspect(message, [action.dest for action in parser._actions])
     near = nearest(wrong, known)
     return essence(message) + (f"\nDid you mean {' or '.join(near)}?" if near else "")
@@ -154,9 +154,14 @@ def _suspect(message: str, options: list[str]) -> tuple[str, list[str]]:
     if match := re.search(r"invalid choice: '(\w+)' \(choose from (.*)\)", message):
         return match[1], re.findall(r"\w+", match[2])
     if match := UNKNOWN.search(message):
-        classes = re.findall(r"class_path[= ]'([\w.]+)'", message.split("Given value")[0])
-        known = [*SPEC, *_parameters(classes[-1])] if classes else [*options, "model", "data"]
-        return match[1] or match[2], known
+        classes = re.findall(r"class_path[= ]'(\w+\.[\w.]+)'", message.split("Given value")[0])
+        known = (
+            [*SPEC, "help", *_parameters(classes[-1])] if classes else [*options, "model", "data"]
+        )
+        return match[1], known
+    if match := NO_SPEC.search(message):
+        keys = set(re.findall(r"'(\w+)': ", match[1])) - set(SPEC)
+        return next((key for key in keys if get_close_matches(key, SPEC, cutoff=0.8)), ""), SPEC
     return "", []
 
 

@@ -119,7 +119,7 @@ def _try_step(given: Spec, scheduler: LRScheduler) -> None:
 
 def _refused(kind: str, given: Spec, reason: Exception | str) -> str:
     arguments = given.get("init_args") or {}
-    told = {name: value for name, value in arguments.items() if value not in (None, False)}
+    told = {k: v for k, v in arguments.items() if v is not None and v is not False}
     first = str(reason).splitlines()[0]
     return f"--model.{kind} {given['class_path']} refuses its arguments: {first}\nGot: {told}"
 
