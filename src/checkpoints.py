@@ -1,6 +1,5 @@
 """Checks a checkpoint before anything is built for it."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def _hyperparameters(path: str) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         return dict(checkpoint["hyper_parameters"])
-    except (OSError, EOFError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a file of anything, made by anybody
         raise UserError(
             f"--ckpt_path {path} is not a checkpoint of this project, or it is damaged.\n"
             "A run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."

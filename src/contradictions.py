@@ -84,7 +84,7 @@ def _check_length(trainer: Trainer, scheduler: dict[str, Any], by_epoch: bool) -
     endless = trainer.max_epochs == -1 and (by_epoch or trainer.max_steps == -1)
     if scheduler.get("class_path", "").endswith("OneCycleLR") and endless and not given:
         raise UserError(
-            "OneCycleLR needs to know the length of the run, and --trainer.max_epochs -1 has none.\n"
+            "OneCycleLR needs the length of the run, and --trainer.max_epochs -1 has none.\n"
             "Give --trainer.max_epochs, or --model.scheduler.total_steps."
         )
 

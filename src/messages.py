@@ -21,7 +21,7 @@ import src.models
 from src.config_files import check_file
 from src.errors import UserError
 from src.imports import refusal
-from src.ranges import infinite
+from src.ranges import misfits
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODULES = (src.models, src.data, callbacks, loggers, torch.optim, torch.optim.lr_scheduler)
@@ -41,7 +41,9 @@ WORDS = (
     (r'Parser key "[\w.]+":\s*|Problems parsing config: ', ""),
     (r"\.? Got value: (Namespace|NestedArg)\(.*", ""),
     (r"Not of type \w+: (.*) does not conform to restriction", r"\1 is out of range: expected"),
+    (r"Not of type \w+: does not conform to restriction", "Expected a number"),
     (r"\bv([<>])", r"\1"),
+    (r"(Not of type \w+): (?:could not|invalid literal).*: '([^']+)'", r"\1, got \2"),
     (r"(Not of type \w+): (could|invalid|float|int).*", r"\1"),
     (r"<class '([\w.]+)'>", r"\1"),
     (r"typing\.Literal", "one of "),
@@ -62,10 +64,10 @@ class ShortErrorParser(LightningArgumentParser):
         return super().parse_path(path, *args, **kwargs)
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
-        """Parse the command line, or what is given of one class; every number is finite."""
+        """Parse the command line, or what is given of one class, and look at every value."""
         config = super().parse_args(*args, **kwargs)
-        for key, value in infinite(config):
-            self.error(f'Parser key "{key}": {value} is not a finite number')
+        for key, complaint in misfits(config):
+            self.error(f'Parser key "{key}": {complaint}')
         return config
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
@@ -125,7 +127,7 @@ def essence(message: str) -> str:
     key = ".".join(re.findall(r'Parser key "(?:fit\.)?([\w.]+)"', message))
     key = key.replace("init_args.", "")
     value = re.findall(r"Given value: (?:NestedArg\(.*val=)?'?(.+?)'?\)?$", message, re.MULTILINE)
-    if value and re.match("Not of type|Expected", said) and value[-1] not in said:
+    if value and re.match("Not of type|Expected", said) and "got" not in said.lower():
         said += f", got {shortened(value[-1])}"
     return f"--{key}: {said}" if key else said
 

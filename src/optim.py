@@ -97,9 +97,9 @@ def check(
         _try_step(scheduler, made)
     elif not hasattr(made, "monitor") or interval == "step":
         raise UserError(
-            "ReduceLROnPlateau waits for a metric, which comes once an epoch. Give --model.scheduler"
-            " lightning.pytorch.cli.ReduceLROnPlateau,\n--model.scheduler.monitor val/loss and"
-            " --model.scheduler_interval epoch."
+            "ReduceLROnPlateau waits for a metric, which comes once an epoch.\nGive"
+            " --model.scheduler lightning.pytorch.cli.ReduceLROnPlateau, --model.scheduler.monitor"
+            " val/loss\nand --model.scheduler_interval epoch."
         )
 
 

@@ -129,7 +129,7 @@ def test_what_cannot_be_allowed_is_refused(wish: str, monkeypatch: pytest.Monkey
 
 
 def test_an_optimizer_in_a_checkpoint_is_not_imported_either(evil: str) -> None:
-    with pytest.raises(UserError, match="evil_module.Net is not imported"):
+    with pytest.raises(UserError, match=r"evil_module\.Net is not imported"):
         build_optimizer({"class_path": f"{evil}.Net", "init_args": {}}, [])
     with pytest.raises(UserError, match="is not a class"):
         build_optimizer({"class_path": "os.system", "init_args": {"command": "touch canary"}}, [])
@@ -140,7 +140,7 @@ def test_an_optimizer_in_a_checkpoint_is_not_imported_either(evil: str) -> None:
 
 def test_a_class_that_is_allowed_but_not_there_is_named() -> None:
     assert not allowed("src.modelsevil.Net")
-    with pytest.raises(UserError, match="torch.optim.None"):
+    with pytest.raises(UserError, match=r"torch\.optim\.None"):
         import_class("torch.optim.Nonesuch")
 
 
