@@ -1,6 +1,5 @@
 """No config, flag or checkpoint runs code: what is not listed is refused before it is imported."""
 
-import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,40 +141,3 @@ def test_a_class_that_is_allowed_but_not_there_is_named() -> None:
     assert not allowed("src.modelsevil.Net")
     with pytest.raises(UserError, match=r"torch\.optim\.None"):
         import_class("torch.optim.Nonesuch")
-
-
-FORBIDDEN = {
-    "pickle", "eval", "exec", "compile", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load",
-    "yaml.full_load", "torch.hub", "dill", "marshal", "shelve", "joblib",
-}  # fmt: skip
-
-
-def dangers(source: str) -> list[str]:
-    """Return what a source text holds that turns files or words into code."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            module = getattr(node, "module", None)
-            names = [alias.name for alias in node.names]
-            found += [name for name in [module, *names, *(f"{module}.{n}" for n in names)] if name]
-        elif isinstance(node, ast.Name | ast.Attribute):
-            found.append(ast.unparse(node))
-        elif isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
-            found.append(f"{node.arg}={node.value.value}")
-    forbidden = FORBIDDEN | {"shell=True", "weights_only=False", "allow_pickle=True"}
-    return [name for name in found if name in forbidden or name.split(".")[0] in FORBIDDEN]
-
-
-@pytest.mark.parametrize(
-    "source",
-    ["import pickle", "from pickle import load", "from os import system", "eval(x)", "exec(x)",
-     "os.system(x)", "run(x, shell=True)", "torch.load(x, weights_only=False)", "yaml.load(x)",
-     "torch.hub.load(x)", "from torch import hub", "from yaml import unsafe_load"],
-)  # fmt: skip
-def test_the_search_finds_what_it_is_to_find(source: str) -> None:
-    assert dangers(source)
-
-
-@pytest.mark.parametrize("file", sorted((PROJECT / "src").rglob("*.py")), ids=lambda f: f.name)
-def test_the_project_has_no_way_to_turn_a_file_into_code(file: Path) -> None:
-    assert not dangers(file.read_text())
