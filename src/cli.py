@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from src.callbacks import HParams, PredictionWriter, RunRecord
 from src.checkpoints import check_checkpoint
 from src.config_files import read_strictly
-from src.contradictions import check, check_saved
+from src.contradictions import check, check_processes, check_saved
 from src.data import TensorData
 from src.errors import UserError
 from src.imports import restrict_imports
@@ -83,6 +83,7 @@ class ExperimentCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        check_processes(config.trainer.devices)
         if self.subcommand != "fit":
             quieten_evaluation()
         logger = config.trainer.logger

@@ -15,6 +15,7 @@ PURE = {
     "guard",
     "imports",
     "loop",
+    "monitors",
     "optim",
     "plots",
     "provenance",
@@ -23,6 +24,7 @@ PURE = {
     "ranges",
 }
 ALLOWED = {
+    "contradictions": {"errors", "monitors"},
     "models": {"models", "optim", "ranges", "errors"},
     "data": {"data", "ranges", "errors"},
     "callbacks": {"callbacks", "plots", "files", "provenance", "errors"},
@@ -42,7 +44,8 @@ ALLOWED = {
         "ranges",
         "summary",
     },
-} | {name: {"errors", "imports"} for name in PURE}
+}
+ALLOWED = {name: {"errors", "imports"} for name in PURE} | ALLOWED
 
 
 def imported(file: Path) -> set[str]:
