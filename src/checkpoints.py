@@ -1,5 +1,6 @@
 """Checkpoint files: whole or absent when written, checked in every byte before they are used."""
 
+import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from src.errors import UserError
 from src.files import write_whole
 
 RESUME = "resume-step{step:08d}.ckpt"  # what `--resume` looks for
+SEAL = (64).to_bytes(2, "little")  # the length of the sum at the end
 ADVICE = "A run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."
 
 
@@ -30,7 +32,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint; raise UserError if the disk is full or the folder is read-only."""
         buffer = io.BytesIO()  # torch writing to the file itself would abort on a full disk
         torch.save(checkpoint, buffer)
-        write_whole(Path(path), buffer.getvalue())
+        write_whole(Path(path), sealed(buffer.getvalue()))
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return what `read_checkpoint` does, whatever the caller thinks of `weights_only`."""
@@ -44,9 +46,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: If the file is missing, damaged in a single bit, no checkpoint, or holds
             anything but tensors and plain values, or weights that are not numbers.
     """
-    _check_bytes(path)
+    content = _checked(path)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a zip file of anything, made by anybody
         raise UserError(
             f"{path} is not a checkpoint of this project: it holds more than tensors and plain"
@@ -60,17 +62,31 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _check_bytes(path: Path) -> None:
-    """Compare the parts of the file with their checksums, which torch does not look at."""
+def sealed(content: bytes) -> bytes:
+    """Return a zip file with the SHA-256 sum of all its bytes as its comment.
+
+    A zip file has checksums of its parts alone; a wrong bit between them can change what is read.
+    """
+    body = content[:-2]  # what follows is the length of the comment, which torch leaves empty
+    return body + SEAL + hashlib.sha256(body).hexdigest().encode()
+
+
+def _checked(path: Path) -> bytes:
+    """Return the bytes of a file, compared with its seal or, without one, its parts' sums."""
     if not path.is_file():
         raise UserError(f"{path} is not a file; expected a checkpoint.\n{ADVICE}")
+    content = path.read_bytes()
+    body, seal, digest = content[:-66], content[-66:-64], content[-64:]
+    if seal == SEAL and hashlib.sha256(body).hexdigest().encode() != digest:
+        raise UserError(f"{path} is damaged: its checksum is wrong.\n{ADVICE}")
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            damaged = None if seal == SEAL else archive.testzip()
     except Exception as error:  # zipfile has a dozen ways to stumble over wrong bytes
         raise UserError(f"{path} is damaged, or no checkpoint ({error}).\n{ADVICE}") from error
     if damaged:
-        raise UserError(f"{path} is damaged (wrong checksum in {damaged}).\n{ADVICE}")
+        raise UserError(f"{path} is damaged: the checksum of {damaged} is wrong.\n{ADVICE}")
+    return content
 
 
 def newest_intact(folder: Path) -> Path | None:

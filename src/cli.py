@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from jsonargparse.typing import NonNegativeInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichModelSummary, TQDMProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -34,13 +33,17 @@ from src.checkpoints import (
     newest_intact,
     read_checkpoint,
 )
+from src.config_files import read_strictly
+from src.contradictions import check, check_processes, check_saved
 from src.data import TensorData
 from src.errors import UserError
 from src.files import remove_leftovers, write_whole
+from src.imports import restrict_imports
 from src.loop import EpochLoop
 from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
 from src.models import Model
 from src.quiet import quieten, quieten_evaluation
+from src.ranges import Seed
 from src.runs import header, locked, make_folder, set_aside_results, with_config
 from src.signals import StopSignals
 from src.summary import print_summary
@@ -104,7 +107,7 @@ class ExperimentCLI(LightningCLI):
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         text = "Seed of the first weights, the order of examples, dropout and augmentation."
-        parser.add_argument("--seed_everything", type=NonNegativeInt, default=0, help=text)
+        parser.add_argument("--seed_everything", type=Seed, default=0, help=text)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
@@ -144,6 +147,7 @@ class ExperimentCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        check_processes(config.trainer.devices)
         if self.subcommand != "fit":
             quieten_evaluation()
         logger = config.trainer.logger
@@ -159,25 +163,13 @@ class ExperimentCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
-        if self.datamodule.num_classes is not None:
-            return
-        model, data = type(self.model).__name__, type(self.datamodule).__name__
-        if self.model.hparams["loss"] == "cross_entropy":
-            raise UserError(
-                f"{model} with --model.loss cross_entropy predicts classes, but the targets of"
-                f" {data} are real numbers.\nGive --model.loss mse, or data with classes."
-            )
-        if str(self._get(self.config, "checkpoint").monitor).endswith("/acc"):
-            raise UserError(
-                f"--checkpoint.monitor val/acc is not there to choose by: the targets of {data} are"
-                " real numbers.\nGive --checkpoint.monitor val/loss."
-            )
+        check(self.trainer, self.model, self.datamodule, str(self.subcommand))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         plugins = [SafeCheckpointIO(), *(self._get(self.config_init, "trainer").plugins or [])]
         try:
             trainer = super().instantiate_trainer(plugins=plugins, **kwargs)
-        except (MisconfigurationException, ValueError) as error:
+        except (MisconfigurationException, TypeError, ValueError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
         # Lightning's handler of SIGTERM ends a run with code 0, and several processes never.
         vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
@@ -201,8 +193,16 @@ class ExperimentCLI(LightningCLI):
             number = folder.name.removeprefix("version_")
             logger._version = int(number) if number.isdigit() else folder.name
 
+    def before_fit(self) -> None:
+        """Compare with the run to go on with before anything is written into its folder."""
+        if self.identity.saved:
+            self.datamodule.prepare_data()
+            self.datamodule.setup("fit")
+            self.identity.compare(self.trainer, self.model, self.datamodule)
+
     def after_fit(self) -> None:
         """Test the checkpoint that validation chose, once."""
+        check_saved(self.trainer)
         best = getattr(self.trainer.checkpoint_callback, "best_model_path", None)
         self.test(self.model, self.datamodule, ckpt_path="best" if best else None)
 
@@ -253,6 +253,8 @@ def main(args: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if args is None else args
     try:
         with ExitStack() as held, StopSignals() as signals:
+            restrict_imports()
+            read_strictly()
             ExperimentCLI(words, signals, held)
     except Exception as error:
         known = user_error(error)

@@ -90,6 +90,18 @@ def test_the_best_checkpoint_is_what_was_tested(run: Run) -> None:
     assert again["best_checkpoint"] == results["best_checkpoint"]
 
 
+def test_a_flag_beside_a_checkpoint_counts(run: Run) -> None:
+    made = fit(run, "mnist_relu_mlp")
+    saved = ["--config", "lightning_logs/mnist_relu_mlp/version_0/config.yaml"]
+    wish = ["--model.activation=tanh", "--data.test_size=20", "--data.batch_size=7"]
+    results = run("test", *saved, "--ckpt_path", made["best_checkpoint"], *wish)
+    assert results["dataset"]["sizes"]["test"] == 20
+    hparams = yaml.safe_load(
+        Path("lightning_logs/mnist_relu_mlp/version_1/hparams.yaml").read_text()
+    )
+    assert (hparams["activation"], hparams["batch_size"]) == ("tanh", 7)
+
+
 def test_predict_writes_every_example_in_order(run: Run, data_root: Path) -> None:
     results = fit(run, "mnist_relu_mlp", "--trainer.max_epochs=4")
     config = "lightning_logs/mnist_relu_mlp/version_0/config.yaml"

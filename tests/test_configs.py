@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from src.cli import main
@@ -73,3 +74,15 @@ def test_the_fast_overlay_is_the_same_recipe_for_every_model(
     assert model["scheduler"]["init_args"]["max_lr"] == 0.005
     assert model["scheduler"]["init_args"]["cycle_momentum"] is True
     assert model["scheduler_interval"] == "step"
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_saved_config_repeats_the_weights(name: str, run: Run) -> None:
+    short = ["--trainer.max_steps=3", "--trainer.check_val_every_n_epoch=1"]
+    made = [run(*words(name), *short)]
+    made.append(run("fit", "--config", f"lightning_logs/{name}/version_0/config.yaml"))
+    first, second = (
+        torch.load(results["best_checkpoint"], weights_only=True)["state_dict"] for results in made
+    )
+    assert first.keys() == second.keys()
+    assert all(first[key].equal(second[key]) for key in first)

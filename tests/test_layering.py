@@ -8,21 +8,27 @@ import pytest
 SRC = Path(__file__).resolve().parents[1] / "src"
 PURE = {
     "checkpoints",
+    "config_files",
+    "contradictions",
     "errors",
     "files",
     "guard",
+    "imports",
     "loop",
+    "monitors",
     "optim",
     "plots",
     "provenance",
     "summary",
     "quiet",
+    "ranges",
     "runs",
     "signals",
 }
 ALLOWED = {
-    "models": {"models", "optim", "errors"},
-    "data": {"data", "errors"},
+    "contradictions": {"errors", "monitors"},
+    "models": {"models", "optim", "ranges", "errors"},
+    "data": {"data", "ranges", "errors"},
     "callbacks": {
         "callbacks",
         "checkpoints",
@@ -33,23 +39,27 @@ ALLOWED = {
         "signals",
     },
     "checkpoints": {"errors", "files"},
-    "messages": {"models", "data", "errors"},
+    "messages": {"models", "data", "config_files", "imports", "ranges", "errors"},
     "cli": {
         "callbacks",
         "checkpoints",
+        "config_files",
+        "contradictions",
         "data",
         "errors",
         "files",
+        "imports",
         "loop",
         "messages",
         "models",
         "quiet",
+        "ranges",
         "runs",
         "signals",
         "summary",
     },
 }
-ALLOWED = {name: {"errors"} for name in PURE} | ALLOWED
+ALLOWED = {name: {"errors", "imports"} for name in PURE} | ALLOWED
 
 
 def imported(file: Path) -> set[str]:

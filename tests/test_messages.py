@@ -149,7 +149,7 @@ def test_a_broken_yaml_file_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_essence_keeps_the_key_and_the_complaint() -> None:
     report = 'Parser key "data":\n  Errors:\n    - Problem with given class_path\n        Parser key "n":\n          Not of type PositiveInt: 0 does not conform to restriction v>0'  # noqa: E501
-    assert essence(report).startswith("--data.n: Not of type PositiveInt: 0")
+    assert essence(report).startswith("--data.n: 0 is out of range: expected >0")
 
 
 def test_help_starts_with_examples(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
 from src.callbacks.hparams import flat
@@ -28,22 +27,26 @@ class Identity(Callback):
     def __init__(self, saved: dict[str, Facts] | None = None) -> None:
         self.saved = saved
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage == TrainerFn.FITTING and self.saved:
-            refuse(self.saved["decides"], decisive(trainer, pl_module))
+    def compare(self, trainer: Trainer, model: LightningModule, data: Any) -> None:
+        """Refuse another run than the saved one, and warn where it may be rounded otherwise.
+
+        Raises:
+            UserError: With both values of what has changed.
+        """
+        if self.saved:
+            refuse(self.saved["decides"], decisive(trainer, model, data))
             warn(self.saved["rounds"], rounding(trainer))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint["identity"] = {
-            "decides": decisive(trainer, pl_module), "rounds": rounding(trainer)
+            "decides": decisive(trainer, pl_module, trainer.datamodule), "rounds": rounding(trainer)
         }  # fmt: skip
 
 
-def decisive(trainer: Trainer, model: LightningModule) -> Facts:
+def decisive(trainer: Trainer, model: LightningModule, data: Any) -> Facts:
     """Return, under the names of their flags, the settings and the data that decide the numbers."""
-    data = trainer.datamodule
     facts = {"model": type(model).__name__, **flat(dict(model.hparams), "model.")}
     facts |= {"data": type(data).__name__, **flat(dict(data.hparams), "data.")}
     facts |= {f"trainer.{name}": getattr(trainer, name) for name in TRAINER}

@@ -5,8 +5,10 @@ from math import radians
 
 import torch
 import torch.nn.functional as F
-from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt
+from jsonargparse.typing import ClosedUnitInterval
 from torch import Tensor
+
+from src.ranges import Degrees, Padding, Pixels, Slant
 
 
 @dataclass
@@ -29,14 +31,14 @@ class Augment:
         erase: Probability that a rectangle of a tenth to a third of each side is made black.
     """
 
-    shift: NonNegativeFloat = 0.0
-    rotation: NonNegativeFloat = 0.0
+    shift: Pixels = 0.0
+    rotation: Degrees = 0.0
     scale: ClosedUnitInterval = 0.0
-    shear: NonNegativeFloat = 0.0
-    elastic: NonNegativeFloat = 0.0
-    elastic_sigma: NonNegativeFloat = 4.0
+    shear: Slant = 0.0
+    elastic: Pixels = 0.0
+    elastic_sigma: Pixels = 4.0
     flip: ClosedUnitInterval = 0.0
-    crop: NonNegativeInt = 0
+    crop: Padding = 0
     erase: ClosedUnitInterval = 0.0
 
     @property

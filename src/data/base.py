@@ -7,13 +7,14 @@ from math import prod
 from typing import Any
 
 import torch
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from src.data.loader import BatchLoader
 from src.errors import UserError
+from src.ranges import Seed
 
 EVALUATION_BATCH = 1000  # no number depends on it, and small batches are slow;
 EVALUATION_VALUES = 2**22  # large images come in smaller ones, to save memory
@@ -50,7 +51,7 @@ class TensorData(LightningDataModule):
     source: str  # where the data came from, in words
     noise_floor: float | None = None  # mean squared error of a perfect predictor, where known
 
-    def __init__(self, batch_size: PositiveInt = 100, seed: NonNegativeInt = 0) -> None:
+    def __init__(self, batch_size: PositiveInt = 100, seed: Seed = 0) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.batch_size, self.seed = batch_size, seed
@@ -122,6 +123,11 @@ class TensorData(LightningDataModule):
         x, y = self._resident(split)
         if trainer:
             order |= {"rank": trainer.global_rank, "world_size": trainer.world_size}
+        if name == "train" and trainer and len(split.indices) < trainer.world_size:
+            raise UserError(
+                f"{len(split.indices)} examples of the {name} split are too few for"
+                f" {trainer.world_size} processes.\nGive --trainer.devices 1, or more data."
+            )
         return BatchLoader(x, y, split.indices, batch_size, **order)
 
     def _resident(self, split: Split) -> tuple[Tensor, Tensor]:

@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse.typing import PositiveInt
-
 from src.data.image_files import list_images, read_images
 from src.data.images import ImageData, Images
+from src.ranges import Side
 
 
 class ImageFolder(ImageData):
@@ -26,7 +25,7 @@ class ImageFolder(ImageData):
     def __init__(
         self,
         path: str,
-        size: PositiveInt = 32,
+        size: Side = 32,
         channels: Literal[1, 3] = 3,
         **kwargs: Any,
     ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Trainer
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from src.data.augment import Augment
 from src.data.base import Split, TensorData
 from src.data.loader import mixed
 from src.errors import UserError
+from src.ranges import Padding, Seed
 
 AUGMENT = 1  # sets these draws apart from those of the order
 Images = tuple[Tensor, Tensor]  # uint8 (n, channels, rows, columns) and int64 labels (n,)
@@ -46,13 +47,13 @@ class ImageData(TensorData):
         self,
         root: str | None = None,
         val_size: PositiveInt = 5000,
-        split_seed: NonNegativeInt = 0,
+        split_seed: Seed = 0,
         train_size: PositiveInt | None = None,
         test_size: PositiveInt | None = None,
-        pad: NonNegativeInt = 0,
+        pad: Padding = 0,
         augment: Augment | None = None,
         batch_size: PositiveInt = 100,
-        seed: NonNegativeInt = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(batch_size, seed)
         if augment and isinstance(self.hparams["augment"], Augment):

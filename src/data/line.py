@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import torch
-from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from src.data.base import Split, TensorData
 from src.errors import UserError
+from src.ranges import Count, Seed
 
 
 class Line(TensorData):
@@ -36,11 +37,11 @@ class Line(TensorData):
         noise: NonNegativeFloat = 0.0,
         low: float = -1.0,
         high: float = 1.0,
-        num_points: PositiveInt = 101,
-        num_held_out: PositiveInt = 100,
-        points_seed: NonNegativeInt = 0,
+        num_points: Count = 101,
+        num_held_out: Count = 100,
+        points_seed: Seed = 0,
         batch_size: PositiveInt = 10,
-        seed: NonNegativeInt = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(batch_size, seed)
         if not low < high:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 
 from src.data.base import Split, TensorData
+from src.ranges import Count, Seed, Width
 
 
 class Noise(TensorData):
@@ -28,13 +29,13 @@ class Noise(TensorData):
 
     def __init__(
         self,
-        shape: Sequence[PositiveInt] = (1, 32, 32),
-        num_targets: PositiveInt = 10,
-        num_examples: PositiveInt = 100,
-        num_held_out: PositiveInt = 100,
-        points_seed: NonNegativeInt = 0,
+        shape: Sequence[Width] = (1, 32, 32),
+        num_targets: Width = 10,
+        num_examples: Count = 100,
+        num_held_out: Count = 100,
+        points_seed: Seed = 0,
         batch_size: PositiveInt = 100,
-        seed: NonNegativeInt = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(batch_size, seed)
         self.num_examples, self.num_held_out = num_examples, num_held_out

@@ -1,10 +1,11 @@
 """A smooth function of several inputs with several outputs, for regression beyond the line."""
 
 import torch
-from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
 from src.data.base import Split, TensorData
+from src.ranges import Count, Seed, Width
 
 
 class SmoothFunction(TensorData):
@@ -23,14 +24,14 @@ class SmoothFunction(TensorData):
 
     def __init__(
         self,
-        num_features: PositiveInt = 4,
-        num_targets: PositiveInt = 4,
+        num_features: Width = 4,
+        num_targets: Width = 4,
         noise: NonNegativeFloat = 0.1,
-        num_points: PositiveInt = 1000,
-        num_held_out: PositiveInt = 1000,
-        points_seed: NonNegativeInt = 0,
+        num_points: Count = 1000,
+        num_held_out: Count = 1000,
+        points_seed: Seed = 0,
         batch_size: PositiveInt = 1000,
-        seed: NonNegativeInt = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(batch_size, seed)
         self.noise, self.num_points, self.num_held_out = noise, num_points, num_held_out

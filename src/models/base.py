@@ -10,7 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from src.models.means import Means
-from src.optim import build_optimizer, build_scheduler, spec
+from src.optim import build_optimizer, build_scheduler, check, spec
 
 Batch = tuple[Tensor, Tensor]
 
@@ -47,6 +47,8 @@ class Model(LightningModule):
         for name in ("optimizer", "scheduler"):
             if callable(self.hparams[name]):  # from Python; the command line gives plain values
                 self.save_hyperparameters({name: spec(self.hparams[name])})
+        specs = self.hparams["optimizer"], self.hparams["scheduler"]
+        check(*specs, scheduler_interval, self.parameters())
         self._means = {stage: Means() for stage in ("train", "val", "test")}
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from jsonargparse.typing import ClosedUnitInterval
 
 from src.models.base import Model
 from src.models.layers import Activation, multilayer
+from src.ranges import Width
 
 
 class ReLUMLP(Model):
@@ -28,7 +29,7 @@ class ReLUMLP(Model):
         self,
         input_shape: Sequence[int] = (1, 28, 28),
         num_outputs: int = 10,
-        hidden: Sequence[int] = (128, 64),
+        hidden: Sequence[Width] = (128, 64),
         activation: Activation = "relu",
         dropout: ClosedUnitInterval = 0.0,
         bias: bool = True,

@@ -6,6 +6,7 @@ from typing import Any
 
 from src.models.base import Model
 from src.models.layers import Activation, multilayer
+from src.ranges import Width
 
 
 class SigmoidMLP(Model):
@@ -23,7 +24,7 @@ class SigmoidMLP(Model):
         self,
         input_shape: Sequence[int] = (1, 28, 28),
         num_outputs: int = 10,
-        hidden: Sequence[int] = (512,),
+        hidden: Sequence[Width] = (512,),
         activation: Activation = "sigmoid",
         bias: bool = True,
         **kwargs: Any,

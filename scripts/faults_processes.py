@@ -1,0 +1,99 @@
+"""Several processes of one run, and several runs beside each other."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from faults_kills import CONFIGS, SHORT
+from faults_runs import left, start, wait
+
+SIZES = [1, 3, 7, 129, 203]  # test images
+WORLDS = [1, 2, 3, 4]
+TOGETHER = 8
+FEW = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=20"]
+LOGISTIC = ["fit", "--config", str(CONFIGS / "mnist_logistic.yaml"), *SHORT, *FEW]
+
+
+def evaluated(folder: Path, data: Path) -> Iterator[str | None]:
+    """Test one checkpoint on test sets of several sizes with one to four processes.
+
+    Yields:
+        What is wrong with metrics or number of predictions, None if nothing is.
+    """
+    if wait(start(folder, LOGISTIC, 10.0)):
+        raise RuntimeError((folder / "log.txt").read_text())
+    checkpoint = next(folder.glob("**/best-*"))
+    for size, world in product(SIZES, WORLDS):
+        root = folder / f"data{size}"
+        shorten(data, root, size)
+        if world == 1:
+            expected = outcome(folder, root, checkpoint, world)
+        found = outcome(folder, root, checkpoint, world)
+        same = all(abs(found[name] - expected[name]) < 1e-6 for name in expected)
+        yield None if same else f"{size} images, {world} processes: {found}, not {expected}"
+
+
+def shorten(data: Path, root: Path, size: int) -> None:
+    """Lay MNIST into a folder with so many test images."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    for name, header, each in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
+        shutil.copy(data / "MNIST" / "raw" / f"train-{name}-ubyte", raw)
+        content = (data / "MNIST" / "raw" / f"t10k-{name}-ubyte").read_bytes()
+        body = content[header : header + size * each]
+        (raw / f"t10k-{name}-ubyte").write_bytes(
+            content[:4] + size.to_bytes(4, "big") + content[8:header] + body
+        )
+
+
+def outcome(folder: Path, root: Path, checkpoint: Path, world: int) -> dict[str, float]:
+    """Return the metrics of a test by so many processes, and how many images were predicted."""
+    words = ["--config", str(CONFIGS / "mnist_logistic.yaml"), "--ckpt_path", str(checkpoint)]
+    words += ["--data.verify=false", f"--data.root={root}", "--trainer.accelerator=cpu"]
+    words += [f"--trainer.devices={world}"] + ["--trainer.strategy=ddp"] * (world > 1)
+    project = CONFIGS.parent
+    environment = {**os.environ, "PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"}
+    place = folder / f"{root.name}-{world}"
+    for command in ("test", "predict"):
+        place.mkdir(exist_ok=True)
+        subprocess.run(
+            [sys.executable, "-m", "src.cli", command, *words], cwd=place, env=environment,
+            check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+    results = json.loads(next(place.glob("**/results.json")).read_text())["metrics"]
+    [table] = place.glob("**/predictions.csv")
+    indices = [int(line.split(",")[0]) for line in table.read_text().splitlines()[1:]]
+    shutil.rmtree(place)
+    return {**results, "in order": float(indices == list(range(len(indices)))), "n": len(indices)}
+
+
+def together(folder: Path) -> Iterator[str | None]:
+    """Start runs at once in one folder; yield what is wrong with each, None if nothing is."""
+    folder.mkdir()
+    codes = [wait(process) for process in [start(folder, LOGISTIC, 10.0) for _ in range(TOGETHER)]]
+    runs = sorted(folder.glob("lightning_logs/mnist_logistic/*"))
+    metrics = [left(run)["results"]["metrics"] for run in runs]
+    yield from (
+        None if code == 0 and len(runs) == TOGETHER and found == metrics[0] else
+        f"exit code {code}, {len(runs)} folders"
+        for code, found in zip(codes, metrics, strict=False)
+    )  # fmt: skip
+
+
+def forced(folder: Path) -> Iterator[str | None]:
+    """Start runs at once that are all told to use the same run folder; one may."""
+    folder.mkdir()
+    words = [*LOGISTIC, "--trainer.logger.version=mine"]
+    processes = [start(folder, words, 10.0) for _ in range(TOGETHER)]
+    codes = [wait(process) for process in processes]
+    said = (folder / "log.txt").read_text()
+    [run] = folder.glob("lightning_logs/mnist_logistic/*")
+    whole = left(run)["results"]["epochs"] == 1
+    for code in codes:
+        right = sorted(codes) == [0] + [1] * (TOGETHER - 1) and "in use by process" in said
+        yield None if right and whole else f"exit code {code}: {said[-300:]}"

@@ -1,0 +1,68 @@
+"""No file of the project has a way to turn a file or a word into code, told from its syntax."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+
+MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+FORBIDDEN = MODULES | {
+    "eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load",
+    "yaml.unsafe_load", "yaml.full_load", "torch.hub", "shell=True", "allow_pickle=True",
+    "weights_only=False", "weights_only=None",
+    "import torch.load",  # its calls would go by another name
+}  # fmt: skip
+FILES = sorted(path for folder in ("src", "scripts") for path in (PROJECT / folder).rglob("*.py"))
+
+
+def names(node: ast.AST) -> Iterator[str]:
+    """Yield what a node of the syntax tree imports, names, or gives by keyword."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        dotted = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from (*dotted, *(f"import {name}" for name in dotted))
+    elif isinstance(node, ast.Name | ast.Attribute | ast.keyword):
+        yield ast.unparse(node)
+
+
+def dangers(source: str) -> list[str]:
+    """Return what a source text holds that could run what it was not written with."""
+    nodes = list(ast.walk(ast.parse(source)))
+    found = [name for node in nodes for name in names(node)]
+    calls = [ast.unparse(node) for node in nodes if isinstance(node, ast.Call)]
+    loads = [call for call in calls if call.startswith("torch.load(")]
+    return [
+        *(name for name in found if name in FORBIDDEN or name.split(".")[0] in MODULES),
+        *(load for load in loads if "weights_only=True" not in load),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import pickle", "from pickle import load", "import pickle as p", "from os import system",
+     "eval(x)", "exec(x)", "os.system(x)", "run(x, shell=True)", "yaml.load(x)", "torch.load(x)",
+     "torch.load(x, weights_only=False)", "torch.load(x, weights_only=None)", "torch.hub.load(x)",
+     "from torch import hub", "from torch import load", "from yaml import unsafe_load",
+     "np.load(x, allow_pickle=True)", "import joblib", "from dill import loads", "import shelve",
+     "import marshal", "builtins = __import__(x)"],
+)  # fmt: skip
+def test_the_search_finds_what_it_is_to_find(source: str) -> None:
+    assert dangers(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["torch.load(x, weights_only=True)", "re.compile(x)", "model.eval()", "yaml.safe_load(x)",
+     "json.load(x)", "np.load(x)", "run(x)", "from os import replace"],
+)  # fmt: skip
+def test_and_nothing_else(source: str) -> None:
+    assert not dangers(source)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PROJECT)))
+def test_the_file_has_no_way_to_run_another(file: Path) -> None:
+    assert not dangers(file.read_text())
