@@ -36,7 +36,7 @@ GOALS = {  # linenet / plain at most, template / linenet at least
     "mnist_mlp": (1, 2.5), "mnist_lenet": (1, 2.5),
 }  # fmt: skip
 GROWN = "mnist_relu_mlp"  # the model of `growth`
-SECTIONS = ["epochs", "loader", "start", "memory", "targets", "growth"]
+SECTIONS = ["epochs", "loader", "start", "memory", "safety", "targets", "growth"]
 LOGS = Path("lightning_logs", "bench")
 TOLERANCE = 1e-5  # of a loss
 IMPORT = (
@@ -54,6 +54,9 @@ Goals: 97 % in 2 s of training with `mnist_relu_mlp`, and 99 % in 15 s with `mni
 """
 GROWTH = """`mnist_relu_mlp` on more and more examples, where the goal was equal time for each to
 10 %, and in larger and larger batches:
+"""
+SAFETY = """What seeds by the step, looks for NaN and for signals, and whole checkpoints cost, where
+the goals were 1 % of training at most, and 50 ms a checkpoint:
 """
 FACTS = (
     "import json, torch; from src.provenance import *;"
@@ -148,6 +151,19 @@ class Bench:
             row("from the command to the first step, s", first),
             row("the second / the first", first / imports, "≤ 1.35"),
         ]
+
+    def safety(self) -> Rows:
+        """Time what stands between a run and its loss: looks at each step, and checkpoints."""
+        rows: Rows = []
+        for model in track(self.models, "Safety"):
+            runs = [self.baseline("safety", model, 100, 3) for _ in range(self.rounds)]
+            share = median(looks / trained for trained, looks, *_ in runs)
+            saves = [1000 * save for _, _, *saves in runs for save in saves]
+            rows.append({
+                "what safety costs": model, "looks at each step, % of training": 100 * share,
+                "a checkpoint, ms": median(saves), "the slowest of them": max(saves),
+            })  # fmt: skip
+        return rows
 
     def memory(self) -> Rows:
         run = "; runpy.run_module('src.cli', run_name='__main__')"
@@ -287,7 +303,7 @@ def report(record: dict[str, Any]) -> str:
     commit = (record["git"] or {}).get("commit", "no commit")[:9]
     return "\n".join([
         markdown(measured["epochs"]), markdown(singles), TO_ACCURACY, markdown(measured["targets"]),
-        GROWTH, markdown(measured["growth"]),
+        GROWTH, markdown(measured["growth"]), SAFETY, markdown(measured["safety"]),
         f"Measured by `{record['command']}`; {record['device']}; {used}; {commit}.\n",
     ])  # fmt: skip
 

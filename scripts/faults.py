@@ -85,7 +85,6 @@ class Faults:
         return [self._row("Ctrl-C, SIGTERM or SIGHUP", [*map(said, cuts)], seconds)]
 
     def flips(self) -> list[Row]:
-        (self.folder / "flips").mkdir()
         paths, tries = checkpoints(self.folder / "flips"), self._tries("flips")
         found = flipped(paths, Random(self.seed))
         ends = [next(found) for _ in track(range(tries), "flips", transient=True)]

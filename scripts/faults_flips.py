@@ -19,7 +19,6 @@ def checkpoints(folder: Path) -> list[Path]:
     """Train each of the models for ten steps, and return their checkpoints."""
     few = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=10"]
     for config in RUNS:
-        (folder / config).mkdir()
         words = ["fit", "--config", str(CONFIGS / f"{config}.yaml"), *SHORT, *few]
         if wait(start(folder / config, words, 10.0)):
             raise RuntimeError((folder / config / "log.txt").read_text())

@@ -15,9 +15,9 @@ from faults_runs import differences, kill, left, start, wait
 import src.files as files
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-SHORT = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=200", "--seed_everything=3",
+SHORT = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=100", "--seed_everything=3",
          "--trainer.enable_progress_bar=false", "--data.source=mnist"]  # fmt: skip
-COSINE = ["--model.scheduler=CosineAnnealingLR", "--model.scheduler.T_max=400",
+COSINE = ["--model.scheduler=CosineAnnealingLR", "--model.scheduler.T_max=200",
           "--model.scheduler_interval=step"]  # fmt: skip
 RUNS = {  # with OneCycle, momentum, cosine, dropout, augmentation
     "mnist_logistic": [],
@@ -26,7 +26,7 @@ RUNS = {  # with OneCycle, momentum, cosine, dropout, augmentation
     "mnist_mlp": [],
     "mnist_lenet": ["--config", str(CONFIGS / "with/augment.yaml")],
 }
-SECONDS = 0.2  # between two checkpoints, so that a run of seconds has some
+SECONDS = 0.1  # between two checkpoints, so that a run of seconds has some
 CUTS = 3  # of each run
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 POINTS = ["as it is opened", "half written", "before it is flushed", "before it is renamed",
@@ -47,7 +47,6 @@ class Subject:
 
     def start(self, folder: Path, plant: Callable[[], None] | None = None) -> int:
         """Start the run in a folder, or go on with the one there, and return the process."""
-        folder.mkdir(parents=True, exist_ok=True)
         return start(folder, [*self.words, "--resume=latest"], SECONDS, plant)
 
     def spoilt(self, folder: Path) -> list[str]:

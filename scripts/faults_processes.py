@@ -12,7 +12,7 @@ from pathlib import Path
 from faults_kills import CONFIGS, SHORT
 from faults_runs import left, start, wait
 
-SIZES = [1, 3, 7, 129, 203]  # test images
+SIZES = [1, 7, 203]  # test images
 WORLDS = [1, 2, 3, 4]
 TOGETHER = 8
 FEW = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=20"]
@@ -28,12 +28,12 @@ def evaluated(folder: Path, data: Path) -> Iterator[str | None]:
     if wait(start(folder, LOGISTIC, 10.0)):
         raise RuntimeError((folder / "log.txt").read_text())
     checkpoint = next(folder.glob("**/best-*"))
+    expected: dict[str, float] = {}
     for size, world in product(SIZES, WORLDS):
         root = folder / f"data{size}"
         shorten(data, root, size)
-        if world == 1:
-            expected = outcome(folder, root, checkpoint, world)
         found = outcome(folder, root, checkpoint, world)
+        expected = found if world == 1 else expected
         same = all(abs(found[name] - expected[name]) < 1e-6 for name in expected)
         yield None if same else f"{size} images, {world} processes: {found}, not {expected}"
 
@@ -74,7 +74,6 @@ def outcome(folder: Path, root: Path, checkpoint: Path, world: int) -> dict[str,
 
 def together(folder: Path) -> Iterator[str | None]:
     """Start runs at once in one folder; yield what is wrong with each, None if nothing is."""
-    folder.mkdir()
     codes = [wait(process) for process in [start(folder, LOGISTIC, 10.0) for _ in range(TOGETHER)]]
     runs = sorted(folder.glob("lightning_logs/mnist_logistic/*"))
     metrics = [left(run)["results"]["metrics"] for run in runs]
@@ -87,7 +86,6 @@ def together(folder: Path) -> Iterator[str | None]:
 
 def forced(folder: Path) -> Iterator[str | None]:
     """Start runs at once that are all told to use the same run folder; one may."""
-    folder.mkdir()
     words = [*LOGISTIC, "--trainer.logger.version=mine"]
     processes = [start(folder, words, 10.0) for _ in range(TOGETHER)]
     codes = [wait(process) for process in processes]

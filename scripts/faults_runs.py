@@ -25,11 +25,12 @@ def start(
     A fork has all imports done, so that a run takes a second and not five.
 
     Args:
-        folder: Where to run; what is printed goes to its `log.txt`.
+        folder: Where to run, made if it is not there; what is printed goes to its `log.txt`.
         words: The command line.
         seconds: Time between two checkpoints.
         prepare: Called in the process before the command, to plant a fault.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     if process := os.fork():
         return process
     code: Any = 99
@@ -37,6 +38,7 @@ def start(
         os.chdir(folder)
         log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1), os.dup2(log, 2)
+        sys.stdout, sys.stderr = (os.fdopen(n, "w", 1, closefd=False) for n in (1, 2))
         sys.argv = ["src.cli"]
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # as src leaves it until the command begins
         torch.set_num_threads(1)

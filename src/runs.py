@@ -156,6 +156,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            file.close()
             raise UserError(
                 f"{folder} is in use by {path.read_text().strip()}.\n"
                 "Wait for it, or start a new run."
