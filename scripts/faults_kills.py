@@ -38,12 +38,12 @@ class Subject:
 
     def __init__(self, config: str, folder: Path) -> None:
         self.words = ["fit", "--config", str(CONFIGS / f"{config}.yaml"), *RUNS[config], *SHORT]
-        self.run = Path("lightning_logs", config, "version_0")
+        self.runs = Path("lightning_logs", config)
         began = time.monotonic()
         if wait(self.start(folder)):
             raise RuntimeError((folder / "log.txt").read_text())
         self.seconds = time.monotonic() - began
-        self.expected = left(folder / self.run)
+        self.expected = left(folder / self.runs / "version_0")
 
     def start(self, folder: Path, plant: Callable[[], None] | None = None) -> int:
         """Start the run in a folder, or go on with the one there, and return the process."""
@@ -53,8 +53,10 @@ class Subject:
         """Finish the run, and return in what it differs from the one that was left alone."""
         if code := wait(self.start(folder)):
             return [f"exit code {code}: {(folder / 'log.txt').read_text()[-500:]}"]
-        litter = [path.name for path in folder.rglob("*") if path.suffix in (".part", ".lock")]
-        return [*litter, *differences(left(folder / self.run), self.expected)]
+        # One that was killed before it had a config stands empty beside it.
+        [run] = [path.parent for path in (folder / self.runs).glob("*/results.json")]
+        litter = [path.name for path in run.rglob("*") if path.suffix == ".part"]
+        return [*litter, *differences(left(run), self.expected)]
 
 
 @dataclass
