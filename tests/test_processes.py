@@ -1,0 +1,108 @@
+"""Two processes of one run: all stop when one is told to, all stop where one meets NaN."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from tests.conftest import PROJECT
+
+pytestmark = pytest.mark.slow
+FIT = ["fit", "--config", str(PROJECT / "configs/mnist_mlp.yaml"), "--trainer.devices=2",
+       "--trainer.strategy=ddp", "--trainer.accelerator=cpu", "--trainer.max_epochs=40",
+       "--data.val_size=50", "--data.verify=false", "--data.batch_size=5",
+       "--trainer.enable_progress_bar=false"]  # fmt: skip
+SPOIL = "--trainer.callbacks+=tests.test_processes.SpoilOne"
+
+
+class SpoilOne(Callback):
+    """Makes the loss of the second process NaN in step 7."""
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_rank == 1 and trainer.global_step == 7:
+            vars(pl_module)["loss"] = lambda output, y: (output * float("nan")).sum()
+
+
+@pytest.fixture
+def run(data_root: Path, tmp_path: Path) -> Iterator[Any]:
+    """Start a command in a group of processes of its own; none is left behind."""
+    started: list[subprocess.Popen[str]] = []
+
+    def command(*words: str) -> subprocess.Popen[str]:
+        settings = {"DATA_DIR": str(data_root), "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1",
+                    "LINENET_ALLOW": "tests"}  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", "src.cli", *words], cwd=tmp_path,
+            env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield command
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Return exit code and what was said, of a process that ends within half a minute."""
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [int(child) for child in found]
+
+
+def is_alive(number: int) -> bool:
+    """Return whether a process still runs; one that nobody has asked for its end is a zombie."""
+    stat = Path(f"/proc/{number}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_where_one_meets_nan_both_stop(run: Any) -> None:
+    code, said = end(run(*FIT, SPOIL))
+    assert code == 1
+    assert "is not finite" in said
+    assert "step 7" in said
+
+
+@pytest.mark.parametrize("to", ["first", "second", "both"])
+def test_where_one_is_told_to_stop_both_do_and_the_run_goes_on(to: str, run: Any) -> None:
+    assert end(run(*FIT))[0] == 0
+    process = run(*FIT)
+    folder = Path("lightning_logs/mnist_mlp/version_1")
+    while not list(folder.glob("checkpoints/*.ckpt")):
+        time.sleep(0.05)
+    second = children(process)
+    told = {"first": [process.pid], "second": second, "both": [process.pid, *second]}[to]
+    began = time.monotonic()
+    for number in told:
+        os.kill(number, signal.SIGTERM)
+    code, said = end(process)
+    assert code == 128 + signal.SIGTERM, said
+    assert time.monotonic() - began < 10
+    while any(map(is_alive, second)):
+        assert time.monotonic() - began < 10
+        time.sleep(0.1)
+    assert end(run("fit", "--resume", str(folder)))[0] == 0
+    whole, resumed = (
+        json.loads((folder.parent / name / "results.json").read_text())
+        for name in ("version_0", "version_1")
+    )
+    assert resumed["steps"] == whole["steps"]
+    assert resumed["metrics"] == whole["metrics"]
