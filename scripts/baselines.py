@@ -248,8 +248,9 @@ def safety(task: Task, epochs: int) -> Iterator[float]:
     looks: list[float] = []
     saves: list[float] = []
     own: list[float] = []  # checkpoints within the looks
-    for look in (StepSeed, ResumePoints):
-        time_calls(look, "on_train_batch_start", looks)
+    time_calls(StepSeed, "on_train_batch_start", looks)
+    for hook in ("on_train_epoch_start", "on_train_batch_start", "on_train_end"):
+        time_calls(ResumePoints, hook, looks)
     time_calls(FiniteGuard, "on_before_backward", looks)
     time_calls(FiniteGuard, "on_before_optimizer_step", looks)
     time_calls(ResumePoints, "_save", own)

@@ -151,6 +151,8 @@ def main() -> None:
     known = f"of {', '.join(TRIES)}; all by default"
     parser.add_argument("sections", nargs="*", default=[*TRIES], help=known)
     parser.add_argument("--tries", type=int, help=f"by default {TRIES}, 0 being a fixed number")
+    text = "write the README's table from the newest figures of each section, too"
+    parser.add_argument("--readme", action="store_true", help=text)
     parser.add_argument("--seed", type=int, default=0, help="of moments and places; 0")
     arguments = parser.parse_args()
     if unknown := set(arguments.sections) - set(TRIES):
@@ -167,28 +169,32 @@ def run(arguments: argparse.Namespace) -> list[str]:
     figures = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
     command = shlex.join(["./scripts/run", "faults", *sys.argv[1:]])
     facts = {"device": device_name(torch.device("cpu")), "versions": versions(), "git": git_state()}
-    rows: list[Row] = []
+    done: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory() as folder:
         faults = Faults(Path(folder), arguments.tries, arguments.seed)
         for section in arguments.sections:
-            rows += getattr(faults, section)()
-            record = {"command": command, **facts, "rows": rows, "failures": faults.failures}
+            done[section] = getattr(faults, section)()
+            record = {"command": command, **facts, "sections": done, "failures": faults.failures}
             write_whole(figures, json.dumps(record, indent=2) + "\n")
-            print(markdown(rows[-2:] if section in ("flips", "runs") else rows[-1:]))
+            print(markdown(done[section]))
     print(*faults.failures[:10], f"All figures: {figures}", sep="\n")
-    if len(sys.argv) == 1:  # the README shows what is measured by default
+    if len(sys.argv) == 1 or arguments.readme:
         into_readme("faults", report(record))
     return faults.failures
 
 
 def report(record: dict[str, Any]) -> str:
-    """Return the table, and on what it was measured."""
+    """Return the newest figures of every section, and on what they were measured."""
+    records = [json.loads(path.read_text()) for path in sorted(LOGS.glob("*.json"))]
+    newest = {name: rows for one in records for name, rows in one["sections"].items()}
     rows = [
-        {k: f"{v:,}" if isinstance(v, int) else v for k, v in row.items()} for row in record["rows"]
+        {k: f"{v:,}" if isinstance(v, int) else v for k, v in row.items()}
+        for section in TRIES
+        for row in newest.get(section, [])
     ]
     used = f"torch {record['versions']['torch']}, lightning {record['versions']['lightning']}"
     used += f"; {(record['git'] or {}).get('commit', 'no commit')[:9]}"
-    return f"{markdown(rows)}\nMeasured by `{record['command']}`; {record['device']}; {used}.\n"
+    return f"{markdown(rows)}\nMeasured by `./scripts/run faults`; {record['device']}; {used}.\n"
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def count(parser: Any, given: list[Typo]) -> Counts:
         suggested = any(typo.right in name.strip(".").split(".") for name in meant)
         counts.refused += refused
         counts.suggested += refused and suggested
-        if not (refused and suggested):
+        if not refused:
             counts.failures.append(f"{typo.right} -> {typo.wrong}: {text} {typo.words[-1]}")
     return counts
 

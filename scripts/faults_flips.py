@@ -22,7 +22,7 @@ def checkpoints(folder: Path) -> list[Path]:
         words = ["fit", "--config", str(CONFIGS / f"{config}.yaml"), *SHORT, *few]
         if wait(start(folder / config, words, 10.0)):
             raise RuntimeError((folder / config / "log.txt").read_text())
-    return [next(folder.glob(f"{config}/**/resume-*")) for config in RUNS]
+    return [max(folder.glob(f"{config}/**/resume-*.ckpt")) for config in RUNS]
 
 
 def flipped(paths: list[Path], random: Random) -> Iterator[str | None]:

@@ -55,7 +55,9 @@ class Subject:
             return [f"exit code {code}: {(folder / 'log.txt').read_text()[-500:]}"]
         # One that was killed before it had a config stands empty beside it.
         [run] = [path.parent for path in (folder / self.runs).glob("*/results.json")]
-        litter = [path.name for path in run.rglob("*") if path.suffix == ".part"]
+        litter = [
+            path.name for path in run.rglob("*") if path.suffix == ".part" or path.name == ".lock"
+        ]
         return [*litter, *differences(left(run), self.expected)]
 
 
@@ -79,9 +81,10 @@ def killed(random: Random) -> Iterator[Fault]:
     def strike(subject: Subject, folder: Path) -> Cut:
         process = subject.start(folder)
         time.sleep(random.uniform(0, subject.seconds))
+        before = {*folder.rglob("*.part")}
         kill(process)
         code = wait(process)
-        return Cut(code == -signal.SIGKILL, writing=any(folder.rglob("*.part")))
+        return Cut(code == -signal.SIGKILL, writing=before != {*folder.rglob("*.part")})
 
     while True:
         yield strike
@@ -92,7 +95,8 @@ def killed_writing(random: Random) -> Iterator[Fault]:
     for point in cycle(POINTS):
 
         def strike(subject: Subject, folder: Path, point: str = point) -> Cut:
-            process = subject.start(folder, lambda: plant(point, random.randrange(6)))
+            skip = random.randrange(6)
+            process = subject.start(folder, lambda: plant(point, skip))
             return Cut(wait(process) == -signal.SIGKILL, writing=True)
 
         yield strike
@@ -143,15 +147,16 @@ def signalled(random: Random) -> Iterator[Fault]:
         def strike(subject: Subject, folder: Path, number: signal.Signals = number) -> Cut:
             process = subject.start(folder)
             time.sleep(random.uniform(0, subject.seconds))
+            if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return Cut(struck=wait(process) != 0, held=False)  # it had ended by itself
             kill(process, number)
             began = time.monotonic()
             code = wait(process)
             seconds = time.monotonic() - began
             # A process that has only just begun is ended by the signal itself.
-            said = (
-                [] if code in (0, 128 + number, -number) else [f"exit code {code} of {number.name}"]
-            )
-            return Cut(code != 0, not said, seconds, faults=said)
+            right = code in (128 + number, -number)
+            said = [] if right else [f"{number.name}: exit code {code}"]
+            return Cut(True, right, seconds, faults=said)
 
         yield strike
 
@@ -168,6 +173,8 @@ def cut_off(faults: Iterator[Fault], subjects: list[Subject], folder: Path) -> I
         place = folder / f"run{i}"
         cuts = [next(faults)(subject, place) for _ in range(CUTS)]
         spoilt = subject.spoilt(place)
+        if spoilt and not any(cut.struck for cut in cuts):
+            yield Cut(False, held=False, faults=spoilt)
         for cut in cuts:
             if cut.struck:
                 yield Cut(True, cut.held and not spoilt, cut.seconds, cut.writing,

@@ -42,7 +42,7 @@ def start(
         sys.argv = ["src.cli"]
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # as src leaves it until the command begins
         torch.set_num_threads(1)
-        resume_points.SECONDS = seconds
+        resume_points.SECONDS, resume_points.SHARE = seconds, 0
         if prepare:
             prepare()
         main(words)

@@ -54,9 +54,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is not a checkpoint of this project: it holds more than tensors and plain"
             f" values.\nSuch a file could run code, and is not loaded. {ADVICE}"
         ) from error
-    if not isinstance(checkpoint, dict) or not {"state_dict", "loops"} <= set(checkpoint):
+    weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
+    if not isinstance(weights, dict) or "loops" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of this project.\n{ADVICE}")
-    for name, value in checkpoint["state_dict"].items():
+    for name, value in weights.items():
         if isinstance(value, Tensor) and not value.isfinite().all():
             raise UserError(f"{path} holds weights that are not finite, in {name}.\n{ADVICE}")
     return checkpoint
@@ -92,7 +93,7 @@ def _checked(path: Path) -> bytes:
 def newest_intact(folder: Path) -> Path | None:
     """Return the newest checkpoint to resume from, None if there is none yet.
 
-    A damaged one is named in a warning, and the one before it is taken.
+    A damaged one is named in a warning, and the one before it is tried.
 
     Raises:
         UserError: If all are damaged.
@@ -103,9 +104,12 @@ def newest_intact(folder: Path) -> Path | None:
             read_checkpoint(path)
             return path
         except UserError as error:
-            rank_zero_warn(f"{str(error).splitlines()[0]} The one before it is taken.")
+            rank_zero_warn(f"{str(error).splitlines()[0]} Trying the one before it.")
     if found:
-        raise UserError(f"No checkpoint in {folder} is intact; start anew without --resume.")
+        raise UserError(
+            f"No checkpoint to resume from in {folder} is intact.\n"
+            "Start a new run: from a best-*.ckpt that is there, with --ckpt_path, or from nothing."
+        )
     return None
 
 
@@ -118,7 +122,7 @@ def check_class(checkpoint: dict[str, Any], path: str, class_path: str) -> None:
     known = checkpoint.get("hyper_parameters")
     if not isinstance(known, dict):
         raise UserError(f"{path} does not say which model it is of.\n{ADVICE}")
-    names = known.get("_class_path", class_path), class_path
+    names = str(known.get("_class_path", class_path)), class_path
     made, wanted = (name.rsplit(".", 1)[-1] for name in names)
     if made != wanted:
         raise UserError(
@@ -133,7 +137,8 @@ def identity_of(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     Raises:
         UserError: If the checkpoint does not say, or has no state to go on training from.
     """
-    wanted = "identity", "record", "optimizer_states", "lr_schedulers", "callbacks"
+    wanted = ("identity", "record", "stopped_early", "optimizer_states", "lr_schedulers",
+              "callbacks")  # fmt: skip
     if missing := [name for name in wanted if name not in checkpoint]:
         raise UserError(
             f"{path} has no {missing[0]}: fit can go on from checkpoints of its own runs only.\n"
@@ -157,5 +162,5 @@ def relocate(checkpoint: dict[str, Any], path: Path, saver: Any) -> None:
             for name, value in state.items():
                 if isinstance(value, str):
                     state[name] = value.replace(before, folder)
-            scores = state["best_k_models"]
+            scores = state.get("best_k_models", {})
             state["best_k_models"] = {k.replace(before, folder): v for k, v in scores.items()}

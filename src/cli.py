@@ -26,6 +26,7 @@ from src.callbacks import (
     StepSeed,
 )
 from src.checkpoints import (
+    ADVICE,
     SafeCheckpointIO,
     check_class,
     identity_of,
@@ -44,7 +45,7 @@ from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
 from src.models import Model
 from src.quiet import quieten, quieten_evaluation
 from src.ranges import Seed
-from src.runs import header, locked, make_folder, set_aside_results, with_config
+from src.runs import header, locked, make_folder, set_aside_results, stop_if_finished, with_config
 from src.signals import StopSignals
 from src.summary import print_summary
 
@@ -130,20 +131,19 @@ class ExperimentCLI(LightningCLI):
                 self.purge_step = logger_step(checkpoint)
         elif subcommand != "fit":
             raise UserError(
-                f"{subcommand} needs --ckpt_path FILE: it would judge an untrained"
-                " model.\nA run has its checkpoints in lightning_logs/NAME/version_N/checkpoints/."
+                f"{subcommand} needs --ckpt_path FILE: it would judge an untrained model.\n{ADVICE}"
             )
 
     def _resume_from(self, folder: Path, config: Namespace) -> str | None:
         """Return the checkpoint to go on from; None if the run was killed before the first."""
-        if config.ckpt_path:
-            raise UserError("--resume finds its checkpoint by itself; leave --ckpt_path away.")
         if is_first():
             self.held.enter_context(locked(folder))
             remove_leftovers(folder)
-            set_aside_results(folder, config.trainer)
+            stop_if_finished(folder, config.trainer)
         newest = newest_intact(folder / "checkpoints")
-        return str(newest) if newest else None
+        if is_first():
+            print(f"Going on with {folder} from {newest.name if newest else 'its start'}.")
+        return str(newest) if newest else config.ckpt_path  # from which it began itself
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
@@ -166,7 +166,8 @@ class ExperimentCLI(LightningCLI):
         check(self.trainer, self.model, self.datamodule, str(self.subcommand))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        plugins = [SafeCheckpointIO(), *(self._get(self.config_init, "trainer").plugins or [])]
+        given = self._get(self.config_init, "trainer").plugins or []
+        plugins = [SafeCheckpointIO(), *(given if isinstance(given, list) else [given])]
         try:
             trainer = super().instantiate_trainer(plugins=plugins, **kwargs)
         except (MisconfigurationException, TypeError, ValueError) as error:
@@ -187,11 +188,9 @@ class ExperimentCLI(LightningCLI):
             logger._root_dir, logger._name = str(folder.parents[1]), folder.parent.name
             logger._kwargs["purge_step"] = self.purge_step  # later points were of lost work
         elif is_first():
-            folder = make_folder(Path(logger.root_dir), logger._version)
-            self.held.enter_context(locked(folder))
+            folder = make_folder(Path(logger.root_dir), logger._version, self.held)
         if folder:  # the other processes are told by the first
-            number = folder.name.removeprefix("version_")
-            logger._version = int(number) if number.isdigit() else folder.name
+            logger._version = folder.name
 
     def before_fit(self) -> None:
         """Compare with the run to go on with before anything is written into its folder."""
@@ -199,6 +198,8 @@ class ExperimentCLI(LightningCLI):
             self.datamodule.prepare_data()
             self.datamodule.setup("fit")
             self.identity.compare(self.trainer, self.model, self.datamodule)
+        if self.resumed and is_first():
+            set_aside_results(self.resumed)
 
     def after_fit(self) -> None:
         """Test the checkpoint that validation chose, once."""

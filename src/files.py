@@ -1,6 +1,7 @@
 """Files that are whole or absent."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from src.errors import UserError
@@ -22,8 +23,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         part.replace(path)
         _flush_names(path.parent)
-    except OSError as error:
-        part.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink()
+        if not isinstance(error, OSError):
+            raise
         raise UserError(
             f"{path} cannot be written: {error.strerror} ({len(data):,} bytes).\n"
             "Whatever was there before is intact."

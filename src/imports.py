@@ -36,7 +36,7 @@ def restrict_imports() -> None:
             config_read_mode_fsspec_enabled=False,
         )
     except ValueError as error:
-        raise UserError(f"{VARIABLE}={os.environ[VARIABLE]} is not usable: {error}") from error
+        raise UserError(f"{VARIABLE}={os.environ.get(VARIABLE)} is not usable: {error}") from error
 
 
 def import_class(path: str) -> type:

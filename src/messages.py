@@ -115,9 +115,11 @@ def user_error(error: BaseException | None) -> str | None:
             return f"--trainer.val_check_interval: {text.strip().splitlines()[0]}"
         if match := re.search(r"allocate (?:memory: you tried to allocate )?(\d+) bytes", text):
             return f"Not enough memory: {int(match[1]) / 1e9:.1f} GB are asked for; give less."
+        if isinstance(error, torch.OutOfMemoryError | MemoryError):
+            return f"Not enough memory: {text.splitlines()[0] if text else 'give less'}"
         if isinstance(error, OSError) and error.errno in DISK:
             return (
-                f"{error.filename or 'A file of the run'} cannot be written: {error.strerror}.\n"
+                f"{error.filename or 'A file of the run'} cannot be used: {error.strerror}.\n"
                 "Checkpoints are whole: mend it, and go on with fit --resume FOLDER."
             )
         error = error.__cause__

@@ -15,11 +15,12 @@ HARMLESS = (
 
 
 def quieten() -> None:
-    """Hide Lightning's information lines, its tips, and the warnings listed above."""
+    """Hide Lightning's information lines, its tips, and the warnings above; shorten others."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in HARMLESS:
         warnings.filterwarnings("ignore", message)
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"  # and no line of source
 
 
 def quieten_evaluation() -> None:

@@ -6,8 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from itertools import count
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import yaml
 from src.errors import UserError
 
 LOGS = Path("lightning_logs")
+FOUND = "LINENET_RESUMED"  # from the first process of a run to those that it starts
 
 
 def find(name: str, config: str | None) -> Path | None:
@@ -34,7 +34,7 @@ def find(name: str, config: str | None) -> Path | None:
     if name != "latest":
         folder = Path(name)
         if (folder / "config.yaml").is_file():
-            return folder
+            return folder if len(folder.parents) > 1 else folder.resolve()
         raise UserError(
             f"--resume {name} is not the folder of a run: it has no config.yaml.\n"
             "Give lightning_logs/NAME/version_N, or latest."
@@ -55,13 +55,23 @@ def with_config(words: list[str]) -> tuple[list[str], Path | None]:
     name = _option(words, "--resume")
     if name is None or "fit" not in words:
         return words, None
+    if _option(words, "--ckpt_path"):
+        raise UserError("--resume finds its checkpoint by itself; leave --ckpt_path away.")
     given = _option(words, "--config") or _option(words, "-c")
-    folder = find(name, Path(given).stem if given else None)
+    folder = _as_first_process(find(name, Path(given).stem if given else None))
     if folder is None:
         print(f"No run of {given} is there to resume: starting the first.", file=sys.stderr)
         return words, None
     place = words.index("fit") + 1
     return [*words[:place], "--config", str(folder / "config.yaml"), *words[place:]], folder
+
+
+def _as_first_process(folder: Path | None) -> Path | None:
+    """Return the folder that the first process has found: latest may be another by now."""
+    if int(os.environ.get("LOCAL_RANK", 0)):
+        return Path(os.environ[FOUND]) if os.environ.get(FOUND) else folder
+    os.environ[FOUND] = str(folder or "")
+    return folder
 
 
 def _option(words: list[str], name: str) -> str | None:
@@ -90,8 +100,8 @@ def last_saved(folder: Path) -> float:
     return max(file.stat().st_mtime for file in files)
 
 
-def set_aside_results(folder: Path, trainer: Any) -> None:
-    """Keep the results of a finished run under another name, if it is to train for longer.
+def stop_if_finished(folder: Path, trainer: Any) -> None:
+    """Say so if a run is finished and not to train for longer.
 
     Args:
         folder: The run's.
@@ -108,34 +118,57 @@ def set_aside_results(folder: Path, trainer: Any) -> None:
         return
     then = yaml.safe_load((folder / "config.yaml").read_text())["trainer"]
     if all(then[name] == trainer[name] for name in ("max_epochs", "max_steps", "max_time")):
-        print(f"{folder} is finished: see {path}. For more, give --trainer.max_epochs.")
+        more = "For more, give --trainer.max_epochs (but OneCycleLR has planned its end)."
+        print(f"{folder} is finished: see {path}.\n{more}")
         raise SystemExit(0)
-    path.rename(folder / f"results-epoch{results['epochs']}.json")
 
 
-def make_folder(root: Path, version: str | int | None) -> Path:
-    """Make a new run folder, `root/version_N` with the first N that is free or the one given.
+def set_aside_results(folder: Path) -> None:
+    """Keep the results of a run that is to train for longer under another name."""
+    path = folder / "results.json"
+    if path.is_file():
+        epochs = json.loads(path.read_text())["epochs"]
+        path.rename(folder / f"results-epoch{epochs}.json")
+
+
+def make_folder(root: Path, version: str | int | None, held: ExitStack) -> Path:
+    """Make a run folder, `root/version_N` with the next N or the one given, and lock it.
+
+    Args:
+        root: The folder of all runs of a config.
+        version: A number or a name; None takes the next number.
+        held: Keeps the lock.
 
     Raises:
         UserError: If the given one is there already, or the folder cannot be made.
     """
-    names = [version if isinstance(version, str) else f"version_{version}"]
-    numbers = (f"version_{n}" for n in count(_next_number(root)))
-    for name in names if version is not None else numbers:
-        try:
-            (root / name).mkdir(parents=True)
-            return root / name
-        except FileExistsError:  # another process was faster
-            continue
-        except OSError as error:
-            raise UserError(
-                f"The run folder {root / name} cannot be made: {error.strerror}."
-            ) from error
-    with locked(root / names[0]):  # or say who is using it
+    name = version if isinstance(version, str) else f"version_{version}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(root):
+            folder = root / (name if version is not None else f"version_{_next_number(root)}")
+            is_new = not folder.exists()
+            folder.mkdir(exist_ok=True)
+            held.enter_context(locked(folder))
+    except OSError as error:
+        raise UserError(f"A run folder in {root} cannot be made: {error.strerror}.") from error
+    if not is_new:
         raise UserError(
-            f"The run folder {root / names[0]} is there already, and is not overwritten.\n"
+            f"The run folder {folder} is there already, and is not overwritten.\n"
             "Leave --trainer.logger.version away, or go on with the run: --resume FOLDER."
         )
+    return folder
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let other processes wait that would make a run folder in the same place."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _next_number(root: Path) -> int:
@@ -156,10 +189,11 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
             file.close()
             raise UserError(
-                f"{folder} is in use by {path.read_text().strip()}.\n"
-                "Wait for it, or start a new run."
+                f"{folder} is in use by {owner}.\nWait for it, or start a new run."
             ) from None
         if os.fstat(file.fileno()).st_nlink:
             break

@@ -24,16 +24,11 @@ class StopSignals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        self.listen()
+        if threading.current_thread() is threading.main_thread():  # others may not
+            for number in SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+                    self._before[number] = signal.signal(number, self._handle)
         return self
-
-    def listen(self) -> None:
-        """Take over the signals, but those that whoever started the program wants ignored."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in SIGNALS:
-            if signal.getsignal(number) not in (signal.SIG_IGN, self._handle):
-                self._before.setdefault(number, signal.signal(number, self._handle))
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

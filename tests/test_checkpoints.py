@@ -151,6 +151,7 @@ def test_a_full_disk_ends_the_run_at_once_with_its_checkpoints_whole(
     run: Callable[..., Content], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)
+    monkeypatch.setattr("src.callbacks.resume_points.SHARE", 0)
     flush, calls = files.os.fsync, iter(range(10**6))
 
     def full(descriptor: int) -> None:

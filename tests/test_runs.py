@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,9 @@ def test_the_lock_of_a_dead_process_is_free() -> None:
 
 
 def test_a_folder_in_which_nothing_was_run_goes_again() -> None:
-    folder = make_folder(Path("logs"), None)
-    with locked(folder):
-        pass
+    with ExitStack() as held:
+        folder = make_folder(Path("logs"), None, held)
+        assert folder.exists()
     assert not folder.exists()
 
 
@@ -79,13 +80,14 @@ def test_the_next_number_is_taken(names: list[str]) -> None:
     for name in names:
         Path("logs", name).mkdir(parents=True)
     expected = {0: "version_0", 1: "version_1", 3: "version_11"}[len(names)]
-    assert make_folder(Path("logs"), None).name == expected
+    with ExitStack() as held:
+        assert make_folder(Path("logs"), None, held).name == expected
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     Path("logs").write_text("a file")
-    with pytest.raises(UserError, match=r"logs/version_0 cannot be made: Not a directory"):
-        make_folder(Path("logs"), None)
+    with pytest.raises(UserError, match=r"A run folder in logs cannot be made: File exists"):
+        make_folder(Path("logs"), None, ExitStack())
 
 
 def written(folder: str, command: str, age: float) -> Path:

@@ -54,9 +54,15 @@ def all_finite(tensors: Sequence[Tensor], one: Tensor) -> bool:
         tensors: On one device.
         one: 1, on that device.
     """
-    small = [tensor for tensor in tensors if tensor.is_cuda or tensor.numel() < LARGE]
+    singles = [t for t in tensors if t.dtype == torch.float32]
+    small = [t for t in singles if t.is_cuda or t.numel() < LARGE]
     found = torch.zeros_like(one)
     # What torch's GradScaler looks with: one call for all. It multiplies by one, too.
     torch._amp_foreach_non_finite_check_and_unscale_(small, found, one)
-    sums = [tensor.sum() for tensor in tensors if not tensor.is_cuda and tensor.numel() >= LARGE]
-    return not found.item() and all(total.isfinite() for total in sums)
+    large = [t for t in singles if not t.is_cuda and t.numel() >= LARGE]
+    others = [t for t in tensors if t.dtype != torch.float32]  # a sum of 16 bits may overflow
+    return (
+        not found.item()
+        and all(t.sum().isfinite() for t in large)
+        and all(t.isfinite().all() for t in others)
+    )

@@ -49,12 +49,18 @@ def decisive(trainer: Trainer, model: LightningModule, data: Any) -> Facts:
     """Return, under the names of their flags, the settings and the data that decide the numbers."""
     facts = {"model": type(model).__name__, **flat(dict(model.hparams), "model.")}
     facts |= {"data": type(data).__name__, **flat(dict(data.hparams), "data.")}
-    facts |= {f"trainer.{name}": getattr(trainer, name) for name in TRAINER}
+    facts |= {f"trainer.{name}": getattr(trainer, name, None) for name in TRAINER}
     facts |= {"trainer.precision": str(trainer.precision), "trainer.devices": trainer.world_size}
     if facts.get("model.scheduler") == "OneCycleLR":  # which is laid out for so many steps
         facts |= {"trainer.max_epochs": trainer.max_epochs, "trainer.max_steps": trainer.max_steps}
     facts["contents of the data"] = data.digest
-    return {name: value for name, value in facts.items() if name not in PLACES}
+    return {name: plain(value) for name, value in facts.items() if name not in PLACES}
+
+
+def plain(value: Any) -> Any:
+    """Return a value that a checkpoint may hold: an enum's own, and others as text."""
+    value = getattr(value, "value", value)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def rounding(trainer: Trainer) -> Facts:

@@ -15,11 +15,12 @@ from lightning.pytorch.trainer.states import TrainerFn
 from src.checkpoints import RESUME, relocate
 from src.signals import StopSignals
 
-SECONDS = 10.0  # of training that a killed run repeats at most
+SECONDS = 3.0  # of training that a killed run repeats at most
+SHARE = 100  # of the time a checkpoint takes lies between two, so that it costs 1 % at most
 
 
 class ResumePoints(Callback):
-    """Saves a checkpoint every few seconds and at the end, and stops a run that is told to.
+    """Saves a checkpoint at the start, every few seconds and at the end; stops a run if told to.
 
     Always between two steps or two epochs, when all that was logged is written and nothing is half
     done: Lightning, going on from within a step or from just before a validation, would repeat or
@@ -36,9 +37,9 @@ class ResumePoints(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         saving = trainer.logger and trainer.checkpoint_callbacks and not trainer.fast_dev_run
         self.folder = Path(str(trainer.log_dir), "checkpoints") if saving else None
-        self.saved_step = trainer.global_step
-        self.due = time.monotonic() + SECONDS
-        self.signals.listen()  # Lightning has put a handler of its own there
+        saved = self.folder and (self.folder / RESUME.format(step=trainer.global_step)).exists()
+        self.saved_step = trainer.global_step if saved else -1
+        self.due = time.monotonic() + SECONDS if saved else 0.0
         self.signals.training = True
         # Lightning would leave out ReduceLROnPlateau until the epoch after this.
         vars(trainer.fit_loop)["_restarting"] = False
@@ -62,8 +63,9 @@ class ResumePoints(Callback):
                 self._pause(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.due = 0.0
-        self._pause(trainer)
+        for due in (0.0, float("inf")):  # the second time for a signal that came while it saved
+            self.due = due
+            self._pause(trainer)
         self.signals.training = False
 
     def on_exception(
@@ -99,11 +101,13 @@ class ResumePoints(Callback):
             self._stop(trainer, int(agreed))
 
     def _save(self, trainer: Trainer, folder: Path) -> None:
+        began = time.monotonic()
         for logger in trainer.loggers:
             logger.save()  # curves must not end before the checkpoint does
         path = folder / RESUME.format(step=trainer.global_step)
         trainer.save_checkpoint(path)
-        self.saved_step, self.due = trainer.global_step, time.monotonic() + SECONDS
+        self.saved_step, now = trainer.global_step, time.monotonic()
+        self.due = now + max(SECONDS, SHARE * (now - began))
         if trainer.is_global_zero:
             for older in sorted(folder.glob("resume-*.ckpt"))[:-2]:
                 older.unlink()

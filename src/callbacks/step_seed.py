@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+MOST = 2**20  # seeds of an epoch, which may have no end
 DROPOUT = 2  # sets these draws apart from those of the order and of augmentation
 
 
@@ -25,11 +26,11 @@ class StepSeed(Callback):
         if trainer.current_epoch != self.epoch:
             self._start(trainer)
         for generator in self.generators:  # torch.manual_seed would take 80 us, this takes 1
-            generator.manual_seed(self.seeds[batch_idx])
+            generator.manual_seed(self.seeds[batch_idx % MOST])
 
     def _start(self, trainer: Trainer) -> None:
         self.epoch = trainer.current_epoch
-        steps = int(trainer.num_training_batches)
+        steps = int(min(trainer.num_training_batches, MOST))
         self.seeds = step_seeds(trainer.datamodule.seed, self.epoch, trainer.global_rank, steps)
         device = trainer.strategy.root_device
         on_gpu = [torch.cuda.default_generators[device.index or 0]] if device.type == "cuda" else []

@@ -71,6 +71,7 @@ def test_the_run_stops_before_the_step(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)
+    monkeypatch.setattr("src.callbacks.resume_points.SHARE", 0)
     monkeypatch.setenv("LINENET_ALLOW", "tests")
     plant = ["--trainer.callbacks+=tests.callbacks.test_finite_guard.Plant"]
     plant += [f"--trainer.callbacks.where={where}", f"--trainer.callbacks.value={value}"]
