@@ -198,6 +198,7 @@ class Bench:
     def growth(self) -> Rows:
         """Time an example among more and more of them, and in larger and larger batches."""
         root = repeated_mnist(self.folder / "repeated", times=10)
+        sizes: dict[int, tuple[str, ...]]
         sizes = {size: (f"--data.train_size={size}",) for size in (10_000, 55_000)}
         sizes[595_000] = (f"--data.root={root}", "--data.verify=false")
         rows: Rows = []

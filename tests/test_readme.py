@@ -44,10 +44,12 @@ def quick(words: list[str], root: Path) -> list[str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_command_runs(command: str, run: Run, data_root: Path) -> None:
-    if "$RUN" in command:
-        config = str(PROJECT / "configs/mnist_mlp.yaml")
-        run("fit", "--config", config, "--data.val_size=50", "--trainer.max_epochs=1")
+    small = ["--data.val_size=50", "--trainer.max_epochs=1"]
+    if "$RUN" in command or "--resume" in command:
+        run("fit", "--config", str(PROJECT / "configs/mnist_mlp.yaml"), *small)
     words = quick(arguments(command), data_root)
+    if "--resume" in words and "--config" in words:
+        words += small
     if ANSWERED & set(words):
         with pytest.raises(SystemExit) as stop:
             main(words)
