@@ -71,8 +71,7 @@ class Faults:
 
     def kills(self) -> list[Row]:
         cuts = self._cuts("kills", killed(Random(self.seed)))
-        writing = sum(cut.writing for cut in cuts)
-        worst = f"up to {CUTS} in a run, {writing} of them within a write"
+        worst = f"up to {CUTS} in a run"
         return [self._row("kill -9 at a random moment", [*map(said, cuts)], worst)]
 
     def writes(self) -> list[Row]:

@@ -68,7 +68,6 @@ class Cut:
     struck: bool  # the run was still there
     held: bool = True
     seconds: float = 0.0  # until it had ended
-    writing: bool = False  # it hit the writing of a file
     faults: list[str] = field(default_factory=list)
 
 
@@ -81,10 +80,8 @@ def killed(random: Random) -> Iterator[Fault]:
     def strike(subject: Subject, folder: Path) -> Cut:
         process = subject.start(folder)
         time.sleep(random.uniform(0, subject.seconds))
-        before = {*folder.rglob("*.part")}
         kill(process)
-        code = wait(process)
-        return Cut(code == -signal.SIGKILL, writing=before != {*folder.rglob("*.part")})
+        return Cut(wait(process) == -signal.SIGKILL)
 
     while True:
         yield strike
@@ -97,7 +94,7 @@ def killed_writing(random: Random) -> Iterator[Fault]:
         def strike(subject: Subject, folder: Path, point: str = point) -> Cut:
             skip = random.randrange(6)
             process = subject.start(folder, lambda: plant(point, skip))
-            return Cut(wait(process) == -signal.SIGKILL, writing=True)
+            return Cut(wait(process) == -signal.SIGKILL)
 
         yield strike
 
@@ -177,5 +174,4 @@ def cut_off(faults: Iterator[Fault], subjects: list[Subject], folder: Path) -> I
             yield Cut(False, held=False, faults=spoilt)
         for cut in cuts:
             if cut.struck:
-                yield Cut(True, cut.held and not spoilt, cut.seconds, cut.writing,
-                          [*cut.faults, *spoilt])  # fmt: skip
+                yield Cut(True, cut.held and not spoilt, cut.seconds, [*cut.faults, *spoilt])
