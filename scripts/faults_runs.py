@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 import src.callbacks.resume_points as resume_points
+from src.checkpoints import resume_files
 from src.cli import main
 
 
@@ -76,7 +77,7 @@ def left(folder: Path) -> dict[str, Any]:
         "best": Path(results["best_checkpoint"]).name,
         "curves": curves(folder),
     }
-    for path in [max(folder.glob("checkpoints/resume-*")), *folder.glob("checkpoints/best-*")]:
+    for path in [resume_files(folder / "checkpoints")[-1], *folder.glob("checkpoints/best-*")]:
         found[path.name] = content(path)
     return found
 

@@ -90,6 +90,11 @@ def _checked(path: Path) -> bytes:
     return content
 
 
+def resume_files(folder: Path) -> list[Path]:
+    """Return the checkpoints that `--resume` may take, the oldest first."""
+    return sorted(folder.glob("resume-*.ckpt"))
+
+
 def newest_intact(folder: Path) -> Path | None:
     """Return the newest checkpoint to resume from, None if there is none yet.
 
@@ -98,8 +103,8 @@ def newest_intact(folder: Path) -> Path | None:
     Raises:
         UserError: If all are damaged.
     """
-    found = sorted(folder.glob("resume-*.ckpt"), reverse=True)
-    for path in found:
+    found = resume_files(folder)
+    for path in reversed(found):
         try:
             read_checkpoint(path)
             return path

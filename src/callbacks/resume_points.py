@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
-from src.checkpoints import RESUME, relocate
+from src.checkpoints import RESUME, relocate, resume_files
 from src.signals import StopSignals
 
 SECONDS = 3.0  # of training that a killed run repeats at most
@@ -44,7 +44,7 @@ class ResumePoints(Callback):
         # Lightning would leave out ReduceLROnPlateau until the epoch after this.
         vars(trainer.fit_loop)["_restarting"] = False
         if self.folder and trainer.is_global_zero:
-            for path in self.folder.glob("resume-*.ckpt"):  # found damaged, or it would be in use
+            for path in resume_files(self.folder):  # found damaged, or it would be in use
                 if path.name > RESUME.format(step=self.saved_step):
                     path.rename(path.with_suffix(".damaged"))
 
@@ -109,7 +109,7 @@ class ResumePoints(Callback):
         self.saved_step, now = trainer.global_step, time.monotonic()
         self.due = now + max(SECONDS, SHARE * (now - began))
         if trainer.is_global_zero:
-            for older in sorted(folder.glob("resume-*.ckpt"))[:-2]:
+            for older in resume_files(folder)[:-2]:
                 older.unlink()
 
     def _stop(self, trainer: Trainer, number: int) -> None:
