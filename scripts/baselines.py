@@ -36,7 +36,6 @@ from torchmetrics import Accuracy
 from torchvision import datasets, transforms
 
 from src import models
-from src.callbacks import FiniteGuard, ResumePoints, StepSeed
 from src.callbacks.step_seed import step_seeds
 from src.cli import main as linenet
 from src.data import MNIST
@@ -243,47 +242,7 @@ def difference(task: Task, epochs: int) -> Iterator[float]:
         yield abs(ours - linenets)
 
 
-def safety(task: Task, epochs: int) -> Iterator[float]:
-    """Yield the seconds of linenet's training, of its looks at each step, of each checkpoint."""
-    looks: list[float] = []
-    saves: list[float] = []
-    own: list[float] = []  # checkpoints within the looks
-    time_calls(StepSeed, "on_train_batch_start", looks)
-    for hook in ("on_train_epoch_start", "on_train_batch_start", "on_train_end"):
-        time_calls(ResumePoints, hook, looks)
-    time_calls(FiniteGuard, "on_before_backward", looks)
-    time_calls(FiniteGuard, "on_before_optimizer_step", looks)
-    time_calls(ResumePoints, "_save", own)
-    time_calls(Trainer, "save_checkpoint", saves)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        redirect_stdout(StringIO()),
-        redirect_stderr(StringIO()),
-    ):
-        words = ["fit", "--config", str(task.config), f"--trainer.logger.save_dir={folder}"]
-        linenet([*words, f"--trainer.max_epochs={epochs}", "--data.source=mnist"])
-        [results] = Path(folder).rglob("results.json")
-        yield json.loads(results.read_text())["seconds"]["train"]
-    yield sum(looks) - sum(own)
-    yield from saves
-
-
-def time_calls(owner: type, name: str, seconds: list[float]) -> None:
-    """Have every call of a method leave its seconds in a list."""
-    call = getattr(owner, name)
-
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        started = time.perf_counter()
-        try:
-            return call(*args, **kwargs)
-        finally:
-            seconds.append(time.perf_counter() - started)
-
-    setattr(owner, name, timed)
-
-
 CONTENDERS = {
-    "safety": safety,
     "difference": difference,
     "plain": plain,
     "floor": partial(plain, same_batch=True),
