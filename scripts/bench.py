@@ -56,7 +56,7 @@ GROWTH = """`mnist_relu_mlp` on more and more examples, where the goal was equal
 10 %, and in larger and larger batches:
 """
 SAFETY = """What seeds by the step, looks for NaN and for signals, and whole checkpoints cost, where
-the goals were 1 % of training at most, and 50 ms a checkpoint:
+the goals were 1 % of the time at most, and 50 ms a checkpoint:
 """
 FACTS = (
     "import json, torch; from src.provenance import *;"
@@ -159,10 +159,10 @@ class Bench:
             words = ["scripts/safety.py", f"configs/{model}.yaml"]
             words.append(f"--accelerator={self.accelerator}")
             runs = [json.loads(python(*words).splitlines()[-1]) for _ in range(self.rounds)]
-            share = median(looks / trained for trained, looks, *_ in runs)
+            share = median(looks / fit for fit, looks, *_ in runs)
             saves = [1000 * save for _, _, *saves in runs for save in saves]
             rows.append({
-                "what safety costs": model, "looks at each step, % of training": 100 * share,
+                "what safety costs": model, "looks at each step, % of fit": 100 * share,
                 "a checkpoint, ms": median(saves), "the slowest of them": max(saves),
             })  # fmt: skip
         return rows

@@ -41,6 +41,7 @@ class ResumePoints(Callback):
         self.saved_step = trainer.global_step if saved else -1
         self.due = time.monotonic() + SECONDS if saved else 0.0
         self.signals.training = True
+        self.alone = trainer.world_size == 1
         # Lightning would leave out ReduceLROnPlateau until the epoch after this.
         vars(trainer.fit_loop)["_restarting"] = False
         if self.folder and trainer.is_global_zero:
@@ -56,7 +57,7 @@ class ResumePoints(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.world_size == 1 and not self._wish():
+        if self.alone and not self._wish():
             return
         if is_between_steps(trainer, batch_idx):
             with not_begun(trainer.fit_loop.epoch_loop.batch_progress):
