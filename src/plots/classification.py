@@ -1,10 +1,12 @@
-"""Pictures: tensors in, matplotlib Figure out; no Lightning, no files."""
+"""What a classifier gets right and wrong."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
+
+from src.plots.style import frame
 
 
 def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
@@ -17,8 +19,7 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     n = len(class_names)
     side = 1.5 + 0.5 * min(n, 30)
     share = (counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).numpy()
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = frame(side + 1, side)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if n <= 30:
         axes.set_xticks(range(n), class_names, rotation=45 if max(map(len, class_names)) > 2 else 0)
@@ -29,22 +30,4 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set(xlabel="predicted", ylabel="true")
     figure.colorbar(image, label="share of the true class")
-    return figure
-
-
-def line_fit(x: Tensor, y: Tensor, line: Tensor) -> Figure:
-    """Draw points and the fitted line through them.
-
-    Args:
-        x: Feature of each point `(n,)`.
-        y: Target of each point `(n,)`.
-        line: What the model predicts at each x `(n,)`.
-    """
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    order = x.argsort()
-    axes.scatter(x.numpy(), y.numpy(), s=18, color="#0072b2", label="training points")
-    axes.plot(x[order].numpy(), line[order].numpy(), color="#d55e00", label="learned line")
-    axes.set(xlabel="x", ylabel="y")
-    axes.legend()
     return figure
