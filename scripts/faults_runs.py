@@ -16,6 +16,7 @@ from torch import Tensor
 import src.callbacks.resume_points as resume_points
 from src.checkpoints import resume_files
 from src.cli import main
+from src.signals import SIGNALS
 
 
 def start(
@@ -41,7 +42,8 @@ def start(
         os.dup2(log, 1), os.dup2(log, 2)
         sys.stdout, sys.stderr = (os.fdopen(n, "w", 1, closefd=False) for n in (1, 2))
         sys.argv = ["src.cli"]
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as src leaves it until the command begins
+        for number in SIGNALS:  # whatever this program was started with, nohup say
+            signal.signal(number, signal.SIG_DFL)
         torch.set_num_threads(1)
         resume_points.SECONDS, resume_points.SHARE = seconds, 0
         if prepare:
