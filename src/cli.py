@@ -1,7 +1,7 @@
 """The command line: LightningCLI with this project's defaults, links, run folders and manners."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -154,9 +154,7 @@ class ExperimentCLI(LightningCLI):
         if not logger:
             self.save_config_callback = None  # there is no run folder to save it into
         elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
-            # The first config is the experiment; later ones are laid over it.
-            stem = Path(config.config[0]).stem if config.config else None
-            logger.init_args.name = stem or config.model.class_path.split(".")[-1]
+            logger.init_args.name = experiment(config)
         if config.trainer.enable_checkpointing is False:  # or Lightning refuses ModelCheckpoint
             self._parser(self.subcommand).callback_keys.clear()
         self.trainer_defaults["callbacks"] += screen(config.trainer)
@@ -230,6 +228,12 @@ def is_first() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
+def experiment(config: Namespace) -> str:
+    """Return the name of the first config file, over which others are laid, or of the model."""
+    stem = Path(config.config[0]).stem if config.config else None
+    return stem or config.model.class_path.split(".")[-1]
+
+
 def better(monitor: str | None) -> str:
     """Return whether a metric is to be `min` or `max`, by its name: errors end in loss or mse."""
     return "min" if str(monitor).endswith(("loss", "mse")) else "max"
@@ -243,8 +247,12 @@ def screen(trainer: Any) -> list[Callback]:
     return [TQDMProgressBar(refresh_rate=50)] * bar + [RichModelSummary(max_depth=2)] * table
 
 
-def main(args: Sequence[str] | None = None) -> None:
+def main(args: Sequence[str] | None = None, cli: Callable[..., Any] = ExperimentCLI) -> None:
     """Run one command, e.g. `main(["fit", "--config", "configs/mnist_mlp.yaml"])`.
+
+    Args:
+        args: Its words; those of the command line by default.
+        cli: What carries it out: a tool gives a subclass that does something else than `fit`.
 
     Raises:
         SystemExit: With code 2 for a wrong command, 1 for what else the user can put right, 128 + n
@@ -256,7 +264,7 @@ def main(args: Sequence[str] | None = None) -> None:
         with ExitStack() as held, StopSignals() as signals:
             restrict_imports()
             read_strictly()
-            ExperimentCLI(words, signals, held)
+            cli(words, signals, held)
     except Exception as error:
         known = user_error(error)
         if known is None:
