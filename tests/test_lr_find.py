@@ -200,10 +200,11 @@ def test_an_interrupted_search_leaves_nothing(data_root: Path, tmp_path: Path) -
     command = [sys.executable, script, *words]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 60
-        while not list(held.rglob(".lr_find*.ckpt")) and time.monotonic() < until:
+        while not (begun := list(held.rglob(".lr_find*.ckpt"))) and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
+        assert begun  # in a folder that goes, whatever becomes of the search
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
