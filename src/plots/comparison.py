@@ -1,0 +1,81 @@
+"""How runs differ on their way."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from src.plots.style import CYCLE, frame
+
+STYLES = ["-", "--", ":", "-."]  # the next one when all colours are taken
+
+
+class Curve(NamedTuple):
+    """One line of a comparison.
+
+    Attributes:
+        label: What is written beside the line.
+        epochs: Epochs done at each point `(n,)`.
+        values: A sequence of values `(n,)` for each run that the line stands for.
+    """
+
+    label: str
+    epochs: Sequence[float]
+    values: Sequence[Sequence[float]]
+
+
+def overlaid_curves(curves: Sequence[Curve], metric: str) -> Figure:
+    """Draw the mean of each curve over its runs, and a band from the least to the greatest.
+
+    Args:
+        curves: The lines, in the order in which they get colours.
+        metric: Name of what they show; one that ends in `acc` is a share, drawn in percent.
+    """
+    height = max(4, 1.2 + 0.2 * len(curves))
+    figure, axes = frame(6 + 0.065 * max(len(curve.label) for curve in curves), height)
+    alpha = min(0.15, 0.9 / len(curves))  # many bands lie on each other
+    axes.spines[["top", "right"]].set_visible(False)
+    for i, curve in enumerate(curves):
+        colour, style = CYCLE[i % len(CYCLE)], STYLES[i // len(CYCLE) % len(STYLES)]
+        values = np.asarray(curve.values, dtype=float)
+        marker = "o" if len(curve.epochs) <= 30 else ""
+        axes.plot(
+            curve.epochs, values.mean(axis=0), style, color=colour, marker=marker, markersize=3
+        )
+        if len(values) > 1:
+            least, greatest = values.min(axis=0), values.max(axis=0)
+            axes.fill_between(curve.epochs, least, greatest, color=colour, alpha=alpha, linewidth=0)
+    if any(len(curve.values) > 1 for curve in curves):
+        axes.set_title("mean over seeds, band from least to greatest", loc="left", fontsize=8)
+    axes.set(xlabel="epochs", ylabel=metric)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if metric.endswith("acc"):
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+    _label_ends(axes, [curve.label for curve in curves], gap=0.19 / (height - 0.6))
+    return figure
+
+
+def _label_ends(axes: Any, labels: Sequence[str], gap: float) -> None:
+    """Write each label right of the axes, tied to the last point of its line."""
+    ends = [line.get_xydata()[-1] for line in axes.lines]
+    low, high = axes.get_ylim()
+    heights = _spread([(y - low) / (high - low) for _, y in ends], gap)
+    for line, end, label, height in zip(axes.lines, ends, labels, heights, strict=True):
+        tie = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6, "relpos": (0, 0.5)}
+        axes.annotate(
+            label, end, (1.04, height), textcoords="axes fraction", color=line.get_color(),
+            fontsize=8, va="center", arrowprops=tie, annotation_clip=False,
+        )  # fmt: skip
+
+
+def _spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Return the heights moved apart to `gap`, as far up as down, and below 1 in any case."""
+    order = np.argsort(heights, kind="stable")
+    steps = gap * np.arange(len(heights))
+    free = np.asarray(heights)[order] - steps
+    upward = np.maximum.accumulate(free)
+    downward = np.minimum.accumulate(free[::-1])[::-1]
+    placed = np.maximum((upward + downward) / 2, 0) + steps
+    return np.minimum(placed, 1 - steps[::-1])[np.argsort(order)].tolist()
