@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from src.callbacks import (
+    Figures,
     FiniteGuard,
     HParams,
     Identity,
@@ -36,6 +37,7 @@ from src.checkpoints import (
 )
 from src.config_files import read_strictly
 from src.contradictions import check, check_processes, check_saved
+from src.curves import CurvesFile
 from src.data import TensorData
 from src.errors import UserError
 from src.files import remove_leftovers, write_whole
@@ -45,11 +47,14 @@ from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
 from src.models import Model
 from src.quiet import quieten, quieten_evaluation
 from src.ranges import Seed
+from src.report import write_report
 from src.runs import header, locked, make_folder, set_aside_results, stop_if_finished, with_config
+from src.settings import differences
 from src.signals import StopSignals
 from src.summary import print_summary
 
 DEFAULTS = CONFIGS / "defaults.yaml"
+UNTOLD = ("config", "ckpt_path", "resume", "report", "trainer.logger")  # not of the experiment
 DESCRIPTION = """From a line to LeNet. For example:
   python -m src.cli fit --config configs/mnist_mlp.yaml
   python -m src.cli fit --config configs/mnist_mlp.yaml --model.hidden [300,100]
@@ -104,6 +109,9 @@ class ExperimentCLI(LightningCLI):
         if "fit" in args:
             text = "Go on with a run that was killed or stopped: its folder, or latest."
             parser.add_argument("--resume", type=str | None, help=text)
+        if "fit" in args or "test" in args:
+            text = "Write report.html, a page that tells the run, into its folder."
+            parser.add_argument("--report", type=bool, default=True, help=text)
         return parser
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -112,6 +120,7 @@ class ExperimentCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(Figures, "figures")
         parser.link_arguments("checkpoint.monitor", "checkpoint.mode", compute_fn=better)
         parser.link_arguments("seed_everything", "data.init_args.seed")
         for fact in ("input_shape", "num_outputs"):
@@ -156,7 +165,7 @@ class ExperimentCLI(LightningCLI):
         elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
             logger.init_args.name = experiment(config)
         if config.trainer.enable_checkpointing is False:  # or Lightning refuses ModelCheckpoint
-            self._parser(self.subcommand).callback_keys.clear()
+            self._parser(self.subcommand).callback_keys.remove("checkpoint")
         self.trainer_defaults["callbacks"] += screen(config.trainer)
 
     def instantiate_classes(self) -> None:
@@ -177,6 +186,8 @@ class ExperimentCLI(LightningCLI):
             trainer.fit_loop.epoch_loop.__class__ = EpochLoop
         if isinstance(trainer.logger, TensorBoardLogger):
             self._place(trainer.logger)
+            if self.subcommand == "fit":
+                trainer.loggers.append(CurvesFile(trainer, self.purge_step))
         return trainer
 
     def _place(self, logger: TensorBoardLogger) -> None:
@@ -209,7 +220,20 @@ class ExperimentCLI(LightningCLI):
         self.trainer.test(model, datamodule, **{**kwargs, "verbose": False})
         folder = self.trainer.log_dir if self.trainer.logger else None
         if self.trainer.is_global_zero:
-            print_summary(self.record.results, folder)
+            print_summary(self.record.results, folder, self._report(folder))
+
+    def _report(self, folder: str | None) -> Path | None:
+        """Write the page that tells the run, if it is wanted and there is a folder for it."""
+        config = self.config[self.subcommand]
+        if not folder or not config.report:
+            return None
+        classes = {name: config[name].class_path for name in ("model", "data")}
+        words = [f"--{name}={path}" for name, path in classes.items()]
+        defaults = self._parser(self.subcommand).parse_args(words)
+        changes = {name: (path.rsplit(".", 1)[-1], None) for name, path in classes.items()}
+        changes |= differences(config.as_dict(), defaults.as_dict())
+        told = {name: pair for name, pair in changes.items() if not name.startswith(UNTOLD)}
+        return write_report(Path(folder), self.record.results, told)
 
 
 class RunConfig(SaveConfigCallback):

@@ -7,22 +7,25 @@ from rich.console import Console
 from rich.table import Table
 
 
-def print_summary(results: dict[str, Any], folder: str | None) -> None:
-    """Print the record of a run, as `results.json` holds it, and where its folder is."""
+def print_summary(results: dict[str, Any], folder: str | None, report: Path | None) -> None:
+    """Print the record of a run, as `results.json` holds it, and where its files are."""
     table = Table(title=f"{results['model']} on {results['dataset']['name']}", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, text in _rows(results):
+    for name, text in facts(results):
         table.add_row(name, text, style="bold red" if "NOT MNIST" in text else None)
     if results["best_checkpoint"]:
         table.add_row("checkpoint", results["best_checkpoint"])
     if folder:
         table.add_row("run folder", folder)
+        if report:
+            table.add_row("report", str(report))
         table.add_row("curves", f"tensorboard --logdir {Path(folder).parents[1]}")
     Console().print(table)
 
 
-def _rows(results: dict[str, Any]) -> list[tuple[str, str]]:
+def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return name and value, in words, of what is worth knowing of a run."""
     data, metrics = results["dataset"], results["metrics"]
     stages = ("test", "val", "train")
     names = [name for stage in stages for name in sorted(metrics) if name.startswith(f"{stage}/")]

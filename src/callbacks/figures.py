@@ -1,35 +1,56 @@
 """When and where pictures are made: from the first process, into the run folder and TensorBoard."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import torch
+import torch.distributed
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import Tensor
 
-from src import plots
-
-
-def publish(trainer: Trainer, figure: Figure, name: str) -> None:
-    """Write a picture as `figures/NAME.png` in the run folder and as an image to TensorBoard."""
-    logger = trainer.logger
-    if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero:
-        return
-    path = Path(logger.log_dir, "figures", f"{name}.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    logger.experiment.add_figure(name, figure, trainer.global_step)
+from src.callbacks.pictures import Drawings, Picture, Seen, of_line, of_result, of_training
+from src.curves import read_curves
+from src.files import write_whole
 
 
-class ConfusionMatrix(Callback):
-    """Draws which classes were taken for which, over all test examples."""
+class Figures(Callback):
+    """Draws what was learned and where it fails, at the end of fit and test.
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        n = trainer.datamodule.num_classes or 0
-        self.counts = torch.zeros(n * n, dtype=torch.int64, device=pl_module.device)
+    Pictures go into `figures/` of the run folder and to TensorBoard. Those that make no sense for a
+    run, such as the confusion matrix of a regression, are left out by themselves.
 
-    def on_test_batch_end(
+    Args:
+        only: Draw these and no others; `[]` draws none. By default all that make sense.
+        drop: Draw all but these.
+        every_n_epochs: Draw those of the result also while training, from the validation set, into
+            `figures/epochN/`, in the validations after each so many epochs; never by default.
+    """
+
+    def __init__(
+        self,
+        only: list[Picture] | None = None,
+        drop: list[Picture] = [],  # noqa: B006  (the command line shows it)
+        every_n_epochs: PositiveInt | None = None,
+    ) -> None:
+        self.only, self.drop, self.every = only, drop, every_n_epochs
+        self.outputs: list[Tensor] = []
+        self.targets: list[Tensor] = []
+        self.trained = False
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.trained = True
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.outputs, self.targets = [], []
+
+    on_test_start = on_validation_start
+
+    def on_validation_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
@@ -38,27 +59,69 @@ class ConfusionMatrix(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if n := trainer.datamodule.num_classes:
-            cells = batch[1] * n + outputs.argmax(dim=1)
-            self.counts += torch.bincount(cells, minlength=n * n)
+        if self._due(trainer):
+            self.outputs.append(outputs.float().cpu())
+            self.targets.append(batch[1].cpu())
+
+    on_test_batch_end = on_validation_batch_end
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._due(trainer):
+            seen = self._seen(trainer, pl_module, "val")
+            self._publish(trainer, of_result(seen), f"epoch{trainer.current_epoch + 1:02d}/")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        data = trainer.datamodule
-        if data.num_classes:
-            counts = trainer.strategy.reduce(self.counts, reduce_op="sum").cpu()
-            square = counts.view(data.num_classes, data.num_classes)
-            publish(trainer, plots.confusion_matrix(square, data.class_names), "confusion_matrix")
-
-
-class LineFit(Callback):
-    """Draws the training points and the line that was tested, where there is one feature."""
-
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        data = trainer.datamodule
-        if data.num_classes or data.input_shape != [1] or data.num_outputs != 1:
+        if not self._due(trainer):
             return
-        split = data.splits["train"]
-        x, y = split.x[split.indices], split.y[split.indices]
-        with torch.no_grad():
-            line = pl_module(x.to(pl_module.device)).float().cpu()
-        publish(trainer, plots.line_fit(x[:, 0], y[:, 0], line[:, 0]), "line_fit")
+        seen = self._seen(trainer, pl_module, "test")
+        path = Path(str(trainer.log_dir), "curves.csv")  # on every process: the first tells it
+        curves = read_curves(path) if self.trained and path.exists() else {}
+        drawings = of_result(seen) | of_line(seen, curves)
+        if curves:
+            drawings |= of_training(curves, seen, trainer.checkpoint_callback)
+        self._publish(trainer, drawings, "")
+
+    def _due(self, trainer: Trainer) -> bool:
+        """Return whether this test, or this validation, is one to draw."""
+        if trainer.testing:
+            return self.only != []
+        training = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+        return bool(self.every and training and (trainer.current_epoch + 1) % self.every == 0)
+
+    def _seen(self, trainer: Trainer, model: LightningModule, split: str) -> Seen:
+        output, y = (whole(trainer, torch.cat(kept)) for kept in (self.outputs, self.targets))
+        self.outputs, self.targets = [], []
+        return Seen(model, trainer.datamodule, split, output, y)
+
+    def _publish(self, trainer: Trainer, drawings: Drawings, place: str) -> None:
+        logger = trainer.logger
+        if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero:
+            return
+        for name, draw in drawings.items():
+            if name not in self.drop and (self.only is None or name in self.only):
+                publish(logger, draw(), name, place, trainer.global_step)
+
+
+def whole(trainer: Trainer, share: Tensor) -> Tensor:
+    """Return the examples of all processes in the order of the split, as the loader deals them."""
+    if trainer.world_size == 1:
+        return share
+    shares: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(shares, share)
+    n = sum(map(len, shares))
+    joined = share.new_empty((n, *share.shape[1:]))
+    for rank, part in enumerate(shares):
+        joined[rank :: trainer.world_size] = part
+    return joined
+
+
+def publish(logger: TensorBoardLogger, figure: Figure, name: str, place: str, step: int) -> None:
+    """Write a picture as PNG into the run folder and, drawn once, to TensorBoard."""
+    buffer = BytesIO()
+    figure.savefig(buffer, dpi=130)
+    png = buffer.getvalue()
+    write_whole(Path(logger.log_dir, "figures", f"{place}{name}.png"), png)
+    width, height = (int(inches * 130) for inches in figure.get_size_inches())
+    image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
+    summary = Summary(value=[Summary.Value(tag=name, image=image)])
+    logger.experiment._get_file_writer().add_summary(summary, step)

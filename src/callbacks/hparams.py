@@ -1,10 +1,10 @@
 """TensorBoard's HPARAMS tab: the settings of the run beside the metrics that it really reached."""
 
-from typing import Any
-
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams as summarise
+
+from src.settings import flat
 
 
 class HParams(Callback):
@@ -23,26 +23,8 @@ class HParams(Callback):
         logger = trainer.logger
         if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero and self.names:
             tested = [name for name in trainer.callback_metrics if name.startswith("test/")]
-            settings = flat({**pl_module.hparams, **trainer.datamodule.hparams})
+            all_settings = flat({**pl_module.hparams, **trainer.datamodule.hparams})
+            settings = {name: v for name, v in all_settings.items() if v is not None}
             metrics = dict.fromkeys([*tested, *self.names], 0.0)
             for part in summarise(settings, metrics):
                 logger.experiment._get_file_writer().add_summary(part)
-
-
-def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the settings as one level of numbers and strings, without those that are None.
-
-    A class with its arguments, `{"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}` under
-    `optimizer`, becomes `optimizer: SGD` and `optimizer.lr: 0.1`.
-    """
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        name = prefix + key
-        if isinstance(value, dict) and "class_path" in value:
-            found[name] = value["class_path"].rsplit(".", 1)[-1]
-            found |= flat(value.get("init_args", {}), f"{name}.")
-        elif isinstance(value, dict):
-            found |= flat(value, f"{name}.")
-        elif value is not None and not key.startswith("_"):
-            found[name] = value if isinstance(value, bool | int | float | str) else str(value)
-    return found

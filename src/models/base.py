@@ -75,8 +75,9 @@ class Model(LightningModule):
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._step(batch, "val")
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the outputs `(B, num_outputs)`, for callbacks to look at."""
+        return self._step(batch, "val")[1]
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the outputs `(B, num_outputs)`, for callbacks to look at."""
@@ -86,10 +87,14 @@ class Model(LightningModule):
         """Return outputs `(B, num_outputs)`, as probabilities where y holds classes, and y."""
         x, y = batch
         output = self(x)
+        return (output if y.is_floating_point() else self.probabilities(output)), y
+
+    def probabilities(self, output: Tensor) -> Tensor:
+        """Return the probabilities of the classes `(B, classes)` that outputs stand for."""
         if self.hparams["loss"] == "cross_entropy":
-            return output.softmax(dim=1), y
+            return output.softmax(dim=1)
         # Least squares on one-hot targets estimates the probabilities themselves, up to clipping.
-        return (output if y.is_floating_point() else F.normalize(output.relu(), p=1, dim=1)), y
+        return F.normalize(output.relu(), p=1, dim=1)
 
     def on_train_epoch_end(self) -> None:
         self._log_means("train")

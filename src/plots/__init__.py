@@ -1,6 +1,18 @@
 """Pictures: tensors in, matplotlib Figure out; no Lightning, no files."""
 
-from src.plots.classification import confusion_matrix
-from src.plots.regression import line_fit
+from src.plots.classification import (
+    class_scores,
+    confused_pairs,
+    confusion,
+    confusion_matrix,
+    reliability,
+)
+from src.plots.images import feature_maps, image_sheet, weight_images
+from src.plots.regression import line_fit, loss_surface, predicted_vs_true, residuals
+from src.plots.training import Series, curves, gradients, learning_rate, units
 
-__all__ = ["confusion_matrix", "line_fit"]
+__all__ = [
+    "Series", "class_scores", "confused_pairs", "confusion", "confusion_matrix", "curves",
+    "feature_maps", "gradients", "image_sheet", "learning_rate", "line_fit", "loss_surface",
+    "predicted_vs_true", "reliability", "residuals", "units", "weight_images",
+]  # fmt: skip

@@ -1,33 +1,140 @@
-"""What a classifier gets right and wrong."""
+"""What a classifier gets right and wrong, from counts, probabilities and labels."""
 
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from src.plots.style import frame
+from src.plots.style import BLUE, GREEN, ORANGE, frame
+
+MANY = 30  # classes; beyond, names and numbers would overlap
+BINS = 15  # of confidence, as in Guo et al.
+
+
+def confusion(predicted: Tensor, y: Tensor, classes: int) -> Tensor:
+    """Return how often each true class (row) was predicted as each class (column), int64."""
+    return torch.bincount(y * classes + predicted, minlength=classes**2).view(classes, classes)
 
 
 def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     """Draw how often each true class (row) was predicted as each class (column).
 
     Args:
-        counts: Number of examples, int64 `(classes, classes)`; the shade is the share of the row.
+        counts: Number of examples, int64 `(classes, classes)`. The shade, and the number below the
+            count, is the share of the row in percent.
         class_names: Names of the classes, in order. Beyond 30, numbers and names are left out.
     """
     n = len(class_names)
-    side = 1.5 + 0.5 * min(n, 30)
+    side = 1.5 + 0.55 * min(n, MANY)
     share = (counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).numpy()
     figure, axes = frame(side + 1, side)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    if n <= 30:
+    if n <= MANY:
         axes.set_xticks(range(n), class_names, rotation=45 if max(map(len, class_names)) > 2 else 0)
         axes.set_yticks(range(n), class_names)
         for (row, column), count in np.ndenumerate(counts.numpy()):
-            colour = "white" if share[row, column] > 0.5 else "black"
-            text = str(count or "")
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    axes.set(xlabel="predicted", ylabel="true")
-    figure.colorbar(image, label="share of the true class")
+            if count:
+                colour = "white" if share[row, column] > 0.5 else "black"
+                text = f"{count}\n{100 * share[row, column]:.1f} %"
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
+    accuracy = counts.diagonal().sum() / counts.sum().clamp(min=1)
+    title = f"{100 * accuracy:.2f} % of {counts.sum():,} right"
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    figure.colorbar(image, label="share of the true class", shrink=0.8)
     return figure
+
+
+def confused_pairs(counts: Tensor, class_names: Sequence[str], most: int = 12) -> Figure:
+    """Draw which classes are taken for which most often.
+
+    Args:
+        counts: As in `confusion_matrix`.
+        class_names: Names of the classes, in order.
+        most: Number of pairs at most.
+    """
+    off = (counts - counts.diagonal().diag()).flatten()
+    order = off.argsort(descending=True, stable=True)[:most]
+    order = order[off[order] > 0]
+    rows, columns = order // len(counts), order % len(counts)
+    names = [
+        f"{class_names[t]} → {class_names[p]}"
+        for t, p in zip(rows.tolist(), columns.tolist(), strict=True)
+    ]
+    share = 100 * off[order] / counts.sum(dim=1)[rows]
+    figure, axes = frame(6, 1 + 0.28 * max(len(names), 2))
+    bars = axes.barh(range(len(names)), off[order].numpy(), color=BLUE)
+    texts = [f"{n} ({s:.1f} %)" for n, s in zip(off[order].tolist(), share.tolist(), strict=True)]
+    axes.bar_label(bars, texts, padding=3, fontsize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.2)
+    axes.set(xlabel="mistakes (share of the true class)", title="true class → prediction")
+    return figure
+
+
+def class_scores(counts: Tensor, class_names: Sequence[str]) -> Figure:
+    """Draw precision, recall and F1 of each class; of the 30 with the lowest F1, if there are more.
+
+    Args:
+        counts: As in `confusion_matrix`.
+        class_names: Names of the classes, in order.
+    """
+    precision, recall, f1 = scores(counts)
+    shown = f1.argsort()[:MANY].sort().values
+    figure, axes = frame(6, 1.2 + 0.28 * len(shown))
+    rows = range(len(shown))
+    for name, values, colour, marker in [
+        ("precision", precision, BLUE, ">"), ("recall", recall, ORANGE, "<"), ("F1", f1, GREEN, "o")
+    ]:  # fmt: skip
+        axes.plot(100 * values[shown], rows, marker, color=colour, label=name, alpha=0.8)
+    axes.set_yticks(rows, [f"{class_names[i]}   {100 * f1[i]:.1f}" for i in shown.tolist()])
+    axes.invert_yaxis()
+    axes.grid(axis="y", alpha=0.3)
+    axes.set(xlabel="percent", title="by class (number: F1)")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def scores(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return precision, recall and F1 of each class, 0 where nothing was predicted or there."""
+    right, there, said = counts.diagonal().float(), counts.sum(dim=1), counts.sum(dim=0)
+    precision, recall = right / said.clamp(min=1), right / there.clamp(min=1)
+    return precision, recall, 2 * right / (said + there).clamp(min=1)
+
+
+def reliability(probabilities: Tensor, y: Tensor) -> Figure:
+    """Draw how often a prediction is right, by how sure the network was of it.
+
+    The gap to the diagonal, averaged over examples, is the expected calibration error (Guo et al.,
+    "On calibration of modern neural networks", ICML 2017).
+
+    Args:
+        probabilities: Of each class `(n, classes)`.
+        y: True classes `(n,)`.
+    """
+    confidence, predicted = probabilities.max(dim=1)
+    count, sure, right = bins(confidence, predicted == y)
+    error = (count * (sure - right).abs()).sum() / count.sum()
+    figure, (axes, below) = frame(5, 5.5, nrows=2, sharex=True, height_ratios=[3, 1])
+    left, width = np.arange(BINS) / BINS, 1 / BINS
+    filled = (count > 0).numpy()
+    axes.bar(left[filled], right[filled], width, align="edge", color=BLUE, edgecolor="white")
+    axes.plot(sure[filled], right[filled], "o", color=ORANGE, label="mean confidence")
+    axes.plot([0, 1], [0, 1], "--", color="black", linewidth=1, label="perfectly calibrated")
+    axes.set(ylabel="share right", ylim=(0, 1.02), xlim=(0, 1))
+    axes.set_title(f"expected calibration error {100 * error:.2f} %")
+    axes.legend(loc="upper left", fontsize=8)
+    below.bar(left, count.numpy(), width, align="edge", color=BLUE, edgecolor="white", log=True)
+    below.set(xlabel="confidence: probability of the predicted class", ylabel="examples")
+    return figure
+
+
+def bins(confidence: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return of each bin of confidence: examples, mean confidence and share that is right."""
+    place = (confidence.double() * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
+    count = torch.bincount(place, minlength=BINS).double()
+    sums = [torch.bincount(place, weights=v.double(), minlength=BINS) for v in (confidence, right)]
+    sure, share = (part / count.clamp(min=1) for part in sums)
+    return count, sure, share

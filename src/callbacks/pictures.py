@@ -1,0 +1,212 @@
+"""Which pictures tell what about a run; a picture is drawn only when it is asked for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from math import log, prod
+from typing import Any, Literal
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from src import plots
+from src.curves import Curve
+
+Picture = Literal[
+    "confusion_matrix", "confused_pairs", "class_scores", "worst_mistakes", "reliability",
+    "predictions", "first_layer", "feature_maps", "line_fit", "loss_surface", "predicted_vs_true",
+    "residuals", "curves", "learning_rate", "gradients", "units",
+]  # fmt: skip
+Drawings = dict[str, Callable[[], Figure]]
+SHEET = 30  # images on a sheet
+
+
+@dataclass
+class Seen:
+    """What a model said of a split.
+
+    Attributes:
+        model: Answers `probabilities(output)`, and holds the network as `net`.
+        data: The data module.
+        split: Name of the split.
+        output: What the model gave for each example `(n, num_outputs)`.
+        y: Targets, classes `(n,)` or values `(n, num_outputs)`.
+    """
+
+    model: Any
+    data: Any
+    split: str
+    output: Tensor
+    y: Tensor
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        return self.model.probabilities(self.output)
+
+    def batch(self, examples: Tensor) -> Tensor:
+        """Return so chosen examples as the model gets them."""
+        split, device = self.data.splits[self.split], self.model.device
+        chosen = split.indices[examples]
+        pair = split.x[chosen].to(device), split.y[chosen].to(device)
+        return self.data.on_after_batch_transfer(pair, 0)[0]
+
+    def images(self, examples: Tensor) -> Tensor:
+        """Return so chosen examples as they look, pixels in [0, 1]."""
+        return self.data.denormalise(self.batch(examples)).cpu()
+
+
+def of_result(seen: Seen) -> Drawings:
+    """Return the drawings of what a model made of a split, by name."""
+    names, shape = seen.data.class_names, seen.data.input_shape
+    is_image = len(shape) == 3 and shape[0] in (1, 3)
+    drawings: Drawings = {}
+    if seen.data.num_classes:
+        counts = plots.confusion(seen.probabilities.argmax(dim=1), seen.y, seen.data.num_classes)
+        drawings |= {
+            "confusion_matrix": partial(plots.confusion_matrix, counts, names),
+            "class_scores": partial(plots.class_scores, counts, names),
+            "reliability": partial(plots.reliability, seen.probabilities, seen.y),
+        }
+        if is_image:
+            drawings["predictions"] = partial(_sheet, seen, "a sample", _some)
+        if counts.sum() > counts.trace():
+            drawings["confused_pairs"] = partial(plots.confused_pairs, counts, names)
+            if is_image:
+                drawings["worst_mistakes"] = partial(_sheet, seen, "worst mistakes", _worst)
+    else:
+        drawings |= {
+            "predicted_vs_true": partial(plots.predicted_vs_true, seen.output, seen.y),
+            "residuals": partial(plots.residuals, seen.output, seen.y),
+        }
+    return drawings | (of_layers(seen) if is_image else {})
+
+
+def _worst(seen: Seen) -> Tensor:
+    """Return the mistakes that the model was surest of, worst first."""
+    chance = seen.probabilities.gather(1, seen.y[:, None])[:, 0]
+    wrong = seen.probabilities.argmax(dim=1) != seen.y
+    order = torch.where(wrong, chance, torch.inf).argsort(stable=True)
+    return order[: min(SHEET, int(wrong.sum()))]
+
+
+def _some(seen: Seen) -> Tensor:
+    """Return examples at random, the same ones in every run."""
+    generator = torch.Generator().manual_seed(0)  # its own: training must not notice
+    return torch.randperm(len(seen.y), generator=generator)[:SHEET]
+
+
+def _sheet(seen: Seen, what: str, choose: Callable[[Seen], Tensor]) -> Figure:
+    chosen, names = choose(seen), seen.data.class_names
+    title = f"{what} of the {seen.split} set: prediction, how sure, and truth"
+    chance, said = seen.probabilities[chosen].max(dim=1)
+    right = (said == seen.y[chosen]).tolist()
+    captions = [
+        f"{names[p]}  {100 * c:.0f} %" + ("" if good else f"\ntrue: {names[t]}")
+        for p, c, t, good in zip(
+            said.tolist(), chance.tolist(), seen.y[chosen].tolist(), right, strict=True
+        )
+    ]
+    return plots.image_sheet(title, seen.images(chosen), captions, right)
+
+
+def of_layers(seen: Seen) -> Drawings:
+    """Return the drawings of a network that looks at images: its first weights, its maps."""
+    modules = list(seen.model.net.modules())
+    layers = [module for module in modules if isinstance(module, nn.Linear | nn.Conv2d)]
+    convolutions = [module for module in layers if isinstance(module, nn.Conv2d)]
+    drawings: Drawings = {}
+    if convolutions:
+        drawings["feature_maps"] = partial(_feature_maps, seen, convolutions)
+    if layers:
+        weights = layers[0].weight.detach().cpu()
+        names = seen.data.class_names if len(layers) == 1 else None
+        if weights.dim() == 2 and weights.shape[1] == prod(seen.data.input_shape):
+            weights = weights.view(-1, *seen.data.input_shape)
+        if weights.dim() == 4:
+            drawings["first_layer"] = partial(plots.weight_images, weights, names)
+    return drawings
+
+
+def _feature_maps(seen: Seen, convolutions: list[nn.Conv2d]) -> Figure:
+    """Send one example through the network, and keep what each convolution makes of it."""
+    maps: list[Tensor] = []
+    handles = [
+        layer.register_forward_hook(lambda _module, _inputs, output: maps.append(output[0].cpu()))
+        for layer in convolutions
+    ]
+    example = torch.tensor([0])
+    with torch.no_grad():
+        seen.model(seen.batch(example))
+    for handle in handles:
+        handle.remove()
+    names = [f"convolution {i}: {len(layer)} maps" for i, layer in enumerate(maps, start=1)]
+    return plots.feature_maps(seen.images(example)[0], list(zip(names, maps, strict=True)))
+
+
+def of_line(seen: Seen, curves: Mapping[str, Curve]) -> Drawings:
+    """Return the drawings of a line through points, and of the way of its weights."""
+    split, model = seen.data.splits["train"], seen.model
+    x, y = split.x[split.indices], split.y[split.indices]
+    if seen.data.num_classes or x.shape[1:] != (1,) or y.shape[1:] != (1,):
+        return {}
+    way = [torch.tensor(values) for name, (_, values) in curves.items() if name.startswith("line/")]
+    if not way:  # a curve, or a line that was trained elsewhere
+        with torch.no_grad():
+            line = model(x.to(model.device)).cpu()[:, 0]
+        return {"line_fit": partial(plots.line_fit, x[:, 0], y[:, 0], line[None])}
+    weights = torch.cat([p.detach().cpu().flatten() for p in model.parameters()])
+    path = torch.cat([torch.stack(way, dim=1), weights[None]])
+    steps = {0, *((len(path) - 1) ** torch.linspace(0, 1, 8)).round().long().tolist()}
+    times = path[sorted(steps)]  # closer together at the start, where most happens
+    ones = torch.cat([x, torch.ones_like(x)], dim=1)[:, : path.shape[1]]
+    optimum = torch.linalg.lstsq(ones, y).solution[:, 0]
+    return {
+        "line_fit": partial(plots.line_fit, x[:, 0], y[:, 0], times @ ones.T),
+        "loss_surface": partial(plots.loss_surface, x[:, 0], y[:, 0], path, optimum),
+    }
+
+
+def of_training(curves: Mapping[str, Curve], seen: Seen, saver: Any) -> Drawings:
+    """Return the drawings of what was logged while training.
+
+    Args:
+        curves: By name.
+        seen: The model and what it was trained on.
+        saver: The checkpoint callback, which knows which metric chooses the best epoch, or None.
+    """
+    classes = seen.data.num_classes
+    compared = classes and seen.model.hparams.get("loss") == "cross_entropy"
+    tensors = {name: (torch.tensor(e), torch.tensor(v)) for name, (e, v) in curves.items()}
+    score = "acc" if classes else "mse"
+
+    def both(metric: str) -> dict[str, plots.Series]:
+        keys = {stage: f"{stage}/{metric}" for stage in ("train", "val")}
+        return {stage: tensors[key] for stage, key in keys.items() if key in tensors}
+
+    def starting(*prefixes: str) -> dict[str, plots.Series]:
+        return {k.replace("/", " "): v for k, v in tensors.items() if k.startswith(prefixes)}
+
+    drawings: Drawings = {
+        "curves": partial(
+            plots.curves, both("loss"), both(score), score, _best_epoch(tensors, saver),
+            curves["start/loss"][1][0] if "start/loss" in curves else None,
+            log(classes) if compared else None,
+        )
+    }  # fmt: skip
+    if "train/lr" in tensors:
+        drawings["learning_rate"] = partial(plots.learning_rate, *tensors["train/lr"])
+    if norms := starting("gradient/"):
+        drawings["gradients"] = partial(plots.gradients, norms)
+    if shares := starting("dead/", "saturated/"):
+        drawings["units"] = partial(plots.units, shares)
+    return drawings
+
+
+def _best_epoch(tensors: Mapping[str, plots.Series], saver: Any) -> float | None:
+    """Return the epoch whose weights were kept, if a metric chose it."""
+    if saver is None or saver.monitor not in tensors:
+        return None
+    epochs, values = tensors[saver.monitor]
+    best = values.argmax() if saver.mode == "max" else values.argmin()
+    return float(epochs[best])

@@ -1,0 +1,75 @@
+"""The points of every curve as a file that any program reads, beside TensorBoard's."""
+
+import csv
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from src.files import write_whole
+
+HEADER = "step,epoch,name,value\n"
+Curve = tuple[list[float], list[float]]  # epochs done, and values
+
+
+class CurvesFile(Logger):
+    """Writes all that is logged to `curves.csv` in the run folder, a row for each value.
+
+    `step` is TensorBoard's; `epoch` counts those done, with fractions.
+
+    Args:
+        trainer: Whose first logger knows the run folder.
+        purge_step: Of a run that goes on; rows of this step and later ones were of lost work.
+    """
+
+    name, version = "curves", ""
+
+    def __init__(self, trainer: Trainer, purge_step: int) -> None:
+        super().__init__()
+        self.trainer, self.purge_step = trainer, purge_step
+        self.path: Path | None = None
+        self.rows: list[str] = []
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        trainer = self.trainer
+        steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        epoch = trainer.global_step / steps if steps else 0.0
+        for name, value in metrics.items():
+            if name != "epoch":
+                self.rows.append(f"{step},{epoch:.6g},{name},{float(value)!r}\n")
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """They are in config.yaml and hparams.yaml."""
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Append what has come since; Lightning calls this each time that it has logged."""
+        if self.path is None:
+            self.path = Path(str(self.trainer.loggers[0].log_dir), "curves.csv")
+            write_whole(self.path, HEADER + "".join(rows_before(self.path, self.purge_step)))
+        with self.path.open("a") as file:
+            file.writelines(self.rows)
+        self.rows.clear()
+
+
+def rows_before(path: Path, step: int) -> list[str]:
+    """Return the rows of a file that are older than a step; none if there is no file."""
+    if not path.exists():
+        return []
+    rows = path.read_text().splitlines(keepends=True)[1:]
+    return [row for row in rows if row.endswith("\n") and int(row.partition(",")[0]) < step]
+
+
+def read_curves(path: Path) -> dict[str, Curve]:
+    """Return epochs and values of each curve of a `curves.csv`, by name."""
+    curves: dict[str, Curve] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            epochs, values = curves.setdefault(row["name"], ([], []))
+            epochs.append(float(row["epoch"]))
+            values.append(float(row["value"]))
+    return curves

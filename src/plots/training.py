@@ -1,0 +1,84 @@
+"""How a training went: losses, scores, learning rate, gradients and units."""
+
+from collections.abc import Mapping
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from src.plots.style import BLACK, BLUE, CYCLE, ORANGE, frame
+
+Series = tuple[Tensor, Tensor]  # epochs done and values, both (n,)
+COLOURS = {"train": BLUE, "val": ORANGE}
+
+
+def curves(
+    losses: Mapping[str, Series],
+    scores: Mapping[str, Series],
+    score_name: str,
+    best: float | None = None,
+    start: float | None = None,
+    guess: float | None = None,
+) -> Figure:
+    """Draw loss and score of training and validation over the epochs.
+
+    Args:
+        losses: By stage, `train` and `val`.
+        scores: By stage.
+        score_name: `acc` or `mse`.
+        best: The epoch whose weights were kept, marked.
+        start: The loss before the first step, marked.
+        guess: The loss of guessing, the logarithm of the number of classes, where a fresh
+            classifier should start.
+    """
+    figure, (left, right) = frame(9, 3.8, ncols=2)
+    for axes, series in ((left, losses), (right, scores)):
+        for stage, (epochs, values) in series.items():
+            marker = "." if len(epochs) < 40 else None
+            axes.plot(epochs, values, color=COLOURS[stage], marker=marker, label=stage)
+        if best is not None:
+            axes.axvline(best, color=BLACK, linestyle=":", label=f"best: epoch {best:g}")
+        axes.set(xlabel="epoch")
+        axes.grid(alpha=0.3)
+    if start is not None:
+        left.plot(0, start, "o", color=BLUE, label=f"before the first step: {start:.3g}")
+    if guess is not None:
+        label = f"guessing: ln(classes) = {guess:.3g}"
+        left.axhline(guess, color=BLACK, linewidth=1, linestyle="--", label=label)
+    left.set(ylabel="loss", yscale="log")
+    right.set(ylabel={"acc": "accuracy", "mse": "mean squared error"}.get(score_name, score_name))
+    if score_name == "mse":
+        right.set_yscale("log")
+    left.legend(fontsize=8)
+    return figure
+
+
+def learning_rate(epochs: Tensor, values: Tensor) -> Figure:
+    """Draw the learning rate over the epochs, `(n,)` each."""
+    figure, axes = frame(6, 3)
+    axes.plot(epochs, values, color=BLUE)
+    axes.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def gradients(norms: Mapping[str, Series]) -> Figure:
+    """Draw the Euclidean norm of the gradient of each layer's weights over the epochs."""
+    return _by_layer(norms, "norm of the gradient", "log")
+
+
+def units(shares: Mapping[str, Series]) -> Figure:
+    """Draw by layer, over the epochs, the share of units that are dead or saturated."""
+    figure = _by_layer({k: (e, 100 * v) for k, (e, v) in shares.items()}, "% of units", "linear")
+    figure.axes[0].set_ylim(bottom=0)
+    return figure
+
+
+def _by_layer(series: Mapping[str, Series], label: str, scale: str) -> Figure:
+    figure, axes = frame(7, 3.5)
+    for i, (name, (epochs, values)) in enumerate(series.items()):
+        style = "-" if i < len(CYCLE) else "--"
+        axes.plot(epochs, values, style, color=CYCLE[i % len(CYCLE)], label=name, linewidth=1.2)
+    axes.set(xlabel="epoch", ylabel=label, yscale=scale)
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=8)
+    return figure
