@@ -88,7 +88,7 @@ def class_scores(counts: Tensor, class_names: Sequence[str]) -> Figure:
     for name, values, colour, marker in [
         ("precision", precision, BLUE, ">"), ("recall", recall, ORANGE, "<"), ("F1", f1, GREEN, "o")
     ]:  # fmt: skip
-        axes.plot(100 * values[shown], rows, marker, color=colour, label=name, alpha=0.8)
+        axes.plot(100 * values[shown].numpy(), rows, marker, color=colour, label=name, alpha=0.8)
     axes.set_yticks(rows, [f"{class_names[i]}   {100 * f1[i]:.1f}" for i in shown.tolist()])
     axes.invert_yaxis()
     axes.grid(axis="y", alpha=0.3)
@@ -115,18 +115,18 @@ def reliability(probabilities: Tensor, y: Tensor) -> Figure:
         y: True classes `(n,)`.
     """
     confidence, predicted = probabilities.max(dim=1)
-    count, sure, right = bins(confidence, predicted == y)
-    error = (count * (sure - right).abs()).sum() / count.sum()
+    count, sure, right = (part.numpy() for part in bins(confidence, predicted == y))
+    error = (count * np.abs(sure - right)).sum() / count.sum()
     figure, (axes, below) = frame(5, 5.5, nrows=2, sharex=True, height_ratios=[3, 1])
     left, width = np.arange(BINS) / BINS, 1 / BINS
-    filled = (count > 0).numpy()
+    filled = count > 0
     axes.bar(left[filled], right[filled], width, align="edge", color=BLUE, edgecolor="white")
     axes.plot(sure[filled], right[filled], "o", color=ORANGE, label="mean confidence")
     axes.plot([0, 1], [0, 1], "--", color="black", linewidth=1, label="perfectly calibrated")
     axes.set(ylabel="share right", ylim=(0, 1.02), xlim=(0, 1))
     axes.set_title(f"expected calibration error {100 * error:.2f} %")
     axes.legend(loc="upper left", fontsize=8)
-    below.bar(left, count.numpy(), width, align="edge", color=BLUE, edgecolor="white", log=True)
+    below.bar(left, count, width, align="edge", color=BLUE, edgecolor="white", log=True)
     below.set(xlabel="confidence: probability of the predicted class", ylabel="examples")
     return figure
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import ceil, isqrt
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -26,61 +27,75 @@ def image_sheet(
     columns = min(6, len(images))
     rows = ceil(len(images) / columns)
     figure, axes = frame(max(1.25 * columns, 4), 0.4 + 1.65 * rows)
-    axes.imshow(mosaic(images, columns, below=0.42), cmap="gray", vmin=0, vmax=1, aspect="equal")
-    height, width = images.shape[2] * (1.42 + GAP), images.shape[3] * (1 + GAP)
+    below = 0.42  # room for two lines
+    axes.imshow(mosaic(images, columns, below))
     for i, (caption, good) in enumerate(zip(captions, right, strict=True)):
-        x = (i % columns) * width + images.shape[3] / 2
-        y = (i // columns) * height + images.shape[2] * 1.05
+        x, y = middle(i, columns, images.shape[2], images.shape[3], below)
         axes.text(x, y, caption, ha="center", va="top", fontsize=8, color=BLUE if good else ORANGE)
     axes.set_axis_off()
     axes.set_title(title, fontsize=10)
     return figure
 
 
-def mosaic(images: Tensor, columns: int, below: float = 0.0) -> Tensor:
-    """Return the images as one, `(height, width, 3)`, on white and with room below each.
+def mosaic(images: Tensor, columns: int, below: float = 0.0, empty: float = 1.0) -> np.ndarray:
+    """Return the images as one, `(height, width, 3)`, with a gap beside and below each.
 
     Args:
         images: `(n, 1 or 3, rows, columns)` in [0, 1].
         columns: Images side by side.
-        below: Room below each, as a share of its height.
+        below: Room for words below each, as a share of its height.
+        empty: The value where there is no image.
     """
     n, _, height, width = images.shape
-    down, across = (round(height * (1 + below + GAP)), round(width * (1 + GAP)))
-    sheet = torch.ones(ceil(n / columns) * down, columns * across, 3)
+    down, across = pitch(height, width, below)
+    sheet = torch.full((ceil(n / columns) * down, columns * across, 3), empty)
     for i, image in enumerate(images.float()):
         top, left = (i // columns) * down, (i % columns) * across
         sheet[top : top + height, left : left + width] = image.permute(1, 2, 0)
-    return sheet
+    return sheet.numpy()
+
+
+def pitch(height: int, width: int, below: float) -> tuple[int, int]:
+    """Return how far apart two images of a mosaic are, down and across."""
+    return ceil(height * (1 + below + GAP)), ceil(width * (1 + GAP))
+
+
+def middle(i: int, columns: int, height: int, width: int, below: float) -> tuple[float, float]:
+    """Return where the words below image i of a mosaic begin, x in their middle."""
+    down, across = pitch(height, width, below)
+    return (i % columns) * across + width / 2, (i // columns) * down + 1.03 * height
 
 
 def weight_images(weights: Tensor, names: Sequence[str] | None = None) -> Figure:
     """Draw what each unit of a first layer looks for: red adds to it, blue takes away.
 
-    Three channels are averaged, but for filters of three channels, which are colours themselves.
+    Small filters of three channels are colours themselves; otherwise channels are averaged.
 
     Args:
         weights: `(units, channels, rows, columns)`; the first 64 units are drawn.
         names: Of the units; left out by default.
     """
     weights = weights[:64].float()
-    colours = weights.shape[1] == 3 and weights.shape[2] < 12
-    n = len(weights)
+    n, channels, height, width = weights.shape
     columns = n if n <= 8 else max(5, isqrt(n - 1) + 1)
-    rows = ceil(len(weights) / columns)
-    figure, axes = frame(1.2 * columns + 1, 1.2 * rows + 0.5, nrows=rows, ncols=columns,
-                         squeeze=False)  # fmt: skip
-    limit = weights.abs().amax().item() or 1.0
-    shown = (weights / limit + 1) / 2 if colours else weights.mean(dim=1, keepdim=True)
-    for i, place in enumerate(axes.flat):
-        place.set_axis_off()
-        if i < len(weights):
-            pixels = shown[i].permute(1, 2, 0).squeeze(-1)
-            limits = {} if colours else {"vmin": -limit, "vmax": limit}
-            image = place.imshow(pixels, cmap="RdBu_r", **limits)
-            place.set_title(names[i] if names else "", fontsize=8, pad=2)
+    rows, colours, limit = (
+        ceil(n / columns),
+        channels == 3 and height < 12,
+        weights.abs().max().item(),
+    )
+    unsigned = (weights / max(limit, 1e-12) + 1) / 2  # grey, or white in the map: nothing
+    shown = unsigned if colours else unsigned.mean(dim=1, keepdim=True)
+    figure, axes = frame(1.1 * columns + 1, (1.3 if names else 1.1) * rows + 0.4)
+    below = 0.2 if names else 0.0
+    sheet = mosaic(shown, columns, below, empty=1.0 if colours else torch.nan)
+    image = axes.imshow(sheet if colours else sheet[..., 0], cmap="RdBu_r", vmin=0, vmax=1)
+    for i, name in enumerate(names or []):
+        x, y = middle(i, columns, height, width, below)
+        axes.text(x, y, name, ha="center", va="top", fontsize=8)
+    axes.set_axis_off()
     if not colours:
-        figure.colorbar(image, ax=axes, shrink=0.7, label="weight")
+        bar = figure.colorbar(image, shrink=0.7, ticks=[0, 0.5, 1], label="weight")
+        bar.ax.set_yticklabels([f"{-limit:.2g}", "0", f"{limit:.2g}"])
     return figure
 
 
@@ -94,13 +109,13 @@ def feature_maps(image: Tensor, layers: Sequence[tuple[str, Tensor]]) -> Figure:
     heights = [ceil(min(len(maps), 16) / 8) for _, maps in layers]
     figure, axes = frame(8, 1.3 + 1.25 * sum(heights), nrows=1 + len(layers),
                          height_ratios=[1, *heights])  # fmt: skip
-    axes[0].imshow(mosaic(image[None], 1), cmap="gray", vmin=0, vmax=1)
+    axes[0].imshow(mosaic(image[None], 1))
     axes[0].set_title("image", fontsize=9, loc="left")
     for place, (name, maps) in zip(axes[1:], layers, strict=True):
         maps = maps[:16].float()
         low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
         scaled = (maps - low) / (high - low).clamp(min=1e-12)
-        place.imshow(mosaic(scaled[:, None], min(8, len(maps))), vmin=0, vmax=1)
+        place.imshow(mosaic(scaled[:, None], min(8, len(maps))))
         place.set_title(name, fontsize=9, loc="left")
     for place in axes:
         place.set_axis_off()

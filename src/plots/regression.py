@@ -10,6 +10,8 @@ from torch import Tensor
 
 from src.plots.style import BLUE, GREEN, ORANGE, frame
 
+Ends = list[tuple[float, float]]  # of what is drawn, for each weight
+
 
 def line_fit(x: Tensor, y: Tensor, lines: Tensor) -> Figure:
     """Draw points and the line through them as it was at times of the training.
@@ -21,12 +23,13 @@ def line_fit(x: Tensor, y: Tensor, lines: Tensor) -> Figure:
     """
     figure, axes = frame(6, 4)
     order = x.argsort()
-    for time, line in enumerate(lines[:-1], start=1):
+    sorted_x, sorted_lines = x[order].numpy(), lines[:, order].numpy()
+    for time, line in enumerate(sorted_lines[:-1], start=1):
         shade = 0.15 + 0.5 * time / len(lines)
-        axes.plot(x[order], line[order], color=ORANGE, alpha=shade, linewidth=1)
-    axes.scatter(x, y, s=18, color=BLUE, label="training points", zorder=2)
+        axes.plot(sorted_x, line, color=ORANGE, alpha=shade, linewidth=1)
+    axes.scatter(x.numpy(), y.numpy(), s=18, color=BLUE, label="training points", zorder=2)
     label = "learned line" + (" (fainter: earlier)" if len(lines) > 1 else "")
-    axes.plot(x[order], lines[-1][order], color=ORANGE, linewidth=2, label=label)
+    axes.plot(sorted_x, sorted_lines[-1], color=ORANGE, linewidth=2, label=label)
     axes.set(xlabel="x", ylabel="y")
     axes.legend()
     return figure
@@ -44,43 +47,40 @@ def loss_surface(x: Tensor, y: Tensor, path: Tensor, optimum: Tensor) -> Figure:
     around = torch.cat([path, optimum[None]])
     low, high = around.amin(dim=0), around.amax(dim=0)
     margin = 0.25 * (high - low).clamp(min=0.1)
-    draw = _bowl if path.shape[1] == 2 else _parabola
+    ends = zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
     figure, axes = frame(6, 4.5)
-    draw(axes, x, y, path, optimum, low - margin, high + margin)
+    draw = _bowl if path.shape[1] == 2 else _parabola
+    draw(axes, [*ends], *(part.numpy() for part in (x, y, path, optimum)))
     axes.legend()
     return figure
 
 
 def _bowl(
-    axes: Any, x: Tensor, y: Tensor, path: Tensor, optimum: Tensor, low: Tensor, high: Tensor
+    axes: Any, ends: Ends, x: np.ndarray, y: np.ndarray, path: np.ndarray, optimum: np.ndarray
 ) -> None:
-    slopes, intercepts = (torch.linspace(*ends, 80) for ends in zip(low, high, strict=True))
+    slopes, intercepts = (np.linspace(*pair, 80) for pair in ends)
     lines = slopes[None, :, None] * x + intercepts[:, None, None]  # (80, 80, n)
-    error = (lines - y).square().mean(dim=2)
+    error = ((lines - y) ** 2).mean(axis=2)
     # Levels closer together towards the floor of the bowl, which would be one colour otherwise.
-    levels = np.linspace(error.min().item() ** 0.25, error.max().item() ** 0.25, 16) ** 4
+    levels = np.linspace(error.min() ** 0.25, error.max() ** 0.25, 16) ** 4
     axes.contourf(slopes, intercepts, error, levels, cmap="Blues", norm=PowerNorm(0.4))
     axes.contour(slopes, intercepts, error, levels, colors=BLUE, linewidths=0.5)
     axes.plot(*path.T, "-", color=ORANGE, linewidth=1.5, label="gradient descent")
     axes.plot(*path[0], "o", color=ORANGE, markersize=6)
     axes.plot(*path[-1], "s", color=ORANGE, markersize=6)
-    axes.plot(
-        *optimum, "*", color="white", markeredgecolor="black", markersize=14, label="least squares"
-    )
+    axes.plot(*optimum, "*", color=GREEN, markersize=14, label="least squares")
     axes.set(xlabel="slope", ylabel="intercept", title="squared error (dark: large)")
 
 
 def _parabola(
-    axes: Any, x: Tensor, y: Tensor, path: Tensor, optimum: Tensor, low: Tensor, high: Tensor
+    axes: Any, ends: Ends, x: np.ndarray, y: np.ndarray, path: np.ndarray, optimum: np.ndarray
 ) -> None:
-    def error(slopes: Tensor) -> Tensor:
-        return (slopes[:, None] * x - y).square().mean(dim=1)
+    def error(slopes: np.ndarray) -> np.ndarray:
+        return ((slopes[:, None] * x - y) ** 2).mean(axis=1)
 
-    slopes = torch.linspace(low[0], high[0], 200)
+    slopes, way = np.linspace(*ends[0], 200), path[:, 0]
     axes.plot(slopes, error(slopes), color=BLUE, label="squared error")
-    axes.plot(
-        path[:, 0], error(path[:, 0]), "o", color=ORANGE, markersize=4, label="gradient descent"
-    )
+    axes.plot(way, error(way), "o", color=ORANGE, markersize=4, label="gradient descent")
     axes.plot(optimum, error(optimum), "*", color=GREEN, markersize=14, label="least squares")
     axes.set(xlabel="slope", ylabel="mean squared error")
 
@@ -93,7 +93,7 @@ def predicted_vs_true(predicted: Tensor, y: Tensor) -> Figure:
         y: Targets `(n, outputs)`.
     """
     figure, axes = frame(5, 5)
-    axes.scatter(y, predicted, s=8, color=BLUE, alpha=0.5, linewidths=0)
+    axes.scatter(y.numpy(), predicted.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0)
     ends = [min(y.min(), predicted.min()).item(), max(y.max(), predicted.max()).item()]
     axes.plot(ends, ends, "--", color="black", linewidth=1)
     explained = 1 - (predicted - y).square().mean() / y.var(correction=0).clamp(min=1e-12)
@@ -108,9 +108,11 @@ def residuals(predicted: Tensor, y: Tensor) -> Figure:
         predicted: `(n, outputs)`, all outputs together.
         y: Targets `(n, outputs)`.
     """
-    left = (y - predicted).flatten()
+    predicted, left = predicted.flatten(), (y - predicted).flatten()
     figure, (axes, side) = frame(7, 4, ncols=2, sharey=True, width_ratios=[3, 1])
-    axes.scatter(predicted.flatten(), left, s=8, color=BLUE, alpha=0.5, linewidths=0)
+    axes.scatter(
+        predicted.flatten().numpy(), left.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0
+    )
     axes.axhline(0, color="black", linewidth=1, linestyle="--")
     axes.set(xlabel="predicted", ylabel="true - predicted")
     axes.set_title(f"mean {left.mean():.3g}, standard deviation {left.std(correction=0):.3g}")

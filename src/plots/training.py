@@ -34,7 +34,9 @@ def curves(
     for axes, series in ((left, losses), (right, scores)):
         for stage, (epochs, values) in series.items():
             marker = "." if len(epochs) < 40 else None
-            axes.plot(epochs, values, color=COLOURS[stage], marker=marker, label=stage)
+            axes.plot(
+                epochs.numpy(), values.numpy(), color=COLOURS[stage], marker=marker, label=stage
+            )
         if best is not None:
             axes.axvline(best, color=BLACK, linestyle=":", label=f"best: epoch {best:g}")
         axes.set(xlabel="epoch")
@@ -55,7 +57,7 @@ def curves(
 def learning_rate(epochs: Tensor, values: Tensor) -> Figure:
     """Draw the learning rate over the epochs, `(n,)` each."""
     figure, axes = frame(6, 3)
-    axes.plot(epochs, values, color=BLUE)
+    axes.plot(epochs.numpy(), values.numpy(), color=BLUE)
     axes.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
     axes.grid(alpha=0.3)
     return figure
@@ -77,7 +79,8 @@ def _by_layer(series: Mapping[str, Series], label: str, scale: str) -> Figure:
     figure, axes = frame(7, 3.5)
     for i, (name, (epochs, values)) in enumerate(series.items()):
         style = "-" if i < len(CYCLE) else "--"
-        axes.plot(epochs, values, style, color=CYCLE[i % len(CYCLE)], label=name, linewidth=1.2)
+        colour = CYCLE[i % len(CYCLE)]
+        axes.plot(epochs.numpy(), values.numpy(), style, color=colour, label=name, linewidth=1.2)
     axes.set(xlabel="epoch", ylabel=label, yscale=scale)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8)

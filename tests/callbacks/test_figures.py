@@ -1,79 +1,196 @@
-"""Pictures and predictions: right numbers, and training that does not notice them."""
+"""Which pictures a run leaves, where, and that training does not notice them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from lightning.pytorch import Callback
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src import plots
-from src.callbacks.figures import ConfusionMatrix, LineFit
-from src.callbacks.hparams import flat
+from src.callbacks import Figures, LayerHealth
+from src.callbacks.figures import whole
+from src.callbacks.pictures import Seen, of_result
 from src.data import MNIST
-from src.models import ReLUMLP
+from src.models import LeNet, ReLUMLP
 from tests.conftest import PROJECT
 from tests.models.test_training import trainer
 
 Run = Callable[..., dict[str, Any]]
+OF_RESULT = {"confusion_matrix", "confused_pairs", "class_scores", "reliability", "predictions",
+             "worst_mistakes", "first_layer"}  # fmt: skip
+MISTAKES = {"confused_pairs", "worst_mistakes"}  # where there is one
+OF_TRAINING = {"curves", "learning_rate", "gradients"}
+EXPECTED = {
+    "mnist_logistic": OF_RESULT | OF_TRAINING,
+    "mnist_sigmoid_mlp": OF_RESULT | OF_TRAINING | {"units"},
+    "mnist_lenet": OF_RESULT | OF_TRAINING | {"units", "feature_maps"},
+    "line": {"line_fit", "loss_surface", "predicted_vs_true", "residuals"} | OF_TRAINING,
+    "line_noisy": {"line_fit", "loss_surface", "predicted_vs_true", "residuals"} | OF_TRAINING,
+    "regression_mlp": {"predicted_vs_true", "residuals", "units"} | OF_TRAINING,
+    "noise_lenet": {"predicted_vs_true", "residuals", "first_layer", "feature_maps", "units"}
+    | OF_TRAINING,
+}
 
 
-def test_confusion_counts_equal_numpy(data_root: Path) -> None:
-    model, data, matrix = (
-        ReLUMLP(hidden=[16]),
-        MNIST(root=str(data_root), val_size=50),
-        ConfusionMatrix(),
-    )
-    trainer(callbacks=[matrix]).test(model, datamodule=data, verbose=False)
+def fit(run: Run, config: str, *words: str) -> Path:
+    """Run a config for two epochs and return its folder."""
+    image = ["--data.val_size=50"] if config.startswith("mnist") else []
+    path = str(PROJECT / f"configs/{config}.yaml")
+    epochs = ["--trainer.max_epochs=2", "--trainer.check_val_every_n_epoch=1"]
+    run("fit", "--config", path, *image, *epochs, "--trainer.enable_progress_bar=false", *words)
+    return max(Path("lightning_logs", config).glob("version_*"))
+
+
+def names(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*.png")}
+
+
+def images(folder: Path) -> dict[str, list[bytes]]:
+    """Return the images that TensorBoard shows, by tag."""
+    found: dict[str, list[bytes]] = {}
+    for file in sorted(folder.glob("events*")):
+        events = EventAccumulator(str(file), size_guidance={"images": 0}).Reload()
+        for tag in events.Tags()["images"]:
+            shown = [event.encoded_image_string for event in events.Images(tag)]
+            found.setdefault(tag, []).extend(shown)
+    return found
+
+
+@pytest.mark.parametrize("config", EXPECTED)
+def test_a_run_leaves_the_pictures_that_make_sense_for_it(config: str, run: Run) -> None:
+    folder = fit(run, config)
+    metrics = json.loads((folder / "results.json").read_text())["metrics"]
+    none = MISTAKES if metrics.get("test/acc") == 1 else set()
+    assert names(folder / "figures") == EXPECTED[config] - none
+    shown = images(folder)
+    for path in folder.glob("figures/*.png"):
+        assert shown[path.stem] == [path.read_bytes()]
+        assert np.asarray(Image.open(path)).std() > 5  # something is drawn
+    assert (folder / "report.html").stat().st_size > 50_000
+
+
+@pytest.mark.parametrize(("words", "left"), [
+    (["--figures.only=[curves,reliability]"], {"curves", "reliability"}),
+    (["--figures.drop=[first_layer,units]"], (OF_RESULT | OF_TRAINING) - {"first_layer"}),
+    (["--figures.only=[]", "--report=false"], set()),
+])  # fmt: skip
+def test_pictures_are_chosen_and_dropped_by_name(
+    words: list[str], left: set[str], run: Run
+) -> None:
+    folder = fit(run, "mnist_relu_mlp", *words)
+    assert names(folder / "figures") == left - MISTAKES  # on toy images it makes none
+    assert (folder / "report.html").exists() == ("--report=false" not in words)
+
+
+def test_a_picture_that_there_is_not_is_refused(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        fit(run, "mnist_relu_mlp", "--figures.only=[confusion]")
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert "figures.only" in said
+    assert said.count("\n") <= 3
+
+
+def test_pictures_of_validation_come_as_often_as_asked(run: Run) -> None:
+    often = ["--trainer.max_epochs=4", "--figures.every_n_epochs=2"]
+    folder = fit(run, "mnist_relu_mlp", *often, "--figures.only=[confusion_matrix,curves]")
+    assert {path.name for path in folder.glob("figures/epoch*")} == {"epoch02", "epoch04"}
+    assert names(folder / "figures/epoch02") == {"confusion_matrix"}
+    assert len(images(folder)["confusion_matrix"]) == 3
+
+
+def test_test_leaves_pictures_and_a_report_of_its_own(run: Run) -> None:
+    folder = fit(run, "mnist_relu_mlp")
+    [best] = folder.glob("checkpoints/best*")
+    run("test", "--config", str(folder / "config.yaml"), "--ckpt_path", str(best))
+    tested = folder.parent / "version_1"
+    assert names(tested / "figures") == OF_RESULT - MISTAKES
+    for name in OF_RESULT - MISTAKES:
+        file = Path("figures", f"{name}.png")
+        assert (tested / file).read_bytes() == (folder / file).read_bytes()
+    assert (tested / "report.html").exists()
+
+
+def seen(data_root: Path, model: Any) -> Seen:
+    data = MNIST(root=str(data_root), val_size=50)
+    data.setup("test")
     split = data.splits["test"]
     x = (split.x.float() - data.mean) / data.std
-    predicted = model.net(x).argmax(dim=1).numpy()
+    with torch.no_grad():
+        return Seen(model, data, "test", model(x), split.y)
+
+
+def test_the_confusion_counts_are_those_of_the_test_set(data_root: Path) -> None:
+    """The picture's numbers equal numpy's, from the network alone."""
+    about = seen(data_root, ReLUMLP(hidden=[16]))
     expected = np.zeros((10, 10), dtype=int)
-    np.add.at(expected, (split.y.numpy(), predicted), 1)
-    np.testing.assert_array_equal(matrix.counts.view(10, 10).numpy(), expected)
+    np.add.at(expected, (about.y.numpy(), about.output.argmax(dim=1).numpy()), 1)
+    texts = [text.get_text() for text in of_result(about)["confusion_matrix"]().axes[0].texts]
+    shown = [int(text.partition("\n")[0]) for text in texts]
+    assert shown == expected[expected > 0].tolist()
 
 
-def test_confusion_figure_shows_counts_and_names() -> None:
-    figure = plots.confusion_matrix(torch.tensor([[3, 1], [0, 7]]), ["cat", "dog"])
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["3", "1", "", "7"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["cat", "dog"]
+def test_the_worst_mistakes_are_those_with_the_least_chance_of_the_truth(data_root: Path) -> None:
+    about = seen(data_root, ReLUMLP(hidden=[16]))
+    chance = about.probabilities.numpy()[np.arange(130), about.y.numpy()]
+    wrong = np.flatnonzero(about.output.argmax(dim=1).numpy() != about.y.numpy())
+    worst = wrong[np.argsort(chance[wrong], kind="stable")][:30]
+    texts = [text.get_text() for text in of_result(about)["worst_mistakes"]().axes[0].texts]
+    assert [int(text[-1]) for text in texts] == about.y.numpy()[worst].tolist()
+    said = about.output.argmax(dim=1).numpy()[worst].tolist()
+    assert [int(text[0]) for text in texts] == said
 
 
-def test_line_figure_draws_the_points_and_the_line_in_order() -> None:
-    x, y, line = torch.tensor([2.0, 1.0]), torch.tensor([5.0, 3.0]), torch.tensor([4.8, 3.1])
-    axes = plots.line_fit(x, y, line).axes[0]
-    np.testing.assert_allclose(axes.lines[0].get_xydata(), [[1, 3.1], [2, 4.8]])
+def test_images_look_as_they_are_in_the_files(data_root: Path) -> None:
+    about = seen(data_root, ReLUMLP(hidden=[16]))
+    chosen = torch.tensor([3, 77])
+    expected = about.data.splits["test"].x[chosen] / 255
+    torch.testing.assert_close(about.images(chosen), expected, atol=1e-6, rtol=0)
 
 
-def test_the_line_is_drawn_into_the_run_folder(run: Run) -> None:
-    run("fit", "--config", PROJECT / "configs/line_noisy.yaml", "--trainer.max_epochs=10")
-    picture = Path("lightning_logs/line_noisy/version_0/figures/line_fit.png")
-    assert picture.read_bytes().startswith(b"\x89PNG")
-
-
-def test_settings_become_one_level_of_plain_values() -> None:
-    settings = {
-        "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "fused": None}},
-        "augment": {"shift": 1.0},
-        "hidden": [8, 4],
-        "_instantiator": "x",
-    }
-    expected = {"optimizer": "SGD", "optimizer.lr": 0.1, "augment.shift": 1.0, "hidden": "[8, 4]"}
-    assert flat(settings) == expected
+def test_feature_maps_are_what_the_convolutions_give(data_root: Path) -> None:
+    about = seen(data_root, LeNet(input_shape=(1, 28, 28)))
+    figure = of_result(about)["feature_maps"]()
+    maps = about.model.net[0](about.batch(torch.tensor([0])))[0, 0].detach()
+    scaled = (maps - maps.min()) / (maps.max() - maps.min())
+    drawn = figure.axes[1].images[0].get_array()[:24, :24, 0]
+    np.testing.assert_allclose(drawn, scaled, atol=1e-6)
 
 
 def test_pictures_do_not_change_training(data_root: Path) -> None:
     def weights(*callbacks: Callback) -> torch.Tensor:
         torch.manual_seed(0)
-        model, data = ReLUMLP(hidden=[16], dropout=0.5), MNIST(root=str(data_root), val_size=50)
+        model, data = LeNet(input_shape=(1, 28, 28)), MNIST(root=str(data_root), val_size=50)
+        model.net.append(torch.nn.Dropout(0.5))
         fit = trainer(max_epochs=1, callbacks=list(callbacks))
         fit.fit(model, datamodule=data)
         fit.test(model, datamodule=data, verbose=False)
         fit.fit_loop.max_epochs = 2
         fit.fit(model, datamodule=data)
         assert fit.current_epoch == 2
+        modes = {module.training for module in model.modules()}
+        assert modes == {True}
         return torch.cat([p.detach().flatten() for p in model.parameters()])
 
-    assert torch.equal(weights(), weights(ConfusionMatrix(), LineFit()))
+    assert torch.equal(weights(), weights(Figures(every_n_epochs=1), LayerHealth()))
+
+
+def test_the_shares_of_processes_are_put_together_as_they_were_dealt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    examples = torch.arange(14).view(7, 2)
+    shares = [examples[rank::3] for rank in range(3)]
+
+    def gather(found: list[Any], share: Any) -> None:
+        found[:] = shares
+
+    monkeypatch.setattr("torch.distributed.all_gather_object", gather)
+    three: Any = type("Trainer", (), {"world_size": 3})
+    assert torch.equal(whole(three, shares[1]), examples)

@@ -1,6 +1,7 @@
 """The times of a run: validation is not training, and all processes' examples count."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,9 +45,16 @@ def test_the_summary_shows_what_the_record_says(capsys: pytest.CaptureFixture[st
         "dataset": {"name": "MNIST", "source": "files", "sizes": {"test": 10}, "noise_floor": 0.25},
         "metrics": {"test/acc": 0.991, "train/lr": 0.1}, "best_checkpoint": "a/b.ckpt",
     }  # fmt: skip
-    print_summary(results, "logs/x/version_0")
+    print_summary(results, "logs/x/version_0", Path("logs/x/version_0/report.html"))
     printed = capsys.readouterr().out
-    for words in ("99.10 %", "61,706", "0.25 (mse", "a/b.ckpt", "tensorboard --logdir logs"):
+    for words in (
+        "99.10 %",
+        "61,706",
+        "0.25 (mse",
+        "a/b.ckpt",
+        "tensorboard --logdir logs",
+        "report.html",
+    ):
         assert words in printed
     assert "epochs" not in printed
     assert "train/lr" not in printed
