@@ -18,13 +18,14 @@ import yaml
 
 from src.errors import UserError
 from src.runs import trained
+from src.settings import flat
 
 # Where files lie and what is shown on the way say nothing about the experiment; which device was
 # used is read from the results. `trainer.log` stands for the logger and how often it is called.
 DROPPED = (
     "seed_everything", "config", "ckpt_path", "weights_only", "data.root", "checkpoint.dirpath",
     "checkpoint.filename", "trainer.log", "trainer.default_root_dir", "trainer.enable_",
-    "trainer.accelerator",
+    "trainer.accelerator", "figures", "report", "resume",
 )  # fmt: skip
 
 
@@ -134,27 +135,9 @@ def settings_of(text: str) -> dict[str, Any]:
     config.setdefault("trainer", {})["callbacks"] = {
         c["class_path"].split(".")[-1]: c for c in others
     }
-    flat_config = flat({"model": config["model"], "data": config["data"], **config})
-    return {key: value for key, value in flat_config.items() if not key.startswith(DROPPED)}
-
-
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the settings as one level of numbers and strings, a class by its short name.
-
-    As in TensorBoard's HPARAMS, but that None is kept: it may be what a run differs in.
-    """
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        name = prefix + key
-        if isinstance(value, dict) and "class_path" in value:
-            found[name] = value["class_path"].rsplit(".", 1)[-1]
-            found |= flat(value.get("init_args") or {}, f"{name}.")
-        elif isinstance(value, dict):
-            found |= {name: "set", **flat(value, f"{name}.")}
-        else:
-            plain = isinstance(value, bool | int | float)
-            found[name] = "none" if value is None else value if plain else str(value)
-    return found
+    told = flat({"model": config["model"], "data": config["data"], **config})
+    told = {key: "none" if value is None else value for key, value in told.items()}
+    return {key: value for key, value in told.items() if not key.startswith(DROPPED)}
 
 
 def curves_of(text: str) -> dict[str, dict[float, float]]:

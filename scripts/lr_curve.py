@@ -10,7 +10,7 @@ from rich.table import Table
 
 from src.errors import UserError
 from src.files import write_whole
-from src.plots.learning_rate import lr_search
+from src.plots.search import lr_search
 
 BETA = 0.98  # of the running mean that Lightning records
 

@@ -27,25 +27,25 @@ LADDER = [
 Results = dict[str, Any]
 
 
-def train(config: str, seed: int) -> Results:
+def train(config: str, seed: int, logs: Path = LOGS) -> Results:
     """Return the results of a config with a seed, from a run made before or from a new one."""
-    done = runs_of(config).get(seed)
+    done = runs_of(config, logs).get(seed)
     if done:
         return done
     config_file = PROJECT / "configs" / f"{config}.yaml"
-    words = ["--config", str(config_file), "--trainer.logger.save_dir", str(LOGS)]
+    words = ["--config", str(config_file), "--trainer.logger.save_dir", str(logs)]
     command = [sys.executable, "-m", "src.cli", "fit", *words, "--seed_everything", str(seed)]
     if config.startswith("mnist"):
         command += ["--data.source", "mnist"]  # never the digits that stand in
     log = subprocess.run(command, capture_output=True, text=True, check=False)
     if log.returncode:
         raise SystemExit(f"error: {config} with seed {seed} failed:\n{log.stderr[-500:]}")
-    return runs_of(config)[seed]
+    return runs_of(config, logs)[seed]
 
 
-def runs_of(config: str) -> dict[int, Results]:
+def runs_of(config: str, logs: Path) -> dict[int, Results]:
     """Return the results that are there, by seed."""
-    found = [json.loads(path.read_text()) for path in LOGS.glob(f"{config}/*/results.json")]
+    found = [json.loads(path.read_text()) for path in logs.glob(f"{config}/*/results.json")]
     return {results["seed"]: results for results in found if results["epochs"]}
 
 

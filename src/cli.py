@@ -109,9 +109,6 @@ class ExperimentCLI(LightningCLI):
         if "fit" in args:
             text = "Go on with a run that was killed or stopped: its folder, or latest."
             parser.add_argument("--resume", type=str | None, help=text)
-        if "fit" in args or "test" in args:
-            text = "Write report.html, a page that tells the run, into its folder."
-            parser.add_argument("--report", type=bool, default=True, help=text)
         return parser
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -121,6 +118,8 @@ class ExperimentCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(Figures, "figures")
+        text = "After fit and test, write report.html, a page that tells the run, into its folder."
+        parser.add_argument("--report", type=bool, default=True, help=text)
         parser.link_arguments("checkpoint.monitor", "checkpoint.mode", compute_fn=better)
         parser.link_arguments("seed_everything", "data.init_args.seed")
         for fact in ("input_shape", "num_outputs"):
@@ -227,11 +226,8 @@ class ExperimentCLI(LightningCLI):
         config = self.config[self.subcommand]
         if not folder or not config.report:
             return None
-        classes = {name: config[name].class_path for name in ("model", "data")}
-        words = [f"--{name}={path}" for name, path in classes.items()]
-        defaults = self._parser(self.subcommand).parse_args(words)
-        changes = {name: (path.rsplit(".", 1)[-1], None) for name, path in classes.items()}
-        changes |= differences(config.as_dict(), defaults.as_dict())
+        defaults = self._parser(self.subcommand).get_defaults()
+        changes = differences(config.as_dict(), defaults.as_dict())
         told = {name: pair for name, pair in changes.items() if not name.startswith(UNTOLD)}
         return write_report(Path(folder), self.record.results, told)
 

@@ -1,31 +1,73 @@
-"""Nested settings as one level of names and values."""
+"""Nested settings as one level of names and values, and which of them are not the defaults."""
 
+from importlib import import_module
 from typing import Any
 
+from jsonargparse import ArgumentParser
 
-def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+Settings = dict[str, Any]
+
+
+def flat(settings: Settings, prefix: str = "") -> Settings:
     """Return the settings as one level of numbers and strings; None stays None.
 
     A class with its arguments, `{"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}` under
-    `optimizer`, becomes `optimizer: SGD` and `optimizer.lr: 0.1`.
+    `optimizer`, becomes `optimizer: SGD` and `optimizer.lr: 0.1`; a group of settings, `set`.
     """
-    found: dict[str, Any] = {}
+    found: Settings = {}
     for key, value in settings.items():
         name = prefix + key
-        if isinstance(value, dict) and "class_path" in value:
-            found[name] = value["class_path"].rsplit(".", 1)[-1]
+        if _is_class(value):
+            found[name] = _short(value)
             found |= flat(value.get("init_args") or {}, f"{name}.")
         elif isinstance(value, dict):
-            found |= flat(value, f"{name}.")
+            found |= {name: "set", **flat(value, f"{name}.")}
         elif not key.startswith("_"):
-            plain = value is None or isinstance(value, bool | int | float | str)
-            found[name] = value if plain else str(value)
+            found[name] = _plain(value)
     return found
 
 
-def differences(settings: dict[str, Any], defaults: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return value and default of each setting that is not its default, by name."""
-    ours, usual = flat(settings), flat(defaults)
+def differences(settings: Settings, defaults: Settings) -> dict[str, tuple[Any, Any]]:
+    """Return value and default of each setting that is not its default, by name.
+
+    What a chosen class is given is compared with the defaults of that class.
+    """
+    ours, usual = flat(settings), flat(_with_classes(settings, defaults))
     return {
         name: (value, usual.get(name)) for name, value in ours.items() if value != usual.get(name)
     }
+
+
+def _with_classes(settings: Settings, defaults: Settings) -> Settings:
+    """Return the defaults with those of the classes that the settings choose."""
+    found = dict(defaults)
+    for name, value in settings.items():
+        usual = defaults.get(name)
+        if _is_class(value):
+            own = _with_classes(value.get("init_args") or {}, class_defaults(value["class_path"]))
+            found[name] = {"class_path": (usual or {}).get("class_path", ""), "init_args": own}
+        elif isinstance(value, dict) and isinstance(usual, dict):
+            found[name] = _with_classes(value, usual)
+    return found
+
+
+def class_defaults(path: str) -> Settings:
+    """Return the arguments of a class and their defaults; None for one that must be given."""
+    module, _, name = path.rpartition(".")
+    parser = ArgumentParser()
+    parser.add_class_arguments(getattr(import_module(module), name))
+    return parser.get_defaults().as_dict()
+
+
+def _is_class(value: Any) -> bool:
+    return isinstance(value, dict) and "class_path" in value
+
+
+def _short(value: Settings) -> str:
+    return str(value["class_path"]).rsplit(".", 1)[-1]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return str([_short(one) if _is_class(one) else one for one in value])
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

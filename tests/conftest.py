@@ -16,7 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from src.cli import main
+from src.callbacks import Figures
+from src.cli import ExperimentCLI, main
 from src.data import MNIST
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -60,6 +61,19 @@ def _toy_files_for_published_ones(
     """Let MNIST read the small files made here, but in tests of the md5 sums themselves."""
     if not {"published_sums", "real_data"} & {*request.fixturenames, *request.keywords}:
         monkeypatch.setattr(MNIST, "_published", lambda self, path: None)
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave pictures and report out, which take longer than a small run, but where they are tested."""
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setattr(Figures, "_publish", lambda *_: None)
+        monkeypatch.setattr(ExperimentCLI, "_report", lambda *_: None)
+
+
+@pytest.fixture
+def pictures() -> None:
+    """Have pictures and the report made in a test, as they are outside of tests."""
 
 
 @pytest.fixture

@@ -29,13 +29,15 @@ def fit(run: Run, config: str, *words: str) -> dict[str, Any]:
     return run("fit", "--config", CONFIGS / f"{config}.yaml", *QUICK, *words)
 
 
-def test_a_run_leaves_its_record(run: Run, data_root: Path) -> None:
+def test_a_run_leaves_its_record(run: Run, data_root: Path, pictures: None) -> None:
     results = fit(run, "mnist_relu_mlp")
     folder = Path("lightning_logs/mnist_relu_mlp/version_0")
     left = {path.name.split(".")[0] for path in folder.iterdir()}
-    assert left == {"config", "hparams", "events", "checkpoints", "results", "figures"}
+    assert left == {
+        "config", "hparams", "events", "checkpoints", "results", "figures", "curves", "report"
+    }  # fmt: skip
     assert set(results) == {
-        "config", "command", "model", "dataset", "seed", "metrics", "best_checkpoint", "epochs",
+        "config", "command", "resumed_by", "model", "dataset", "seed", "metrics", "best_checkpoint", "epochs",
         "steps", "parameters", "seconds", "samples_per_second", "device", "precision", "versions",
         "git",
     }  # fmt: skip
@@ -131,7 +133,7 @@ def test_predict_of_a_regression_writes_targets_and_values(run: Run) -> None:
     assert sum(errors) / len(errors) == pytest.approx(results["metrics"]["test/mse"], rel=1e-5)
 
 
-def test_tensorboard_has_the_curves_hyperparameters_and_pictures(run: Run) -> None:
+def test_tensorboard_has_the_curves_hyperparameters_and_pictures(run: Run, pictures: None) -> None:
     results = fit(run, "mnist_relu_mlp", "--trainer.log_every_n_steps=1")
     events = EventAccumulator("lightning_logs/mnist_relu_mlp/version_0").Reload()
     scalars = events.Tags()["scalars"]
@@ -255,11 +257,6 @@ def test_two_processes_train_and_agree(data_root: Path, tmp_path: Path) -> None:
     assert results["steps"] == 2 * 2  # 250 images in batches of 2 x 100
     assert results["dataset"]["sizes"]["test"] == 130
     assert len(list(Path("lightning_logs/mnist_relu_mlp").iterdir())) == 1
-
-
-def test_figures_can_be_taken_away(run: Run) -> None:
-    fit(run, "mnist_logistic", "--trainer.callbacks=null")
-    assert not Path("lightning_logs/mnist_logistic/version_0/figures").exists()
 
 
 def test_without_a_logger_nothing_lands_in_the_working_directory(run: Run) -> None:

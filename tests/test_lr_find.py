@@ -19,7 +19,7 @@ from matplotlib.image import imread
 from src.data import MNIST
 from src.errors import UserError
 from src.models import Model
-from src.plots.learning_rate import lr_search
+from src.plots.search import lr_search
 from tests.conftest import PROJECT
 
 CONFIGS = PROJECT / "configs"
@@ -202,8 +202,8 @@ def test_an_interrupted_search_leaves_nothing(data_root: Path, tmp_path: Path) -
         until = time.monotonic() + 60
         while not (begun := list(held.rglob(".lr_find*.ckpt"))) and time.monotonic() < until:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
         assert begun  # in a folder that goes, whatever becomes of the search
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

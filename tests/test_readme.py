@@ -1,5 +1,6 @@
 """Every command of the README runs."""
 
+import importlib
 import os
 import re
 import shlex
@@ -17,6 +18,7 @@ README = (PROJECT / "README.md").read_text()
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 LINES = [line.strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 COMMANDS = sorted({line for line in LINES if "src.cli" in line or "scripts/run fit" in line})
+TOOLS = sorted(line for line in LINES if re.match(r"./scripts/run (compare|lr_find)", line))
 ANSWERED = {"--model.help", "--print_config", "--resume"}  # in words, for the run is finished
 Run = Callable[..., dict[str, Any]]
 
@@ -68,7 +70,18 @@ def test_every_other_line_of_a_block_is_known() -> None:
         "./scripts/test",
         "./scripts/run bench",
         "./scripts/run bench epochs --model mnist_lenet",
+        *(line.split("#")[0].strip() for line in TOOLS),
     }
+
+
+@pytest.mark.parametrize("command", TOOLS)
+def test_the_tool_runs(command: str, run: Run) -> None:
+    run("fit", "--config", str(PROJECT / "configs/mnist_mlp.yaml"), "--data.val_size=50",
+        "--trainer.max_epochs=1")  # fmt: skip
+    name, *words = shlex.split(command, comments=True)[1:]
+    words = [str(PROJECT / word) if word.startswith("configs/") else word for word in words]
+    small = ["--data.val_size=50", "--steps=60"] if name == "lr_find" else []
+    assert not importlib.import_module(name).main([*words, *small])
 
 
 def test_every_file_and_config_named_is_there() -> None:

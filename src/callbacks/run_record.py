@@ -24,7 +24,9 @@ class RunRecord(Callback):
     """
 
     def __init__(self, args: Any = None) -> None:
-        self.words = sys.argv[1:] if args is None else [str(word) for word in args]
+        words = sys.argv[1:] if args is None else [str(word) for word in args]
+        self.commands = [shlex.join(["python", "-m", "src.cli", *words])]  # and those of resuming
+        self.resumes = any(word.partition("=")[0] == "--resume" for word in words)
         self.started = time.perf_counter()
         self.fit_seconds = 0.0
         self.epoch_seconds: list[float] = []  # of training, without validation
@@ -71,13 +73,19 @@ class RunRecord(Callback):
             "metrics": dict(self.metrics), "samples": self.samples,
             "fit_seconds": time.perf_counter() - self._fit_started,
             "epoch_seconds": list(self.epoch_seconds), "part_seconds": self._since_epoch_start(),
+            "commands": list(self.commands), "total_seconds": time.perf_counter() - self.started,
         }  # fmt: skip
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        if trainer.state.fn == TrainerFn.FITTING:
-            vars(self).update(checkpoint["record"])
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        record = dict(checkpoint["record"])
+        commands, seconds = record.pop("commands", []), record.pop("total_seconds", 0.0)
+        vars(self).update(record)
+        if self.resumes:  # and is no new run from the checkpoint of another
+            self.commands, self.started = commands + self.commands, self.started - seconds
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.fit_seconds = time.perf_counter() - self._fit_started
@@ -106,7 +114,8 @@ class RunRecord(Callback):
         trained = self.epochs > 0
         return {
             "config": Path(folder).parent.name if folder else None,
-            "command": shlex.join(["python", "-m", "src.cli", *self.words]),
+            "command": self.commands[0],
+            "resumed_by": self.commands[1:],
             "model": type(model).__name__,
             "dataset": trainer.datamodule.describe(),
             "seed": trainer.datamodule.seed,

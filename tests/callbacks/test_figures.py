@@ -21,6 +21,7 @@ from tests.conftest import PROJECT
 from tests.models.test_training import trainer
 
 Run = Callable[..., dict[str, Any]]
+pytestmark = pytest.mark.usefixtures("pictures")
 OF_RESULT = {"confusion_matrix", "confused_pairs", "class_scores", "reliability", "predictions",
              "worst_mistakes", "first_layer"}  # fmt: skip
 MISTAKES = {"confused_pairs", "worst_mistakes"}  # where there is one

@@ -1,0 +1,37 @@
+"""Makes the pictures of the README from real runs, into .github/images/.
+
+    ./scripts/run pictures
+
+The runs lie in lightning_logs/pictures/; those that are there already are not repeated.
+"""
+
+import argparse
+from pathlib import Path
+
+from PIL import Image
+from results import PROJECT, train
+
+LOGS = Path("lightning_logs", "pictures")
+FROM = {  # picture, and the config whose run it is of
+    "loss_surface": "line", "first_layer": "mnist_logistic", "worst_mistakes": "mnist_lenet",
+}  # fmt: skip
+HEIGHT = 320  # pixels; all stand side by side
+
+
+def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    ).parse_args()
+    place = PROJECT / ".github" / "images"
+    place.mkdir(parents=True, exist_ok=True)
+    for name, config in FROM.items():
+        train(config, seed=0, logs=LOGS)
+        [*_, newest] = sorted(LOGS.glob(f"{config}/*/figures/{name}.png"))
+        picture = Image.open(newest).convert("RGB")
+        picture.thumbnail((10 * HEIGHT, HEIGHT))
+        picture.quantize(64).save(place / f"{name}.png", optimize=True)
+        print(f"{name}: {newest}")
+
+
+if __name__ == "__main__":
+    main()
