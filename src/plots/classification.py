@@ -32,8 +32,9 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     figure, axes = frame(side + 1, side)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if n <= MANY:
-        axes.set_xticks(range(n), class_names, rotation=45 if max(map(len, class_names)) > 2 else 0)
-        axes.set_yticks(range(n), class_names)
+        slant = 45 if max(map(len, class_names)) > 2 else 0
+        axes.set_xticks(range(n), class_names, rotation=slant, parse_math=False)
+        axes.set_yticks(range(n), class_names, parse_math=False)
         for (row, column), count in np.ndenumerate(counts.numpy()):
             if count:
                 colour = "white" if share[row, column] > 0.5 else "black"
@@ -67,7 +68,7 @@ def confused_pairs(counts: Tensor, class_names: Sequence[str], most: int = 12) -
     bars = axes.barh(range(len(names)), off[order].numpy(), color=BLUE)
     texts = [f"{n} ({s:.1f} %)" for n, s in zip(off[order].tolist(), share.tolist(), strict=True)]
     axes.bar_label(bars, texts, padding=3, fontsize=8)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.invert_yaxis()
     axes.margins(x=0.2)
     axes.set(xlabel="mistakes (share of the true class)", title="true class → prediction")
@@ -89,7 +90,8 @@ def class_scores(counts: Tensor, class_names: Sequence[str]) -> Figure:
         ("precision", precision, BLUE, ">"), ("recall", recall, ORANGE, "<"), ("F1", f1, GREEN, "o")
     ]:  # fmt: skip
         axes.plot(100 * values[shown].numpy(), rows, marker, color=colour, label=name, alpha=0.8)
-    axes.set_yticks(rows, [f"{class_names[i]}   {100 * f1[i]:.1f}" for i in shown.tolist()])
+    names = [f"{class_names[i]}   {100 * f1[i]:.1f}" for i in shown.tolist()]
+    axes.set_yticks(rows, names, parse_math=False)
     axes.invert_yaxis()
     axes.grid(axis="y", alpha=0.3)
     axes.set(xlabel="percent", title="by class (number: F1)")

@@ -66,7 +66,7 @@ def _label_ends(axes: Any, labels: Sequence[str], gap: float) -> None:
         tie = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6, "relpos": (0, 0.5)}
         axes.annotate(
             label, end, (1.04, height), textcoords="axes fraction", color=line.get_color(),
-            fontsize=8, va="center", arrowprops=tie, annotation_clip=False,
+            fontsize=8, va="center", arrowprops=tie, annotation_clip=False, parse_math=False,
         )  # fmt: skip
 
 

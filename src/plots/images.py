@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil, isqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from src.plots.style import BLUE, ORANGE, frame
 
 GAP = 0.08  # between two images, as a share of their side
+WORDS: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 8, "parse_math": False}
 
 
 def image_sheet(
@@ -31,7 +33,7 @@ def image_sheet(
     axes.imshow(mosaic(images, columns, below))
     for i, (caption, good) in enumerate(zip(captions, right, strict=True)):
         x, y = middle(i, columns, images.shape[2], images.shape[3], below)
-        axes.text(x, y, caption, ha="center", va="top", fontsize=8, color=BLUE if good else ORANGE)
+        axes.text(x, y, caption, color=BLUE if good else ORANGE, **WORDS)
     axes.set_axis_off()
     axes.set_title(title, fontsize=10)
     return figure
@@ -91,7 +93,7 @@ def weight_images(weights: Tensor, names: Sequence[str] | None = None) -> Figure
     image = axes.imshow(sheet if colours else sheet[..., 0], cmap="RdBu_r", vmin=0, vmax=1)
     for i, name in enumerate(names or []):
         x, y = middle(i, columns, height, width, below)
-        axes.text(x, y, name, ha="center", va="top", fontsize=8)
+        axes.text(x, y, name, **WORDS)
     axes.set_axis_off()
     if not colours:
         bar = figure.colorbar(image, shrink=0.7, ticks=[0, 0.5, 1], label="weight")
