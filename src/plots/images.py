@@ -28,7 +28,7 @@ def image_sheet(
     """
     columns = min(6, len(images))
     rows = ceil(len(images) / columns)
-    figure, axes = frame(max(1.25 * columns, 4), 0.4 + 1.65 * rows)
+    figure, axes = frame(max(1.25 * columns, 4.5), 0.4 + 1.65 * rows)
     below = 0.42  # room for two lines
     axes.imshow(mosaic(images, columns, below))
     for i, (caption, good) in enumerate(zip(captions, right, strict=True)):
