@@ -1,0 +1,127 @@
+"""Sheets of images, weights and feature maps: each pixel where it belongs."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from src.plots import feature_maps, image_sheet, weight_images
+from src.plots.images import mosaic
+from src.plots.style import BLUE, ORANGE
+
+
+def pixels(*shape: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 0.9  # none is white
+
+
+def drawn(figure: Figure, place: int = 0) -> np.ndarray:
+    return np.ma.filled(figure.axes[place].images[0].get_array(), np.nan)
+
+
+def test_a_mosaic_holds_each_image_at_its_place_and_nothing_else() -> None:
+    for channels in (1, 3):
+        images = pixels(7, channels, 5, 4)
+        sheet = mosaic(images, columns=3, below=0.42)
+        expected = np.ones((3 * 8, 3 * 5, 3), dtype=np.float32)  # 8 is 5 x 1.5, rounded up
+        places = [(0, 0), (0, 5), (0, 10), (8, 0), (8, 5), (8, 10), (16, 0)]
+        for (top, left), image in zip(places, images.numpy(), strict=True):
+            for channel in range(3):
+                expected[top : top + 5, left : left + 4, channel] = image[channel % channels]
+        np.testing.assert_array_equal(sheet, expected)
+
+
+def test_a_mosaic_is_filled_up_with_what_is_given() -> None:
+    sheet = mosaic(torch.zeros(1, 1, 2, 2), columns=2, empty=0.25)
+    assert sheet.shape == (3, 6, 3)
+    assert np.unique(sheet).tolist() == [0, 0.25]
+    assert (sheet == 0).sum() == 2 * 2 * 3
+
+
+def test_a_sheet_has_a_caption_below_each_image_blue_where_right() -> None:
+    images = pixels(8, 1, 28, 28)
+    captions, right = [f"image {i}" for i in range(8)], [i % 3 > 0 for i in range(8)]
+    figure = image_sheet("The title", images, captions, right)
+    axes, sheet = figure.axes[0], drawn(figure)
+    assert axes.get_title() == "The title"
+    assert [text.get_text() for text in axes.texts] == captions
+    assert [text.get_color() for text in axes.texts] == [BLUE if r else ORANGE for r in right]
+    for i, text in enumerate(axes.texts):
+        assert text.get_horizontalalignment() == "center"
+        assert text.get_verticalalignment() == "top"
+        x, y = text.get_position()
+        bottom, left = round(y - 0.03 * 28), round(x - 14)
+        above = sheet[bottom - 28 : bottom, left : left + 28]
+        np.testing.assert_array_equal(above[..., 1], images[i, 0])
+        assert (sheet[bottom : bottom + 11, left : left + 28] == 1).all()  # white, for the words
+    assert len(np.unique([text.get_position()[1] for text in axes.texts])) == 2  # six a row
+
+
+def unmixed(sheet: np.ndarray, n: int, height: int, width: int, columns: int) -> np.ndarray:
+    """Return the images of a sheet without words, by a gap of 8 % or a pixel."""
+    down, across = int(np.ceil(1.08 * height)), int(np.ceil(1.08 * width))
+    corners = [((i // columns) * down, (i % columns) * across) for i in range(n)]
+    return np.stack([sheet[t : t + height, x : x + width] for t, x in corners])
+
+
+def test_weights_are_red_where_they_add_and_blue_where_they_take_away() -> None:
+    weights = torch.randn((10, 1, 6, 5), generator=torch.Generator().manual_seed(0))
+    weights[3, 0, 2, 1] = -4.0  # the largest
+    figure = weight_images(weights)
+    image, bar = figure.axes[0].images[0], figure.axes[1]
+    shown = unmixed(drawn(figure), 10, 6, 5, columns=5)
+    np.testing.assert_allclose(8 * shown - 4, weights[:, 0], atol=1e-5)
+    assert np.isnan(drawn(figure)).sum() == 2 * 5 * 7 * 6 - 10 * 6 * 5
+    assert image.get_clim() == (0, 1)
+    red, _, blue, _ = image.cmap(0.9)
+    assert red > blue
+    assert [label.get_text() for label in bar.get_yticklabels()] == ["-4", "0", "4"]
+    assert bar.get_yticks().tolist() == [0, 0.5, 1]
+
+
+def test_small_filters_of_three_channels_are_colours() -> None:
+    weights = torch.randn((9, 3, 5, 5), generator=torch.Generator().manual_seed(0))
+    figure = weight_images(weights)
+    shown = unmixed(drawn(figure), 9, 5, 5, columns=5)
+    limit = weights.abs().max().item()
+    np.testing.assert_allclose(
+        2 * limit * shown - limit, weights.numpy().transpose(0, 2, 3, 1), atol=1e-5
+    )
+    assert len(figure.axes) == 1  # no bar: it would be of one channel
+
+
+def test_large_filters_of_three_channels_are_averaged() -> None:
+    weights = torch.randn((2, 3, 12, 12), generator=torch.Generator().manual_seed(0))
+    figure = weight_images(weights, names=["cat", "dog"])
+    axes, limit = figure.axes[0], weights.abs().max().item()
+    top = drawn(figure)[:12]
+    mean = weights.numpy().mean(axis=1)
+    np.testing.assert_allclose(limit * (2 * top[:, :12] - 1), mean[0], atol=1e-5)
+    np.testing.assert_allclose(limit * (2 * top[:, 13:25] - 1), mean[1], atol=1e-5)
+    assert [text.get_text() for text in axes.texts] == ["cat", "dog"]
+    assert [text.get_position()[0] for text in axes.texts] == [6, 19]
+    assert all(text.get_position()[1] > 12 for text in axes.texts)
+
+
+def test_sixty_four_units_are_shown_and_weights_of_zero_are_nothing() -> None:
+    weights = torch.zeros(100, 1, 4, 4)
+    sheet = drawn(weight_images(weights))
+    assert sheet.shape == (8 * 5, 8 * 5)
+    assert np.unique(sheet[np.isfinite(sheet)]).tolist() == [0.5]
+    assert np.isfinite(sheet).sum() == 64 * 16
+
+
+def test_maps_are_scaled_each_by_itself() -> None:
+    image = pixels(1, 10, 10)
+    first, second = 50 * pixels(20, 8, 8) - 30, pixels(3, 4, 4)
+    second[1] = 7.0  # says nothing
+    figure = feature_maps(image, [("one", first), ("two", second)])
+    np.testing.assert_array_equal(drawn(figure)[:10, :10, 2], image[0])
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["image", "one", "two"]
+    for place, maps, columns in ((1, first[:16].numpy(), 8), (2, second.numpy(), 3)):
+        size = maps.shape[1]
+        shown = unmixed(drawn(figure, place), len(maps), size, size, columns)[..., 0]
+        for one, scaled in zip(maps, shown, strict=True):
+            span = np.ptp(one) or 1.0
+            np.testing.assert_allclose(scaled, (one - one.min()) / span, atol=1e-6)
+    assert drawn(figure, 1).shape == (2 * 9, 8 * 9, 3)  # the first 16
+    assert drawn(figure, 2).shape == (5, 3 * 5, 3)
