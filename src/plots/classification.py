@@ -70,7 +70,7 @@ def confused_pairs(counts: Tensor, class_names: Sequence[str], most: int = 12) -
     axes.bar_label(bars, texts, padding=3, fontsize=8)
     axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.invert_yaxis()
-    axes.margins(x=0.2)
+    axes.margins(x=0.3)
     axes.set(xlabel="mistakes (share of the true class)", title="true class → prediction")
     return figure
 
