@@ -93,6 +93,7 @@ def test_large_filters_of_three_channels_are_averaged() -> None:
     weights = torch.randn((2, 3, 12, 12), generator=torch.Generator().manual_seed(0))
     figure = weight_images(weights, names=["cat", "dog"])
     axes, limit = figure.axes[0], weights.abs().max().item()
+    assert drawn(figure).shape == (16, 2 * 13)  # 12 x 1.28, rounded up: room for the names
     top = drawn(figure)[:12]
     mean = weights.numpy().mean(axis=1)
     np.testing.assert_allclose(limit * (2 * top[:, :12] - 1), mean[0], atol=1e-5)

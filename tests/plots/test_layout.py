@@ -118,6 +118,14 @@ def test_words_keep_clear_of_the_edge_and_of_each_other(name: str) -> None:
     assert not over
 
 
+@pytest.mark.parametrize("names", [DIGITS, CIFAR10, CIFAR10[:2]])
+def test_numbers_beside_bars_lie_within_the_axes(names: list[str]) -> None:
+    figure = plots.confused_pairs(counts(names), names)
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[0]
+    assert all(text.get_window_extent().x1 < axes.bbox.x1 for text in axes.texts)
+
+
 @pytest.mark.parametrize("draw", [plots.confusion_matrix, plots.confused_pairs, plots.class_scores])
 def test_a_name_with_dollars_is_no_formula(draw: Callable[..., Figure]) -> None:
     names = ["US$ and A$", "x$y^{$"]  # matplotlib refuses the second
