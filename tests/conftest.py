@@ -65,7 +65,7 @@ def _toy_files_for_published_ones(
 
 @pytest.fixture(autouse=True)
 def _no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave pictures and report out, which take longer than a small run, but where they are tested."""
+    """Leave pictures and report out, which take longer than a small run, but in tests of them."""
     if "pictures" not in request.fixturenames:
         monkeypatch.setattr(Figures, "_publish", lambda *_: None)
         monkeypatch.setattr(ExperimentCLI, "_report", lambda *_: None)

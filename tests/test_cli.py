@@ -37,7 +37,8 @@ def test_a_run_leaves_its_record(run: Run, data_root: Path, pictures: None) -> N
         "config", "hparams", "events", "checkpoints", "results", "figures", "curves", "report"
     }  # fmt: skip
     assert set(results) == {
-        "config", "command", "resumed_by", "model", "dataset", "seed", "metrics", "best_checkpoint", "epochs",
+        "config", "command", "resumed_by", "model", "dataset", "seed", "metrics",
+        "best_checkpoint", "epochs",
         "steps", "parameters", "seconds", "samples_per_second", "device", "precision", "versions",
         "git",
     }  # fmt: skip

@@ -198,6 +198,7 @@ def test_differences_are_a_table() -> None:
 
 
 @pytest.mark.parametrize("config", ["mnist_logistic", "line_noisy"])
+@pytest.mark.usefixtures("pictures")
 def test_a_run_leaves_a_page_of_its_results_and_settings(
     config: str, run: Callable[..., dict[str, Any]]
 ) -> None:

@@ -181,6 +181,11 @@ def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_been_told_so(run: Ru
     assert (folder / "version_1/results-epoch3.json").is_file()
     saved = yaml.safe_load((folder / "version_1/config.yaml").read_text())
     assert saved["trainer"]["max_epochs"] == 5
+    results = json.loads((folder / "version_1/results.json").read_text())
+    assert "--resume" not in results["command"]
+    [resumed] = results["resumed_by"]
+    assert resumed.endswith(f"--resume {folder}/version_1 --trainer.max_epochs=5")
+    assert results["seconds"]["total"] > results["seconds"]["fit"]  # of both times
 
 
 CHANGES = {
