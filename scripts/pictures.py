@@ -15,7 +15,7 @@ LOGS = Path("lightning_logs", "pictures")
 FROM = {  # picture, and the config whose run it is of
     "loss_surface": "line", "first_layer": "mnist_logistic", "worst_mistakes": "mnist_lenet",
 }  # fmt: skip
-HEIGHT = 320  # pixels; all stand side by side
+HEIGHT = 400  # pixels
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
         [*_, newest] = sorted(LOGS.glob(f"{config}/*/figures/{name}.png"))
         picture = Image.open(newest).convert("RGB")
         picture.thumbnail((10 * HEIGHT, HEIGHT))
-        picture.quantize(64).save(place / f"{name}.png", optimize=True)
+        picture.save(place / f"{name}.png", optimize=True)
         print(f"{name}: {newest}")
 
 

@@ -71,6 +71,7 @@ def middle(i: int, columns: int, height: int, width: int, below: float) -> tuple
 def weight_images(weights: Tensor, names: Sequence[str] | None = None) -> Figure:
     """Draw what each unit of a first layer looks for: red adds to it, blue takes away.
 
+    Beyond half of the largest weight the colour stays, or few weights would leave the rest pale.
     Small filters of three channels are colours themselves; otherwise channels are averaged.
 
     Args:
@@ -80,24 +81,22 @@ def weight_images(weights: Tensor, names: Sequence[str] | None = None) -> Figure
     weights = weights[:64].float()
     n, channels, height, width = weights.shape
     columns = n if n <= 8 else max(5, isqrt(n - 1) + 1)
-    rows, colours, limit = (
-        ceil(n / columns),
-        channels == 3 and height < 12,
-        weights.abs().max().item(),
-    )
+    rows, colours = ceil(n / columns), channels == 3 and height < 12
+    limit = weights.abs().max().item()
     unsigned = (weights / max(limit, 1e-12) + 1) / 2  # grey, or white in the map: nothing
     shown = unsigned if colours else unsigned.mean(dim=1, keepdim=True)
     figure, axes = frame(1.1 * columns + 1, (1.3 if names else 1.1) * rows + 0.4)
     below = 0.2 if names else 0.0
     sheet = mosaic(shown, columns, below, empty=1.0 if colours else torch.nan)
-    image = axes.imshow(sheet if colours else sheet[..., 0], cmap="RdBu_r", vmin=0, vmax=1)
+    image = axes.imshow(sheet if colours else sheet[..., 0], cmap="RdBu_r", vmin=0.25, vmax=0.75)
     for i, name in enumerate(names or []):
         x, y = middle(i, columns, height, width, below)
         axes.text(x, y, name, **WORDS)
     axes.set_axis_off()
     if not colours:
-        bar = figure.colorbar(image, shrink=0.7, ticks=[0, 0.5, 1], label="weight")
-        bar.ax.set_yticklabels([f"{-limit:.2g}", "0", f"{limit:.2g}"])
+        ticks = {"ticks": [0.25, 0.5, 0.75], "extend": "both"}
+        bar = figure.colorbar(image, shrink=0.7, label="weight", **ticks)
+        bar.ax.set_yticklabels([f"{-limit / 2:.2g}", "0", f"{limit / 2:.2g}"])
     return figure
 
 

@@ -51,7 +51,7 @@ def loss_surface(x: Tensor, y: Tensor, path: Tensor, optimum: Tensor) -> Figure:
     figure, axes = frame(6, 4.5)
     draw = _bowl if path.shape[1] == 2 else _parabola
     draw(axes, [*ends], *(part.numpy() for part in (x, y, path, optimum)))
-    axes.legend()
+    axes.legend(loc="upper center", fontsize=8)
     return figure
 
 
@@ -69,7 +69,7 @@ def _bowl(
     axes.plot(*path[0], "o", color=ORANGE, markersize=6)
     axes.plot(*path[-1], "s", color=ORANGE, markersize=6)
     axes.plot(*optimum, "*", color=GREEN, markersize=14, label="least squares")
-    axes.set(xlabel="slope", ylabel="intercept", title="squared error (dark: large)")
+    axes.set(xlabel="slope", ylabel="intercept", title="mean squared error (dark: large)")
 
 
 def _parabola(

@@ -71,11 +71,11 @@ def test_weights_are_red_where_they_add_and_blue_where_they_take_away() -> None:
     shown = unmixed(drawn(figure), 10, 6, 5, columns=5)
     np.testing.assert_allclose(8 * shown - 4, weights[:, 0], atol=1e-5)
     assert np.isnan(drawn(figure)).sum() == 2 * 5 * 7 * 6 - 10 * 6 * 5
-    assert image.get_clim() == (0, 1)
+    assert image.get_clim() == (0.25, 0.75)
     red, _, blue, _ = image.cmap(0.9)
     assert red > blue
-    assert [label.get_text() for label in bar.get_yticklabels()] == ["-4", "0", "4"]
-    assert bar.get_yticks().tolist() == [0, 0.5, 1]
+    assert [label.get_text() for label in bar.get_yticklabels()] == ["-2", "0", "2"]
+    assert bar.get_yticks().tolist() == [0.25, 0.5, 0.75]
 
 
 def test_small_filters_of_three_channels_are_colours() -> None:
