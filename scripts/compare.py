@@ -27,7 +27,7 @@ from compare_runs import (
     lookup,
     ordered,
 )  # fmt: skip
-from compare_tables import cells, label, page, show, unrounded
+from compare_tables import cells, labels, page, show, unrounded
 from matplotlib.figure import Figure
 
 from src.errors import UserError
@@ -90,17 +90,17 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     return parser.parse_intermixed_args(words)
 
 
-def overlay(groups: list[Group], settings: list[str], asked: str | None) -> tuple[str, list[Curve]]:
+def overlay(groups: list[Group], labels: list[str], asked: str | None) -> tuple[str, list[Curve]]:
     """Return the name of the metric that the picture shows, and a curve for each group."""
     names = dict.fromkeys(name for group in groups for run in group for name in run.curves)
     first = next((name for name in CURVES if name in names), "")
     name = lookup("--curve", asked, names) if asked else first
     curves = []
-    for group in groups:
+    for group, label in zip(groups, labels, strict=True):
         found = [run.curves[name] for run in group if name in run.curves]
         if shared := sorted(set.intersection(*map(set, found))) if found else []:
             points = [[curve[epoch] for epoch in shared] for curve in found]
-            curves.append(Curve(label(group, settings), shared, points))
+            curves.append(Curve(label, shared, points))
     return name, curves
 
 
@@ -141,15 +141,15 @@ def compare(asked: argparse.Namespace) -> int:
         raise UserError("\n".join([f"No finished run in {' '.join(asked.folders)}.", *notes]))
     runs = chosen(found, asked.where)
     groups, metrics = picked(asked, runs)
-    settings = differing(groups)
-    metric, curves = overlay(groups, settings, asked.curve)
+    settings, names = differing(groups), labels(groups)
+    metric, curves = overlay(groups, names, asked.curve)
     picture = png(overlaid_curves(curves, metric)) if curves else None
     notes += left_out(runs, groups, metric)
     rows = cells(groups, settings, metrics)
-    show(rows, len(settings), [label(group, settings) for group in groups])
+    show(rows, len(settings), names)
     print("", *notes, sep="\n")
     table = unrounded(groups, settings, metrics) if asked.csv else None
-    web = page(rows, len(settings), picture, notes) if asked.html else None
+    web = page(rows, len(settings), names, picture, notes) if asked.html else None
     for path, content in ((asked.picture, picture), (asked.csv, table), (asked.html, web)):
         if content:
             write_whole(path, content)

@@ -7,7 +7,7 @@ import io
 from statistics import mean, stdev
 from string import Template
 
-from compare_runs import Group, values
+from compare_runs import Group, differing, values
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -36,15 +36,29 @@ $notes
 """)
 
 
-def label(group: Group, settings: list[str]) -> str:
-    """Return what tells a group from the others; classes and lists need no name before them."""
-    words = []
+def labels(groups: list[Group]) -> list[str]:
+    """Return what tells each group from the others: its config, and what differs within that."""
+    configs = [group[0].folder.parent.name for group in groups]
+    several = len({*configs}) > 1
+    within = {
+        config: differing([g for g, own in zip(groups, configs, strict=True) if own == config])
+        for config in configs
+    }
+    return [
+        ", ".join([config] * several + words(group, within[config])) or config
+        for group, config in zip(groups, configs, strict=True)
+    ]
+
+
+def words(group: Group, settings: list[str]) -> list[str]:
+    """Return settings in words; classes and lists need no name before them."""
+    said = []
     for name, head in zip(settings, short(settings), strict=True):
         value = group[0].settings.get(name, "")
         alone = isinstance(value, str) and (value[:1].isupper() or value[:1] == "[")
         if value != "":
-            words.append(value if alone else f"{head} {value}")
-    return ", ".join(words) or group[0].folder.parent.name
+            said.append(value if alone else f"{head} {value}")
+    return said
 
 
 def cells(groups: list[Group], settings: list[str], metrics: list[str]) -> list[list[str]]:
@@ -80,16 +94,16 @@ def number(name: str, found: list[float]) -> str:
     return f"{scale * mean(found):{form}}{spread}"
 
 
-def show(rows: list[list[str]], texts: int, labels: list[str]) -> None:
-    """Print the table, with the settings in one column where one each would not fit."""
+def show(rows: list[list[str]], texts: int, names: list[str]) -> None:
+    """Print the table, with a column for each setting, or where they do not fit, one for all."""
     console = Console()
     table = terminal_table(rows, texts)
     unlimited = console.options.update(max_width=10_000)
     if not texts or console.measure(table, options=unlimited).minimum > console.width:
         numbers = [[cell.replace(" ±", "\n±") for cell in row[texts:]] for row in rows]
-        heads = ["settings", *labels]
-        merged = [[label, *row] for label, row in zip(heads, numbers, strict=True)]
+        merged = [[name, *row] for name, row in zip(["run", *names], numbers, strict=True)]
         table = terminal_table(merged, texts=1)
+        table.caption = "settings one by one: --csv FILE or --html FILE" if texts else None
     console.print(table)
 
 
@@ -119,12 +133,15 @@ def unrounded(groups: list[Group], settings: list[str], metrics: list[str]) -> s
     return text.getvalue()
 
 
-def page(rows: list[list[str]], texts: int, picture: bytes | None, notes: list[str]) -> str:
+def page(
+    rows: list[list[str]], texts: int, names: list[str], picture: bytes | None, notes: list[str]
+) -> str:
     """Return the table and the picture as one HTML page that needs no other file."""
     lines = []
-    for tag, row in zip(["th", *["td"] * len(rows)], rows, strict=False):
-        kinds = ["text"] * texts + ["number"] * len(row)
-        marked = zip(kinds, row, strict=False)
+    tags = ["th", *["td"] * len(names)]
+    for tag, name, row in zip(tags, ["run", *names], rows, strict=True):
+        kinds = ["text", *["number"] * len(row[texts:]), *["text"] * texts]
+        marked = zip(kinds, [name, *row[texts:], *row[:texts]], strict=True)
         line = "".join(f'<{tag} class="{k}">{html.escape(cell)}</{tag}>' for k, cell in marked)
         lines.append(f"<tr>{line}</tr>")
     data = base64.b64encode(picture or b"").decode()

@@ -216,9 +216,10 @@ def test_the_terminal_shows_all_in_80_columns(
     write_run(logs / "wide/v0", config(0.001, [9] * 30, max_epochs=7, gradient_clip_val=3.5))
     assert main([]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("settings")  # in one column, and nothing cut off
+    assert out.startswith("run")  # one column, and nothing cut off
     assert max(map(len, out.splitlines())) <= 80
-    assert "gradient_clip_val" in out
+    for run in ("wide", "lenet", "mlp, lr 0.1", "--csv FILE"):
+        assert run in out
     assert "61,706" in out
 
 
@@ -362,6 +363,6 @@ def test_seeds_are_averaged_where_all_have_a_value(logs: Path) -> None:
     path = logs / "mlp/version_0/curves.csv"
     path.write_text(path.read_text() + "150,3.0,val/acc,0.9\n175,3.5,val/acc,nan\n")
     runs = read(*(logs / f"mlp/version_{seed}" for seed in range(3)))
-    name, (curve,) = overlay([runs], [], None)
+    name, (curve,) = overlay([runs], ["mlp"], None)
     assert (name, curve.label, curve.epochs) == ("val/acc", "mlp", [1, 2])
     np.testing.assert_allclose(curve.values, [[acc - 0.1, acc - 0.05] for acc in ACC.values()])
