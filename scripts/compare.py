@@ -10,7 +10,6 @@ of fit. Tests of checkpoints (python -m src.cli test) are left out.
 """
 
 import argparse
-import io
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -28,11 +27,11 @@ from compare_runs import (
     ordered,
 )  # fmt: skip
 from compare_tables import cells, labels, page, show, unrounded
-from matplotlib.figure import Figure
 
 from src.errors import UserError
 from src.files import write_whole
 from src.plots.comparison import Curve, overlaid_curves
+from src.plots.style import png
 
 METRICS = ("test/acc", "test/mse", "test/loss", "val/acc", "val/mse")
 CURVES = ("val/acc", "val/loss", "train/loss")  # the first one that is there
@@ -104,12 +103,6 @@ def overlay(groups: list[Group], labels: list[str], asked: str | None) -> tuple[
     return name, curves
 
 
-def png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
-    return file.getvalue()
-
-
 def left_out(runs: list[Run], groups: list[Group], metric: str) -> list[str]:
     """Return notes on the runs that the table or the picture lacks."""
     shown = [run for group in groups for run in group]
@@ -143,7 +136,7 @@ def compare(asked: argparse.Namespace) -> int:
     groups, metrics = picked(asked, runs)
     settings, names = differing(groups), labels(groups)
     metric, curves = overlay(groups, names, asked.curve)
-    picture = png(overlaid_curves(curves, metric)) if curves else None
+    picture = png(overlaid_curves(curves, metric), bbox_inches="tight") if curves else None
     notes += left_out(runs, groups, metric)
     rows = cells(groups, settings, metrics)
     show(rows, len(settings), names)

@@ -1,8 +1,6 @@
 """The runs that compare.py looks at: found, read, grouped, and what their settings differ in."""
 
-import csv
 import glob
-import io
 import json
 import sys
 from collections import defaultdict
@@ -16,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from src.curves import read_curves
 from src.errors import UserError
 from src.runs import trained
 from src.settings import flat
@@ -23,7 +22,7 @@ from src.settings import flat
 # Where files lie and what is shown on the way say nothing about the experiment; which device was
 # used is read from the results. `trainer.log` stands for the logger and how often it is called.
 DROPPED = (
-    "seed_everything", "config", "ckpt_path", "weights_only", "data.root", "checkpoint.dirpath",
+    "seed_everything", "config", "weights_only", "data.root", "checkpoint.dirpath",
     "checkpoint.filename", "trainer.log", "trainer.default_root_dir", "trainer.enable_",
     "trainer.accelerator", "figures", "report", "resume",
 )  # fmt: skip
@@ -141,12 +140,11 @@ def settings_of(text: str) -> dict[str, Any]:
 
 
 def curves_of(text: str) -> dict[str, dict[float, float]]:
-    """Return the values in a curves.csv, by name and by epochs done."""
-    curves: dict[str, dict[float, float]] = defaultdict(dict)
-    for row in csv.DictReader(io.StringIO(text)):
-        if isfinite(value := float(row["value"])):
-            curves[row["name"]][float(row["epoch"])] = value
-    return dict(curves)
+    """Return the finite values in a curves.csv, by name and by epochs done."""
+    return {
+        name: {epoch: value for epoch, value in zip(*points, strict=True) if isfinite(value)}
+        for name, points in read_curves(text).items()
+    }
 
 
 def grouped(runs: Iterable[Run]) -> list[Group]:

@@ -1,7 +1,6 @@
 """What the losses of a search for the learning rate say; `lr_find` makes the search."""
 
 import math
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from rich.table import Table
 from src.errors import UserError
 from src.files import write_whole
 from src.plots.search import lr_search
+from src.plots.style import png
 
 BETA = 0.98  # of the running mean that Lightning records
 
@@ -64,9 +64,8 @@ def report(
     name: str, rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray, best: int
 ) -> None:
     """Write the picture, and print its place and the smoothed loss at powers of ten and so on."""
-    picture, buffer = Path("lightning_logs", "lr_find", f"{name}.png"), BytesIO()
-    lr_search(rates, losses, smoothed, rates[best]).savefig(buffer, dpi=150)
-    write_whole(picture, buffer.getvalue())
+    picture = Path("lightning_logs", "lr_find", f"{name}.png")
+    write_whole(picture, png(lr_search(rates, losses, smoothed, rates[best])))
     tens = range(math.ceil(math.log10(rates[0])), math.floor(math.log10(rates[-1])) + 1)
     notes = {int(np.abs(np.log10(rates) - ten).argmin()): "" for ten in tens}
     notes |= {len(rates) - 1: "last", int(smoothed.argmin()): "lowest", best: "suggestion"}

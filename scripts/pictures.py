@@ -6,6 +6,7 @@ The runs lie in lightning_logs/pictures/; those that are there already are not r
 """
 
 import argparse
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -26,7 +27,7 @@ def main() -> None:
     place.mkdir(parents=True, exist_ok=True)
     for name, config in FROM.items():
         train(config, seed=0, logs=LOGS)
-        [*_, newest] = sorted(LOGS.glob(f"{config}/*/figures/{name}.png"))
+        newest = max(LOGS.glob(f"{config}/*/figures/{name}.png"), key=os.path.getmtime)
         picture = Image.open(newest).convert("RGB")
         picture.thumbnail((10 * HEIGHT, HEIGHT))
         picture.save(place / f"{name}.png", optimize=True)

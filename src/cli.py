@@ -21,6 +21,7 @@ from src.callbacks import (
     FiniteGuard,
     HParams,
     Identity,
+    LayerHealth,
     PredictionWriter,
     ResumePoints,
     RunRecord,
@@ -95,6 +96,7 @@ class ExperimentCLI(LightningCLI):
                     PredictionWriter(),
                     StepSeed(),
                     FiniteGuard(),
+                    LayerHealth(),
                     self.identity,
                     points,
                 ]

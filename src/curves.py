@@ -1,7 +1,8 @@
 """The points of every curve as a file that any program reads, beside TensorBoard's."""
 
 import csv
-from math import ceil
+from io import StringIO
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from src.files import write_whole
 
 HEADER = "step,epoch,name,value\n"
-Curve = tuple[list[float], list[float]]  # epochs done, and values
+Points = tuple[list[float], list[float]]  # epochs done, and values
 
 
 class CurvesFile(Logger):
@@ -31,16 +32,18 @@ class CurvesFile(Logger):
         super().__init__()
         self.trainer, self.purge_step = trainer, purge_step
         self.path: Path | None = None
-        self.rows: list[str] = []
+        self.rows: list[list[Any]] = []
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         trainer = self.trainer
-        steps = ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        batches = trainer.num_training_batches  # infinite for a loader that does not know
+        steps = ceil(batches / trainer.accumulate_grad_batches) if isfinite(batches) else 0
         epoch = trainer.global_step / steps if steps else 0.0
+        at = trainer.global_step if step is None else step
         for name, value in metrics.items():
             if name != "epoch":
-                self.rows.append(f"{step},{epoch:.6g},{name},{float(value)!r}\n")
+                self.rows.append([at, f"{epoch:.6g}", name, float(value)])
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """They are in config.yaml and hparams.yaml."""
@@ -51,8 +54,10 @@ class CurvesFile(Logger):
         if self.path is None:
             self.path = Path(str(self.trainer.loggers[0].log_dir), "curves.csv")
             write_whole(self.path, HEADER + "".join(rows_before(self.path, self.purge_step)))
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows(self.rows)
         with self.path.open("a") as file:
-            file.writelines(self.rows)
+            file.write(text.getvalue())
         self.rows.clear()
 
 
@@ -64,12 +69,11 @@ def rows_before(path: Path, step: int) -> list[str]:
     return [row for row in rows if row.endswith("\n") and int(row.partition(",")[0]) < step]
 
 
-def read_curves(path: Path) -> dict[str, Curve]:
-    """Return epochs and values of each curve of a `curves.csv`, by name."""
-    curves: dict[str, Curve] = {}
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            epochs, values = curves.setdefault(row["name"], ([], []))
-            epochs.append(float(row["epoch"]))
-            values.append(float(row["value"]))
+def read_curves(text: str) -> dict[str, Points]:
+    """Return epochs and values of each curve in the text of a `curves.csv`, by name."""
+    curves: dict[str, Points] = {}
+    for row in csv.DictReader(StringIO(text)):
+        epochs, values = curves.setdefault(row["name"], ([], []))
+        epochs.append(float(row["epoch"]))
+        values.append(float(row["value"]))
     return curves

@@ -16,7 +16,7 @@ from src.summary import facts
 SECTIONS: dict[str, dict[str, str]] = {
     "How it went": {"curves": "Loss and score; the dotted line is the epoch that was kept."},
     "Where it fails": {
-        "worst_mistakes": "The mistakes that it was surest of: prediction, how sure, true class.",
+        "worst_mistakes": "Mistakes that gave the truth the least chance.",
         "confusion_matrix": "How often each class (row) was taken for each (column).",
         "confused_pairs": "The classes that are taken for others most often.",
         "class_scores": "Precision, recall and F1 of each class.",
@@ -34,7 +34,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "How it was trained": {
         "learning_rate": "The learning rate.",
         "gradients": "The size of the gradient by layer: far apart, they learn at different pace.",
-        "units": "Units that are dead or saturated, and so learn nothing.",
+        "units": "Dead units and saturated values, which pass on no gradient.",
     },
 }
 
@@ -70,10 +70,12 @@ def write_report(
 
 def verdict(results: dict[str, Any]) -> str:
     """Return the result in a few words, e.g. `98.44 % of 10,000 test examples right`."""
-    metrics, sizes = results["metrics"], results["dataset"]["sizes"]
+    metrics, tested = results["metrics"], results["tested"]
     if "test/acc" in metrics:
-        return f"{100 * metrics['test/acc']:.2f} % of {sizes['test']:,} test examples right"
-    return f"mean squared error {metrics['test/mse']:.4g} on {sizes['test']:,} test examples"
+        return f"{100 * metrics['test/acc']:.2f} % of {tested:,} test examples right"
+    if "test/mse" in metrics:
+        return f"mean squared error {metrics['test/mse']:.4g} on {tested:,} test examples"
+    return "not tested"
 
 
 def _sections(figures: Path) -> Any:

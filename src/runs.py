@@ -124,11 +124,13 @@ def stop_if_finished(folder: Path, trainer: Any) -> None:
 
 
 def set_aside_results(folder: Path) -> None:
-    """Keep the results of a run that is to train for longer under another name."""
+    """Keep results, report and pictures of a run that is to train for longer under other names."""
     path = folder / "results.json"
     if path.is_file():
         epochs = json.loads(path.read_text())["epochs"]
-        path.rename(folder / f"results-epoch{epochs}.json")
+        for name in ("results.json", "report.html", "figures"):
+            if (old := folder / name).exists():
+                old.rename(folder / f"{old.stem}-epoch{epochs}{old.suffix}")
 
 
 def make_folder(root: Path, version: str | int | None, held: ExitStack) -> Path:

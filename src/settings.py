@@ -1,6 +1,6 @@
 """Nested settings as one level of names and values, and which of them are not the defaults."""
 
-from importlib import import_module
+import sys
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -45,17 +45,22 @@ def _with_classes(settings: Settings, defaults: Settings) -> Settings:
         usual = defaults.get(name)
         if _is_class(value):
             own = _with_classes(value.get("init_args") or {}, class_defaults(value["class_path"]))
-            found[name] = {"class_path": (usual or {}).get("class_path", ""), "init_args": own}
+            kind = usual["class_path"] if isinstance(usual, dict) else usual or ""
+            found[name] = {"class_path": kind, "init_args": own}
         elif isinstance(value, dict) and isinstance(usual, dict):
             found[name] = _with_classes(value, usual)
     return found
 
 
 def class_defaults(path: str) -> Settings:
-    """Return the arguments of a class and their defaults; None for one that must be given."""
+    """Return the arguments of a class and their defaults; None for one that must be given.
+
+    There are none where the path is that of a function, or of a class within a class.
+    """
     module, _, name = path.rpartition(".")
-    parser = ArgumentParser()
-    parser.add_class_arguments(getattr(import_module(module), name))
+    parser, target = ArgumentParser(), getattr(sys.modules.get(module), name, None)
+    if isinstance(target, type):
+        parser.add_class_arguments(target, fail_untyped=False)
     return parser.get_defaults().as_dict()
 
 

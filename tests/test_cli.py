@@ -37,7 +37,7 @@ def test_a_run_leaves_its_record(run: Run, data_root: Path, pictures: None) -> N
         "config", "hparams", "events", "checkpoints", "results", "figures", "curves", "report"
     }  # fmt: skip
     assert set(results) == {
-        "config", "command", "resumed_by", "model", "dataset", "seed", "metrics",
+        "config", "command", "resumed_by", "model", "dataset", "seed", "metrics", "tested",
         "best_checkpoint", "epochs",
         "steps", "parameters", "seconds", "samples_per_second", "device", "precision", "versions",
         "git",
@@ -144,7 +144,7 @@ def test_tensorboard_has_the_curves_hyperparameters_and_pictures(run: Run, pictu
     assert [point.step for point in events.Scalars("train/loss")] == list(range(6))
     assert len({point.step for point in events.Scalars("val/acc")}) == 2
     assert events.Scalars("test/acc")[-1].value == pytest.approx(results["metrics"]["test/acc"])
-    assert "confusion_matrix" in events.Tags()["images"]
+    assert "test/confusion_matrix" in events.Tags()["images"]
     assert events.summary_metadata.keys() >= {
         "_hparams_/experiment",
         "_hparams_/session_start_info",

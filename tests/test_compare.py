@@ -111,7 +111,7 @@ def differing(*configs: dict[str, Any], **facts: Any) -> list[str]:
 def test_paths_loggers_and_pictures_are_no_settings() -> None:
     figures = [{"class_path": "src.callbacks.ConfusionMatrix"}]
     two = config(callbacks=figures, logger=None, enable_progress_bar=False, accelerator="cpu")
-    two |= {"seed_everything": 5, "ckpt_path": "x", "checkpoint": {"monitor": "val/acc"}}
+    two |= {"seed_everything": 5, "checkpoint": {"monitor": "val/acc"}}
     two["data"]["init_args"]["root"] = "elsewhere"
     assert differing(config(), two) == []
 

@@ -40,7 +40,7 @@ def test_values_are_appended_as_they_come_and_read_back() -> None:
     assert Path("curves.csv").read_text() == (
         f"{HEADER}4,0.5,a,0.1\n4,0.5,b/c,{third}\n14,1.5,a,1e-30\n"
     )
-    assert read_curves(Path("curves.csv")) == {
+    assert read_curves((Path("curves.csv")).read_text()) == {
         "a": ([0.5, 1.5], [0.1, 1e-30]), "b/c": ([0.5], [third])
     }  # fmt: skip
 
@@ -56,7 +56,7 @@ def test_epochs_are_counted_in_steps_of_the_optimizer(
     file = CurvesFile(about, purge_step=0)
     file.log_metrics({"a": 1}, 29)
     file.save()
-    assert read_curves(Path("curves.csv")) == {"a": ([epochs], [1])}
+    assert read_curves((Path("curves.csv")).read_text()) == {"a": ([epochs], [1])}
 
 
 def test_rows_of_lost_work_and_a_line_cut_off_are_forgotten() -> None:
@@ -78,7 +78,7 @@ def test_a_new_run_has_no_rows_before() -> None:
     Path("empty.csv").write_text("")
     Path("header.csv").write_text(HEADER)
     assert rows_before(Path("empty.csv"), 10) == rows_before(Path("header.csv"), 10) == []
-    assert read_curves(Path("header.csv")) == {}
+    assert read_curves((Path("header.csv")).read_text()) == {}
 
 
 def rows(path: Path) -> list[tuple[str, int, float]]:
@@ -105,15 +105,15 @@ def test_the_file_says_what_tensorboard_does_and_doubles_nothing(run: Run) -> No
     before = rows(path)
     assert by_name(path) == shown(FOLDER)
     assert {"train/loss", "train/acc", "train/lr", "val/loss", "val/acc"} <= set(by_name(path))
-    curves = read_curves(path)
+    curves = read_curves((path).read_text())
     assert curves["val/acc"][0] == [1, 2]
     lost = before[-1][1] + 1
     with path.open("a") as file:  # by a run that went on, and was killed before it was saved
         file.write(f"{lost + 5},2.5,train/loss,9.0\n{lost + 7},2.7,train/lo")
     run("fit", "--resume", FOLDER, "--trainer.max_epochs=3")
     after = rows(path)
-    assert read_curves(path)["val/acc"][0] == [1, 2, 3]
-    assert 9.0 not in read_curves(path)["train/loss"][1]
+    assert read_curves((path).read_text())["val/acc"][0] == [1, 2, 3]
+    assert 9.0 not in read_curves((path).read_text())["train/loss"][1]
     assert max(Counter((name, step) for name, step, _ in after).values()) == 1
     assert by_name(path) == shown(FOLDER)
     run(*WORDS, "--trainer.max_epochs=3")

@@ -70,6 +70,7 @@ def results(**changed: Any) -> dict[str, Any]:
     return {
         "model": "ReLUMLP", "command": "python -m src.cli fit --config mine.yaml", "seed": 7,
         "dataset": {"name": "MNIST", "source": "MNIST from shared/data", "sizes": sizes},
+        "tested": 10000,
         "metrics": {"test/acc": 0.98437, "test/loss": 0.0512, "val/acc": 0.98, "train/lr": 0.1},
         "best_checkpoint": "checkpoints/best-epoch09.ckpt", "epochs": 10, "steps": 4300,
         "parameters": 109386, "seconds": {"fit": 12.34, "total": 15.0},
@@ -112,7 +113,7 @@ def test_the_page_tells_result_facts_and_how_to_repeat_it() -> None:
 def test_a_regression_is_told_by_its_error() -> None:
     data = {"name": "Line", "source": "drawn here", "sizes": {"test": 1000}, "noise_floor": 0.25}
     metrics = {"test/mse": 0.254321, "test/loss": 0.254321}
-    shown = page(dataset=data, metrics=metrics, model="Linear")
+    shown = page(dataset=data, metrics=metrics, model="Linear", tested=1000)
     assert shown.texts["p"] == ["mean squared error 0.2543 on 1,000 test examples"]
     assert ["noise floor", "0.25 (mse of a perfect predictor)"] in shown.rows
     assert verdict(results()) != verdict(results(dataset=data, metrics=metrics))

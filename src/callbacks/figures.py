@@ -1,6 +1,5 @@
 """When and where pictures are made: from the first process, into the run folder and TensorBoard."""
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +8,22 @@ from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 from matplotlib.figure import Figure
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from src.callbacks.pictures import Drawings, Picture, Seen, of_line, of_result, of_training
-from src.curves import read_curves
+from src.curves import Points, read_curves
 from src.files import write_whole
+from src.plots.style import DPI, png
 
 
 class Figures(Callback):
     """Draws what was learned and where it fails, at the end of fit and test.
 
-    Pictures go into `figures/` of the run folder and to TensorBoard. Those that make no sense for a
-    run, such as the confusion matrix of a regression, are left out by themselves.
+    Pictures go into `figures/` of the run folder and to TensorBoard, whose logger they need. Those
+    that make no sense for a run, such as the confusion matrix of a regression, are left out.
 
     Args:
         only: Draw these and no others; `[]` draws none. By default all that make sense.
@@ -40,10 +41,7 @@ class Figures(Callback):
         self.only, self.drop, self.every = only, drop, every_n_epochs
         self.outputs: list[Tensor] = []
         self.targets: list[Tensor] = []
-        self.trained = False
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.trained = True
+        self.curves: dict[str, Points] = {}  # of the training, if there was one
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.outputs, self.targets = [], []
@@ -59,27 +57,29 @@ class Figures(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if self._due(trainer):
+        if self._due(trainer) and isinstance(outputs, Tensor):
             self.outputs.append(outputs.float().cpu())
             self.targets.append(batch[1].cpu())
 
     on_test_batch_end = on_validation_batch_end
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._due(trainer):
-            seen = self._seen(trainer, pl_module, "val")
-            self._publish(trainer, of_result(seen), f"epoch{trainer.current_epoch + 1:02d}/")
+        if self._due(trainer) and (seen := self._seen(trainer, pl_module, "val")):
+            self._publish(trainer, of_result(seen), "val", f"epoch{trainer.current_epoch + 1:02d}/")
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Draw the training when its times have been taken, whether a test follows or not."""
+        path = Path(str(trainer.log_dir), "curves.csv")  # on every process: the first tells it
+        if stage != "fit" or self.only == [] or not path.exists():
+            return
+        self.curves = read_curves(path.read_text())
+        classes, loss = trainer.datamodule.num_classes, pl_module.hparams.get("loss")
+        drawings = of_training(self.curves, classes, loss, trainer.checkpoint_callback)
+        self._publish(trainer, drawings, "train")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not self._due(trainer):
-            return
-        seen = self._seen(trainer, pl_module, "test")
-        path = Path(str(trainer.log_dir), "curves.csv")  # on every process: the first tells it
-        curves = read_curves(path) if self.trained and path.exists() else {}
-        drawings = of_result(seen) | of_line(seen, curves)
-        if curves:
-            drawings |= of_training(curves, seen, trainer.checkpoint_callback)
-        self._publish(trainer, drawings, "")
+        if self._due(trainer) and (seen := self._seen(trainer, pl_module, "test")):
+            self._publish(trainer, of_result(seen) | of_line(seen, self.curves), "test")
 
     def _due(self, trainer: Trainer) -> bool:
         """Return whether this test, or this validation, is one to draw."""
@@ -88,18 +88,26 @@ class Figures(Callback):
         training = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
         return bool(self.every and training and (trainer.current_epoch + 1) % self.every == 0)
 
-    def _seen(self, trainer: Trainer, model: LightningModule, split: str) -> Seen:
+    def _seen(self, trainer: Trainer, model: LightningModule, split: str) -> Seen | None:
+        """Return what the model said of a split, on the first process, if it said anything."""
+        if not self.outputs:
+            return None
         output, y = (whole(trainer, torch.cat(kept)) for kept in (self.outputs, self.targets))
         self.outputs, self.targets = [], []
-        return Seen(model, trainer.datamodule, split, output, y)
+        return Seen(model, trainer.datamodule, split, output, y) if trainer.is_global_zero else None
 
-    def _publish(self, trainer: Trainer, drawings: Drawings, place: str) -> None:
+    def _publish(self, trainer: Trainer, drawings: Drawings, stage: str, place: str = "") -> None:
         logger = trainer.logger
         if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero:
             return
         for name, draw in drawings.items():
-            if name not in self.drop and (self.only is None or name in self.only):
-                publish(logger, draw(), name, place, trainer.global_step)
+            if name in self.drop or (self.only is not None and name not in self.only):
+                continue
+            try:
+                figure = draw()
+                publish(logger, figure, f"{stage}/{name}", f"{place}{name}", trainer.global_step)
+            except Exception as error:  # a picture is not worth the results of a run
+                rank_zero_warn(f"The picture {name} could not be drawn: {error!r}")
 
 
 def whole(trainer: Trainer, share: Tensor) -> Tensor:
@@ -108,20 +116,15 @@ def whole(trainer: Trainer, share: Tensor) -> Tensor:
         return share
     shares: list[Any] = [None] * trainer.world_size
     torch.distributed.all_gather_object(shares, share)
-    n = sum(map(len, shares))
-    joined = share.new_empty((n, *share.shape[1:]))
-    for rank, part in enumerate(shares):
-        joined[rank :: trainer.world_size] = part
-    return joined
+    places = [rank + trainer.world_size * torch.arange(len(s)) for rank, s in enumerate(shares)]
+    return torch.cat(shares)[torch.cat(places).argsort()]
 
 
-def publish(logger: TensorBoardLogger, figure: Figure, name: str, place: str, step: int) -> None:
+def publish(logger: TensorBoardLogger, figure: Figure, tag: str, name: str, step: int) -> None:
     """Write a picture as PNG into the run folder and, drawn once, to TensorBoard."""
-    buffer = BytesIO()
-    figure.savefig(buffer, dpi=130)
-    png = buffer.getvalue()
-    write_whole(Path(logger.log_dir, "figures", f"{place}{name}.png"), png)
-    width, height = (int(inches * 130) for inches in figure.get_size_inches())
-    image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=png)
-    summary = Summary(value=[Summary.Value(tag=name, image=image)])
+    content = png(figure)
+    write_whole(Path(logger.log_dir, "figures", f"{name}.png"), content)
+    width, height = (int(inches * DPI) for inches in figure.get_size_inches())
+    image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=content)
+    summary = Summary(value=[Summary.Value(tag=tag, image=image)])
     logger.experiment._get_file_writer().add_summary(summary, step)

@@ -1,6 +1,6 @@
 """Whether each layer learns: the size of its gradients, and its units that do nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,12 +14,12 @@ FLAT = 0.98  # of the way to its limits, a sigmoid or tanh passes on less than 4
 
 
 def dead(output: Tensor) -> Tensor:
-    """Return the share of units that are zero on every example and place: they never learn."""
+    """Return for each unit whether it is zero on every example and place, and so never learns."""
     return (output.flatten(2) if output.dim() > 2 else output[..., None]).amax(dim=(0, 2)).le(0)
 
 
 def saturated(low: float) -> Callable[[Tensor], Tensor]:
-    """Return a function to the values of units between `low` and 1 that are near either."""
+    """Return a function that tells of each value between `low` and 1 whether it is near either."""
     return lambda output: ((2 * output - 1 - low) / (1 - low)).abs() > FLAT
 
 
@@ -31,45 +31,62 @@ WATCHED: dict[type[nn.Module], tuple[str, Callable[[Tensor], Tensor]]] = {
 
 
 class LayerHealth(Callback):
-    """Logs by layer the norm of the gradient, and the share of units that are dead or saturated.
+    """Logs by layer the norm of the gradient, dead units and saturated values.
 
-    `gradient/LAYER` comes with `train/loss`, `dead/LAYER` and `saturated/LAYER` with each
-    validation. `start/loss` is the loss before the first step: the logarithm of the number of
-    classes, if the first weights favour none. A line's weight and bias are logged, too.
+    `gradient/LAYER` comes every `trainer.log_every_n_steps` steps from the first on; with each
+    validation come `dead/LAYER`, the share of the units of a ReLU that are zero on all of 200
+    examples, and `saturated/LAYER`, the share of the values of a sigmoid or tanh that are near its
+    limits. `start/loss` is the loss before the first step: the logarithm of the number of classes,
+    if the first weights favour none. A line's weight and bias are logged as `line/NAME`. Where
+    gradients are scaled, in 16 bits, there are no norms.
     """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+        self.begun = trainer.global_step > 0 or self.scaled
+        self.noted = -1  # the last step, of which an optimizer may ask several times
+
+    def on_before_backward(
+        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
+    ) -> None:
+        if not self.begun:
+            self.begun = True
+            whole = loss.item() * trainer.accumulate_grad_batches  # Lightning has divided it
+            log(trainer, {"start/loss": whole}, step=0)
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        every = trainer.log_every_n_steps
-        if not every or trainer.global_step % every or not trainer.is_global_zero:
+        every, step = trainer.log_every_n_steps, trainer.global_step
+        if not every or step % every or step == self.noted or self.scaled:
             return
+        self.noted = step
         parameters = dict(pl_module.named_parameters())
-        values = {
+        norms = {
             f"gradient/{name.removesuffix('.weight')}": parameter.grad.norm().item()
             for name, parameter in parameters.items()
             if name.endswith(".weight") and parameter.grad is not None
         }
-        if sum(p.numel() for p in parameters.values()) <= 2:
-            values |= {f"line/{name.split('.')[-1]}": p.item() for name, p in parameters.items()}
-        log(trainer, values, trainer.global_step)
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if trainer.global_step == 1 and outputs:
-            log(trainer, {"start/loss": float(outputs["loss"])}, step=0)
+        log(trainer, norms | line(parameters), step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        data = trainer.datamodule
-        if trainer.sanity_checking or not trainer.is_global_zero or not trainer.global_step:
+        split = trainer.datamodule.splits.get("val")
+        if not (trainer.global_step and trainer.is_global_zero and split):
             return
-        split = data.splits["val"]
         some = split.indices[:EXAMPLES]
         batch = (split.x[some].to(pl_module.device), split.y[some].to(pl_module.device))
         with watched(pl_module) as shares, torch.no_grad():
-            pl_module(data.on_after_batch_transfer(batch, 0)[0])
+            pl_module(trainer.datamodule.on_after_batch_transfer(batch, 0)[0])
         log(trainer, shares, trainer.global_step - 1)
+
+
+def line(parameters: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return the weight and bias of a model that has no more."""
+    names = {name: f"line/{name.rsplit('.', 1)[-1]}" for name in parameters}
+    single = all(parameter.numel() == 1 for parameter in parameters.values())
+    if not single or len({*names.values()}) < len(names):
+        return {}
+    return {names[name]: parameter.item() for name, parameter in parameters.items()}
 
 
 def log(trainer: Trainer, values: dict[str, float], step: int) -> None:
@@ -81,7 +98,7 @@ def log(trainer: Trainer, values: dict[str, float], step: int) -> None:
 
 @contextmanager
 def watched(model: LightningModule) -> Iterator[dict[str, float]]:
-    """Give a dictionary that a forward pass fills with the share of units that do nothing."""
+    """Give a dictionary that a forward pass fills with what its layers are found to be."""
     shares: dict[str, float] = {}
 
     def look(name: str, share: Callable[[Tensor], Tensor]) -> Callable[..., None]:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from src import plots
-from src.curves import Curve
+from src.callbacks.closed_form import least_squares
+from src.curves import Points
 
 Picture = Literal[
     "confusion_matrix", "confused_pairs", "class_scores", "worst_mistakes", "reliability",
@@ -20,6 +21,8 @@ Picture = Literal[
 ]  # fmt: skip
 Drawings = dict[str, Callable[[], Figure]]
 SHEET = 30  # images on a sheet
+MOST = 8  # convolutions whose maps are drawn
+POINTS = 2000  # that are drawn around a line; more are a cloud
 
 
 @dataclass
@@ -42,7 +45,23 @@ class Seen:
 
     @cached_property
     def probabilities(self) -> Tensor:
-        return self.model.probabilities(self.output)
+        return self.model.probabilities(self.output.to(self.model.device)).cpu()
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        return self.output.argmax(dim=1)
+
+    @cached_property
+    def right(self) -> Tensor:
+        return self.predicted == self.y
+
+    def chance(self, classes: Tensor) -> Tensor:
+        """Return the probability of one class for each example."""
+        return self.probabilities.gather(1, classes[:, None])[:, 0]
+
+    @cached_property
+    def names(self) -> list[str]:
+        return self.data.class_names or [str(i) for i in range(self.data.num_classes)]
 
     def batch(self, examples: Tensor) -> Tensor:
         """Return so chosen examples as the model gets them."""
@@ -53,24 +72,29 @@ class Seen:
 
     def images(self, examples: Tensor) -> Tensor:
         """Return so chosen examples as they look, pixels in [0, 1]."""
-        return self.data.denormalise(self.batch(examples)).cpu()
+        pixels = self.data.denormalise(self.batch(examples)).cpu()
+        low, high = pixels.min(), pixels.max()
+        if low < 0 or high > 1:  # numbers in the shape of an image
+            pixels = (pixels - low) / (high - low)
+        return pixels
 
 
 def of_result(seen: Seen) -> Drawings:
     """Return the drawings of what a model made of a split, by name."""
-    names, shape = seen.data.class_names, seen.data.input_shape
+    shape = seen.data.input_shape
     is_image = len(shape) == 3 and shape[0] in (1, 3)
     drawings: Drawings = {}
     if seen.data.num_classes:
-        counts = plots.confusion(seen.probabilities.argmax(dim=1), seen.y, seen.data.num_classes)
+        names, sure = seen.names, seen.chance(seen.predicted)
+        counts = plots.confusion(seen.predicted, seen.y, seen.data.num_classes)
         drawings |= {
             "confusion_matrix": partial(plots.confusion_matrix, counts, names),
             "class_scores": partial(plots.class_scores, counts, names),
-            "reliability": partial(plots.reliability, seen.probabilities, seen.y),
+            "reliability": partial(plots.reliability, sure, seen.right),
         }
         if is_image:
             drawings["predictions"] = partial(_sheet, seen, "a sample", _some)
-        if counts.sum() > counts.trace():
+        if not seen.right.all():
             drawings["confused_pairs"] = partial(plots.confused_pairs, counts, names)
             if is_image:
                 drawings["worst_mistakes"] = partial(_sheet, seen, "worst mistakes", _worst)
@@ -83,11 +107,9 @@ def of_result(seen: Seen) -> Drawings:
 
 
 def _worst(seen: Seen) -> Tensor:
-    """Return the mistakes that the model was surest of, worst first."""
-    chance = seen.probabilities.gather(1, seen.y[:, None])[:, 0]
-    wrong = seen.probabilities.argmax(dim=1) != seen.y
-    order = torch.where(wrong, chance, torch.inf).argsort(stable=True)
-    return order[: min(SHEET, int(wrong.sum()))]
+    """Return the mistakes that gave the truth the least chance, worst first."""
+    order = torch.where(seen.right, torch.inf, seen.chance(seen.y)).argsort(stable=True)
+    return order[: min(SHEET, int((~seen.right).sum()))]
 
 
 def _some(seen: Seen) -> Tensor:
@@ -97,17 +119,14 @@ def _some(seen: Seen) -> Tensor:
 
 
 def _sheet(seen: Seen, what: str, choose: Callable[[Seen], Tensor]) -> Figure:
-    chosen, names = choose(seen), seen.data.class_names
+    chosen, names = choose(seen), seen.names
     title = f"{what} of the {seen.split} set: prediction, how sure, and truth"
-    chance, said = seen.probabilities[chosen].max(dim=1)
-    right = (said == seen.y[chosen]).tolist()
+    about = (seen.predicted, seen.chance(seen.predicted), seen.y, seen.right)
     captions = [
-        f"{names[p]}  {100 * c:.0f} %" + ("" if good else f"\ntrue: {names[t]}")
-        for p, c, t, good in zip(
-            said.tolist(), chance.tolist(), seen.y[chosen].tolist(), right, strict=True
-        )
+        f"{names[p]}  {100 * c:.0f} %" + ("" if right else f"\ntrue: {names[t]}")
+        for p, c, t, right in zip(*(part[chosen].tolist() for part in about), strict=True)
     ]
-    return plots.image_sheet(title, seen.images(chosen), captions, right)
+    return plots.image_sheet(title, seen.images(chosen), captions, seen.right[chosen].tolist())
 
 
 def of_layers(seen: Seen) -> Drawings:
@@ -117,10 +136,10 @@ def of_layers(seen: Seen) -> Drawings:
     convolutions = [module for module in layers if isinstance(module, nn.Conv2d)]
     drawings: Drawings = {}
     if convolutions:
-        drawings["feature_maps"] = partial(_feature_maps, seen, convolutions)
+        drawings["feature_maps"] = partial(_feature_maps, seen, convolutions[:MOST])
     if layers:
         weights = layers[0].weight.detach().cpu()
-        names = seen.data.class_names if len(layers) == 1 else None
+        names = seen.names if len(layers) == 1 and seen.data.num_classes else None
         if weights.dim() == 2 and weights.shape[1] == prod(seen.data.input_shape):
             weights = weights.view(-1, *seen.data.input_shape)
         if weights.dim() == 4:
@@ -136,47 +155,54 @@ def _feature_maps(seen: Seen, convolutions: list[nn.Conv2d]) -> Figure:
         for layer in convolutions
     ]
     example = torch.tensor([0])
-    with torch.no_grad():
-        seen.model(seen.batch(example))
-    for handle in handles:
-        handle.remove()
+    try:
+        with torch.no_grad():
+            seen.model(seen.batch(example))
+    finally:
+        for handle in handles:
+            handle.remove()
     names = [f"convolution {i}: {len(layer)} maps" for i, layer in enumerate(maps, start=1)]
     return plots.feature_maps(seen.images(example)[0], list(zip(names, maps, strict=True)))
 
 
-def of_line(seen: Seen, curves: Mapping[str, Curve]) -> Drawings:
+def of_line(seen: Seen, curves: Mapping[str, Points]) -> Drawings:
     """Return the drawings of a line through points, and of the way of its weights."""
-    split, model = seen.data.splits["train"], seen.model
-    x, y = split.x[split.indices], split.y[split.indices]
-    if seen.data.num_classes or x.shape[1:] != (1,) or y.shape[1:] != (1,):
+    split, model = seen.data.splits.get("train"), seen.model
+    shapes = split and (split.x.shape[1:], split.y.shape[1:])
+    if seen.data.num_classes or shapes != ((1,), (1,)):
         return {}
+    some = split.indices[:: max(1, len(split.indices) // POINTS)]
+    x, y = split.x[some], split.y[some]
     way = [torch.tensor(values) for name, (_, values) in curves.items() if name.startswith("line/")]
     if not way:  # a curve, or a line that was trained elsewhere
         with torch.no_grad():
-            line = model(x.to(model.device)).cpu()[:, 0]
+            line = model(x.to(model.device)).float().cpu()[:, 0]
         return {"line_fit": partial(plots.line_fit, x[:, 0], y[:, 0], line[None])}
-    weights = torch.cat([p.detach().cpu().flatten() for p in model.parameters()])
+    weights = torch.cat([p.detach().float().cpu().flatten() for p in model.parameters()])
     path = torch.cat([torch.stack(way, dim=1), weights[None]])
     steps = {0, *((len(path) - 1) ** torch.linspace(0, 1, 8)).round().long().tolist()}
     times = path[sorted(steps)]  # closer together at the start, where most happens
     ones = torch.cat([x, torch.ones_like(x)], dim=1)[:, : path.shape[1]]
-    optimum = torch.linalg.lstsq(ones, y).solution[:, 0]
+    every = split.indices
+    best = least_squares(split.x[every], split.y[every], bias=path.shape[1] == 2).flatten()
     return {
         "line_fit": partial(plots.line_fit, x[:, 0], y[:, 0], times @ ones.T),
-        "loss_surface": partial(plots.loss_surface, x[:, 0], y[:, 0], path, optimum),
+        "loss_surface": partial(plots.loss_surface, x[:, 0], y[:, 0], path, best),
     }
 
 
-def of_training(curves: Mapping[str, Curve], seen: Seen, saver: Any) -> Drawings:
+def of_training(
+    curves: Mapping[str, Points], classes: int | None, loss: str | None, saver: Any
+) -> Drawings:
     """Return the drawings of what was logged while training.
 
     Args:
         curves: By name.
-        seen: The model and what it was trained on.
+        classes: Number of classes; None in regression.
+        loss: Name of the loss.
         saver: The checkpoint callback, which knows which metric chooses the best epoch, or None.
     """
-    classes = seen.data.num_classes
-    compared = classes and seen.model.hparams.get("loss") == "cross_entropy"
+    guess = log(classes) if classes and loss == "cross_entropy" else None
     tensors = {name: (torch.tensor(e), torch.tensor(v)) for name, (e, v) in curves.items()}
     score = "acc" if classes else "mse"
 
@@ -191,7 +217,7 @@ def of_training(curves: Mapping[str, Curve], seen: Seen, saver: Any) -> Drawings
         "curves": partial(
             plots.curves, both("loss"), both(score), score, _best_epoch(tensors, saver),
             curves["start/loss"][1][0] if "start/loss" in curves else None,
-            log(classes) if compared else None,
+            guess,
         )
     }  # fmt: skip
     if "train/lr" in tensors:

@@ -31,7 +31,7 @@ class RunRecord(Callback):
         self.fit_seconds = 0.0
         self.epoch_seconds: list[float] = []  # of training, without validation
         self.part_seconds = 0.0  # of an epoch that a resumed run has behind it
-        self.samples = self.epochs = self.steps = 0
+        self.samples = self.epochs = self.steps = self.tested = 0
         self.metrics: dict[str, float] = {}
         self.results: dict[str, Any] = {}
 
@@ -93,11 +93,27 @@ class RunRecord(Callback):
         checkpoint = getattr(trainer.checkpoint_callback, "best_model_path", None)
         self._write(trainer, pl_module, checkpoint)
 
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.tested = 0
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self.tested += len(batch[1])
+
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._write(trainer, pl_module, trainer.ckpt_path)
 
     def _write(self, trainer: Trainer, model: LightningModule, checkpoint: Any) -> None:
         folder = trainer.log_dir  # on every process: it is told by the first
+        tested = torch.tensor(float(self.tested), device=trainer.strategy.root_device)
+        self.tested = int(trainer.strategy.reduce(tested, reduce_op="sum"))
         self._note_metrics(trainer)
         if not trainer.is_global_zero:
             return
@@ -120,6 +136,7 @@ class RunRecord(Callback):
             "dataset": trainer.datamodule.describe(),
             "seed": trainer.datamodule.seed,
             "metrics": self.metrics,
+            "tested": self.tested,
             "best_checkpoint": checkpoint,
             "epochs": self.epochs if trained else None,
             "steps": self.steps if trained else None,

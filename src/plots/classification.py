@@ -106,24 +106,23 @@ def scores(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return precision, recall, 2 * right / (said + there).clamp(min=1)
 
 
-def reliability(probabilities: Tensor, y: Tensor) -> Figure:
+def reliability(confidence: Tensor, right: Tensor) -> Figure:
     """Draw how often a prediction is right, by how sure the network was of it.
 
     The gap to the diagonal, averaged over examples, is the expected calibration error (Guo et al.,
     "On calibration of modern neural networks", ICML 2017).
 
     Args:
-        probabilities: Of each class `(n, classes)`.
-        y: True classes `(n,)`.
+        confidence: Probability of the predicted class `(n,)`.
+        right: Whether the prediction is right `(n,)`.
     """
-    confidence, predicted = probabilities.max(dim=1)
-    count, sure, right = (part.numpy() for part in bins(confidence, predicted == y))
-    error = (count * np.abs(sure - right)).sum() / count.sum()
+    count, sure, share = (part.numpy() for part in bins(confidence, right))
+    error = (count * np.abs(sure - share)).sum() / count.sum()
     figure, (axes, below) = frame(5, 5.5, nrows=2, sharex=True, height_ratios=[3, 1])
     left, width = np.arange(BINS) / BINS, 1 / BINS
     filled = count > 0
-    axes.bar(left[filled], right[filled], width, align="edge", color=BLUE, edgecolor="white")
-    axes.plot(sure[filled], right[filled], "o", color=ORANGE, label="mean confidence")
+    axes.bar(left[filled], share[filled], width, align="edge", color=BLUE, edgecolor="white")
+    axes.plot(sure[filled], share[filled], "o", color=ORANGE, label="mean confidence")
     axes.plot([0, 1], [0, 1], "--", color="black", linewidth=1, label="perfectly calibrated")
     axes.set(ylabel="share right", ylim=(0, 1.02), xlim=(0, 1))
     axes.set_title(f"expected calibration error {100 * error:.2f} %")

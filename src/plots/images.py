@@ -89,13 +89,13 @@ def weight_images(weights: Tensor, names: Sequence[str] | None = None) -> Figure
     below = 0.2 if names else 0.0
     sheet = mosaic(shown, columns, below, empty=1.0 if colours else torch.nan)
     image = axes.imshow(sheet if colours else sheet[..., 0], cmap="RdBu_r", vmin=0.25, vmax=0.75)
-    for i, name in enumerate(names or []):
+    for i, name in enumerate((names or [])[:n]):
         x, y = middle(i, columns, height, width, below)
         axes.text(x, y, name, **WORDS)
     axes.set_axis_off()
     if not colours:
-        ticks = {"ticks": [0.25, 0.5, 0.75], "extend": "both"}
-        bar = figure.colorbar(image, shrink=0.7, label="weight", **ticks)
+        bar = figure.colorbar(image, shrink=0.7, label="weight", extend="both")
+        bar.set_ticks([0.25, 0.5, 0.75])
         bar.ax.set_yticklabels([f"{-limit / 2:.2g}", "0", f"{limit / 2:.2g}"])
     return figure
 

@@ -1,5 +1,6 @@
 """How well a line or a curve goes through points, and how gradient descent found it."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def loss_surface(x: Tensor, y: Tensor, path: Tensor, optimum: Tensor) -> Figure:
     Args:
         x: Feature of each point `(n,)`.
         y: Target of each point `(n,)`.
-        path: Slope, and intercept where there is one, after each step, `(steps, 1 or 2)`.
+        path: Slope, and intercept where there is one, at times of the training `(times, 1 or 2)`.
         optimum: The weights of least squares `(1 or 2,)`.
     """
     around = torch.cat([path, optimum[None]])
@@ -59,8 +60,8 @@ def _bowl(
     axes: Any, ends: Ends, x: np.ndarray, y: np.ndarray, path: np.ndarray, optimum: np.ndarray
 ) -> None:
     slopes, intercepts = (np.linspace(*pair, 80) for pair in ends)
-    lines = slopes[None, :, None] * x + intercepts[:, None, None]  # (80, 80, n)
-    error = ((lines - y) ** 2).mean(axis=2)
+    s, b = slopes[None, :], intercepts[:, None]
+    error = squared_error(s, b, x, y)  # (80, 80)
     # Levels closer together towards the floor of the bowl, which would be one colour otherwise.
     levels = np.linspace(error.min() ** 0.25, error.max() ** 0.25, 16) ** 4
     axes.contourf(slopes, intercepts, error, levels, cmap="Blues", norm=PowerNorm(0.4))
@@ -75,14 +76,20 @@ def _bowl(
 def _parabola(
     axes: Any, ends: Ends, x: np.ndarray, y: np.ndarray, path: np.ndarray, optimum: np.ndarray
 ) -> None:
-    def error(slopes: np.ndarray) -> np.ndarray:
-        return ((slopes[:, None] * x - y) ** 2).mean(axis=1)
-
+    error = partial(squared_error, b=0.0, x=x, y=y)
     slopes, way = np.linspace(*ends[0], 200), path[:, 0]
     axes.plot(slopes, error(slopes), color=BLUE, label="squared error")
     axes.plot(way, error(way), "o", color=ORANGE, markersize=4, label="gradient descent")
     axes.plot(optimum, error(optimum), "*", color=GREEN, markersize=14, label="least squares")
     axes.set(xlabel="slope", ylabel="mean squared error")
+
+
+def squared_error(s: Any, b: Any, x: np.ndarray, y: np.ndarray) -> Any:
+    """Return the mean squared error of lines s x + b, multiplied out: no line is written down."""
+    x, y = x.astype(float), y.astype(float)
+    squares = s**2 * (x * x).mean() + b**2 + (y * y).mean()
+    error = squares + 2 * (s * b * x.mean() - s * (x * y).mean() - b * y.mean())
+    return np.maximum(error, 0)  # rounding may take it below
 
 
 def predicted_vs_true(predicted: Tensor, y: Tensor) -> Figure:
@@ -96,7 +103,8 @@ def predicted_vs_true(predicted: Tensor, y: Tensor) -> Figure:
     axes.scatter(y.numpy(), predicted.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0)
     ends = [min(y.min(), predicted.min()).item(), max(y.max(), predicted.max()).item()]
     axes.plot(ends, ends, "--", color="black", linewidth=1)
-    explained = 1 - (predicted - y).square().mean() / y.var(correction=0).clamp(min=1e-12)
+    spread = (y - y.mean(dim=0)).square().mean().clamp(min=1e-12)
+    explained = 1 - (predicted - y).square().mean() / spread
     axes.set(xlabel="true", ylabel="predicted", title=f"R² = {explained:.4f}", aspect="equal")
     return figure
 

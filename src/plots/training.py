@@ -38,7 +38,7 @@ def curves(
                 epochs.numpy(), values.numpy(), color=COLOURS[stage], marker=marker, label=stage
             )
         if best is not None:
-            axes.axvline(best, color=BLACK, linestyle=":", label=f"best: epoch {best:g}")
+            axes.axvline(best, color=BLACK, linestyle=":", label=f"kept: after {best:g} epochs")
         axes.set(xlabel="epoch")
         axes.grid(alpha=0.3)
     if start is not None:
@@ -46,10 +46,10 @@ def curves(
     if guess is not None:
         label = f"guessing: ln(classes) = {guess:.3g}"
         left.axhline(guess, color=BLACK, linewidth=1, linestyle="--", label=label)
-    left.set(ylabel="loss", yscale="log")
+    left.set(ylabel="loss", yscale=log_if_possible(losses))
     right.set(ylabel={"acc": "accuracy", "mse": "mean squared error"}.get(score_name, score_name))
     if score_name == "mse":
-        right.set_yscale("log")
+        right.set_yscale(log_if_possible(scores))
     left.legend(fontsize=8)
     return figure
 
@@ -57,7 +57,7 @@ def curves(
 def learning_rate(epochs: Tensor, values: Tensor) -> Figure:
     """Draw the learning rate over the epochs, `(n,)` each."""
     figure, axes = frame(6, 3)
-    axes.plot(epochs.numpy(), values.numpy(), color=BLUE)
+    axes.plot(epochs.numpy(), values.numpy(), color=BLUE, marker=marker(epochs))
     axes.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
     axes.grid(alpha=0.3)
     return figure
@@ -65,12 +65,14 @@ def learning_rate(epochs: Tensor, values: Tensor) -> Figure:
 
 def gradients(norms: Mapping[str, Series]) -> Figure:
     """Draw the Euclidean norm of the gradient of each layer's weights over the epochs."""
-    return _by_layer(norms, "norm of the gradient", "log")
+    return _by_layer(norms, "norm of the gradient", log_if_possible(norms))
 
 
 def units(shares: Mapping[str, Series]) -> Figure:
-    """Draw by layer, over the epochs, the share of units that are dead or saturated."""
-    figure = _by_layer({k: (e, 100 * v) for k, (e, v) in shares.items()}, "% of units", "linear")
+    """Draw by layer, over the epochs, the share of dead units and of saturated values."""
+    figure = _by_layer(
+        {k: (e, 100 * v) for k, (e, v) in shares.items()}, "% of units, or of values", "linear"
+    )
     figure.axes[0].set_ylim(bottom=0)
     return figure
 
@@ -79,9 +81,19 @@ def _by_layer(series: Mapping[str, Series], label: str, scale: str) -> Figure:
     figure, axes = frame(7, 3.5)
     for i, (name, (epochs, values)) in enumerate(series.items()):
         style = "-" if i < len(CYCLE) else "--"
-        colour = CYCLE[i % len(CYCLE)]
-        axes.plot(epochs.numpy(), values.numpy(), style, color=colour, label=name, linewidth=1.2)
+        look = {"color": CYCLE[i % len(CYCLE)], "marker": marker(epochs), "linewidth": 1.2}
+        axes.plot(epochs.numpy(), values.numpy(), style, label=name, **look)
     axes.set(xlabel="epoch", ylabel=label, yscale=scale)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8)
     return figure
+
+
+def log_if_possible(series: Mapping[str, Series]) -> str:
+    """Return the scale of an axis: a logarithmic one must have something above zero to show."""
+    return "log" if any((values > 0).any() for _, values in series.values()) else "linear"
+
+
+def marker(epochs: Tensor) -> str | None:
+    """Return how to mark points: not at all where there are many."""
+    return "." if len(epochs) < 40 else None

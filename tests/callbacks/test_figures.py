@@ -1,7 +1,9 @@
 """Which pictures a run leaves, where, and that training does not notice them."""
 
 import json
+import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from src.callbacks import Figures, LayerHealth
 from src.callbacks.figures import whole
 from src.callbacks.pictures import Seen, of_result
+from src.curves import read_curves
 from src.data import MNIST
 from src.models import LeNet, ReLUMLP
 from tests.conftest import PROJECT
@@ -70,7 +73,8 @@ def test_a_run_leaves_the_pictures_that_make_sense_for_it(config: str, run: Run)
     assert names(folder / "figures") == EXPECTED[config] - none
     shown = images(folder)
     for path in folder.glob("figures/*.png"):
-        assert shown[path.stem] == [path.read_bytes()]
+        stage = "train" if path.stem in OF_TRAINING | {"units"} else "test"
+        assert shown[f"{stage}/{path.stem}"] == [path.read_bytes()]
         assert np.asarray(Image.open(path)).std() > 5  # something is drawn
     assert (folder / "report.html").stat().st_size > 50_000
 
@@ -104,7 +108,8 @@ def test_pictures_of_validation_come_as_often_as_asked(run: Run) -> None:
     folder = fit(run, "mnist_relu_mlp", *often, "--figures.only=[confusion_matrix,curves]")
     assert {path.name for path in folder.glob("figures/epoch*")} == {"epoch02", "epoch04"}
     assert names(folder / "figures/epoch02") == {"confusion_matrix"}
-    assert len(images(folder)["confusion_matrix"]) == 3
+    shown = images(folder)
+    assert (len(shown["val/confusion_matrix"]), len(shown["test/confusion_matrix"])) == (2, 1)
 
 
 def test_test_leaves_pictures_and_a_report_of_its_own(run: Run) -> None:
@@ -186,12 +191,73 @@ def test_pictures_do_not_change_training(data_root: Path) -> None:
 def test_the_shares_of_processes_are_put_together_as_they_were_dealt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    examples = torch.arange(14).view(7, 2)
-    shares = [examples[rank::3] for rank in range(3)]
+    def deal(examples: torch.Tensor, found: list[Any], share: Any) -> None:
+        found[:] = [examples[rank::3] for rank in range(3)]
 
-    def gather(found: list[Any], share: Any) -> None:
-        found[:] = shares
-
-    monkeypatch.setattr("torch.distributed.all_gather_object", gather)
     three: Any = type("Trainer", (), {"world_size": 3})
-    assert torch.equal(whole(three, shares[1]), examples)
+    for n in (7, 6, 1):
+        examples = torch.arange(2 * n).view(n, 2)
+        monkeypatch.setattr("torch.distributed.all_gather_object", partial(deal, examples))
+        assert torch.equal(whole(three, examples[1::3]), examples)
+
+
+def test_a_picture_that_cannot_be_drawn_is_named_and_costs_no_result(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ValueError("no ink")
+
+    monkeypatch.setattr("src.plots.class_scores", broken)
+    with pytest.warns(UserWarning, match="class_scores could not be drawn: ValueError.*no ink"):
+        folder = fit(run, "mnist_relu_mlp")
+    assert names(folder / "figures") == (OF_RESULT | OF_TRAINING | {"units"}) - MISTAKES - {
+        "class_scores"
+    }
+    assert "test/acc" in json.loads((folder / "results.json").read_text())["metrics"]
+
+
+class Bare(ReLUMLP):
+    """A model of one's own: without types, and with nothing that a picture could be made of."""
+
+    def __init__(self, input_shape, num_outputs, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(input_shape, num_outputs, hidden=[8], **kwargs)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+        super().test_step(batch, batch_idx)
+
+
+UNUSUAL = {
+    "untested": ["mnist_relu_mlp", "--trainer.limit_test_batches=0"],
+    "tested in part": ["mnist_relu_mlp", "--trainer.limit_test_batches=1"],
+    "accumulated": ["mnist_relu_mlp", "--trainer.accumulate_grad_batches=2"],
+    "several evaluations": ["mnist_relu_mlp", "--model.optimizer=LBFGS", "--trainer.max_epochs=1"],
+    "an epoch": ["mnist_relu_mlp", "--trainer.max_epochs=1"],
+    "two slopes": ["line", "--model.bias=false", "--data.slope=[1,2]"],
+    "two layers of one": ["line", "--model=ReLUMLP", "--model.hidden=[1]", "--model.bias=false",
+                          "--model.loss=mse", "--trainer.callbacks=[]"],
+    "a class for a word": ["mnist_relu_mlp", "--trainer.strategy=SingleDeviceStrategy",
+                           "--trainer.strategy.device=cpu"],
+    "own model": ["mnist_relu_mlp", "--model=tests.callbacks.test_figures.Bare"],
+    "least squares": ["mnist_relu_mlp", "--model=LinearRegression"],
+    "another logger": ["mnist_relu_mlp", "--trainer.logger=CSVLogger",
+                       "--trainer.logger.save_dir=lightning_logs"],
+    "no logs": ["mnist_relu_mlp", "--trainer.log_every_n_steps=0"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", UNUSUAL.values(), ids=UNUSUAL)
+def test_an_unusual_run_ends_well(
+    words: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINENET_ALLOW", "tests")
+    folder = fit(run, *words)
+    page = (folder / "report.html").read_text()
+    assert ("not tested" in page) == ("--trainer.limit_test_batches=0" in words)
+    assert ("curves.png" in page) == ("--trainer.logger=CSVLogger" not in words)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_loss_at_the_start_is_that_of_the_first_batch(every: int, run: Run) -> None:
+    folder = fit(run, "mnist_logistic", f"--trainer.accumulate_grad_batches={every}")
+    [start] = read_curves((folder / "curves.csv").read_text())["start/loss"][1]
+    assert start == pytest.approx(math.log(10), abs=0.5)

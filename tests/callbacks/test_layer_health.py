@@ -103,7 +103,7 @@ def test_a_line_leaves_the_way_of_its_weights(run: Any) -> None:
     """Its last point but one, by the update rule, leads to the weights that it ends with."""
     run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=20")
     folder = Path("lightning_logs/line/version_0")
-    curves = read_curves(folder / "curves.csv")
+    curves = read_curves((folder / "curves.csv").read_text())
     weight, bias = curves["line/weight"][1], curves["line/bias"][1]
     assert len(weight) == 20
     x, y = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([5.0, 7.0, 9.0, 11.0])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from src.callbacks.pictures import Seen, of_line, of_training
-from src.curves import Curve
+from src.curves import Points
 from src.data import Line
 from src.models import LinearRegression
 
@@ -26,7 +26,7 @@ def test_the_way_of_the_weights_ends_where_they_are_beside_least_squares(bias: b
     split = seen.data.splits["train"]
     x, y = (part[split.indices].numpy()[:, 0] for part in (split.x, split.y))
     names = ["line/weight", "line/bias"][: 1 + bias]
-    curves: dict[str, Curve] = {name: ([0, 1, 2], [0.0, 0.5, 0.75]) for name in names}
+    curves: dict[str, Points] = {name: ([0, 1, 2], [0.0, 0.5, 0.75]) for name in names}
     drawings = of_line(seen, curves)
     axes = drawings["loss_surface"]().axes[0]
     way, best = (axes.lines[0], axes.lines[3]) if bias else axes.lines[1:]
@@ -43,20 +43,19 @@ def test_the_way_of_the_weights_ends_where_they_are_beside_least_squares(bias: b
 
 
 def test_the_best_epoch_is_that_of_the_metric_that_chose() -> None:
-    model = SimpleNamespace(hparams={"loss": "cross_entropy"})
-    seen: Any = SimpleNamespace(model=model, data=SimpleNamespace(num_classes=10))
-    losses: Curve = ([1, 2, 3], [0.9, 0.3, 0.5])
-    curves: dict[str, Curve] = {
+    about: Any = 10, "cross_entropy"
+    losses: Points = ([1, 2, 3], [0.9, 0.3, 0.5])
+    curves: dict[str, Points] = {
         "start/loss": ([0], [2.4]), "train/loss": losses, "val/loss": losses,
         "val/acc": ([1, 2, 3], [0.5, 0.8, 0.9]),
     }  # fmt: skip
     for monitor, mode, best in [("val/loss", "min", 2), ("val/acc", "max", 3)]:
         saver = SimpleNamespace(monitor=monitor, mode=mode)
-        left = of_training(curves, seen, saver)["curves"]().axes[0]
+        left = of_training(curves, *about, saver)["curves"]().axes[0]
         labels = [line.get_label() for line in left.lines]
-        assert f"best: epoch {best}" in labels
+        assert f"kept: after {best} epochs" in labels
         assert "before the first step: 2.4" in labels
         assert "guessing: ln(classes) = 2.3" in labels
-    assert set(of_training(curves, seen, None)) == {"curves"}
-    left = of_training(curves, seen, None)["curves"]().axes[0]
-    assert not any("best" in str(line.get_label()) for line in left.lines)
+    assert set(of_training(curves, *about, None)) == {"curves"}
+    left = of_training(curves, *about, None)["curves"]().axes[0]
+    assert not any("kept" in str(line.get_label()) for line in left.lines)

@@ -30,10 +30,10 @@ def test_losses_and_scores_are_drawn_with_what_marks_them() -> None:
         for stage, (epochs, values) in shown.items():
             np.testing.assert_allclose(lines[stage].get_xdata(), epochs)
             np.testing.assert_allclose(lines[stage].get_ydata(), values)
-        assert lines["best: epoch 1.5"].get_xdata() == [1.5, 1.5]
+        assert lines["kept: after 1.5 epochs"].get_xdata() == [1.5, 1.5]
         assert lines["train"].get_color() != lines["val"].get_color()
         assert axes.get_xlabel() == "epoch"
-    told = ["train", "val", "best: epoch 1.5", "before the first step: 2.35"]
+    told = ["train", "val", "kept: after 1.5 epochs", "before the first step: 2.35"]
     assert legend(left) == [*told, "guessing: ln(classes) = 2.3"]
     *_, point, guess = left.lines
     np.testing.assert_allclose(point.get_xydata(), [[0, 2.345]])
@@ -91,4 +91,8 @@ def test_units_are_shares_in_percent() -> None:
     np.testing.assert_allclose(axes.lines[1].get_ydata(), [25, 0, 100])
     np.testing.assert_allclose(axes.lines[1].get_xdata(), [0.5, 1, 1.5])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(shares)
-    assert (axes.get_yscale(), axes.get_ylabel(), axes.get_ylim()[0]) == ("linear", "% of units", 0)
+    assert (axes.get_yscale(), axes.get_ylabel(), axes.get_ylim()[0]) == (
+        "linear",
+        "% of units, or of values",
+        0,
+    )
