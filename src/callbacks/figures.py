@@ -1,5 +1,6 @@
 """When and where pictures are made: from the first process, into the run folder and TensorBoard."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,8 @@ class Figures(Callback):
             try:
                 figure = draw()
                 publish(logger, figure, f"{stage}/{name}", f"{place}{name}", trainer.global_step)
+                del figure
+                gc.collect()  # it refers to itself, and holds megabytes of pixels
             except Exception as error:  # a picture is not worth the results of a run
                 rank_zero_warn(f"The picture {name} could not be drawn: {error!r}")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -30,7 +31,7 @@ def image_sheet(
     rows = ceil(len(images) / columns)
     figure, axes = frame(max(1.25 * columns, 4.5), 0.4 + 1.65 * rows)
     below = 0.42  # room for two lines
-    axes.imshow(mosaic(images, columns, below))
+    show(axes, mosaic(images, columns, below))
     for i, (caption, good) in enumerate(zip(captions, right, strict=True)):
         x, y = middle(i, columns, images.shape[2], images.shape[3], below)
         axes.text(x, y, caption, color=BLUE if good else ORANGE, **WORDS)
@@ -40,7 +41,7 @@ def image_sheet(
 
 
 def mosaic(images: Tensor, columns: int, below: float = 0.0, empty: float = 1.0) -> np.ndarray:
-    """Return the images as one, `(height, width, 3)`, with a gap beside and below each.
+    """Return the images as one, `(height, width, channels)`, with a gap beside and below each.
 
     Args:
         images: `(n, 1 or 3, rows, columns)` in [0, 1].
@@ -48,13 +49,18 @@ def mosaic(images: Tensor, columns: int, below: float = 0.0, empty: float = 1.0)
         below: Room for words below each, as a share of its height.
         empty: The value where there is no image.
     """
-    n, _, height, width = images.shape
+    n, channels, height, width = images.shape
     down, across = pitch(height, width, below)
-    sheet = torch.full((ceil(n / columns) * down, columns * across, 3), empty)
+    sheet = torch.full((ceil(n / columns) * down, columns * across, channels), empty)
     for i, image in enumerate(images.float()):
         top, left = (i // columns) * down, (i % columns) * across
         sheet[top : top + height, left : left + width] = image.permute(1, 2, 0)
     return sheet.numpy()
+
+
+def show(axes: Axes, sheet: np.ndarray) -> None:
+    """Draw pixels in [0, 1], `(height, width, 1 or 3)`; grey ones in a third of the memory."""
+    axes.imshow(sheet.squeeze(-1) if sheet.shape[2] == 1 else sheet, cmap="gray", vmin=0, vmax=1)
 
 
 def pitch(height: int, width: int, below: float) -> tuple[int, int]:
@@ -110,13 +116,13 @@ def feature_maps(image: Tensor, layers: Sequence[tuple[str, Tensor]]) -> Figure:
     heights = [ceil(min(len(maps), 16) / 8) for _, maps in layers]
     figure, axes = frame(8, 1.3 + 1.25 * sum(heights), nrows=1 + len(layers),
                          height_ratios=[1, *heights])  # fmt: skip
-    axes[0].imshow(mosaic(image[None], 1))
+    show(axes[0], mosaic(image[None], 1))
     axes[0].set_title("image", fontsize=9, loc="left")
     for place, (name, maps) in zip(axes[1:], layers, strict=True):
         maps = maps[:16].float()
         low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
         scaled = (maps - low) / (high - low).clamp(min=1e-12)
-        place.imshow(mosaic(scaled[:, None], min(8, len(maps))))
+        show(place, mosaic(scaled[:, None], min(8, len(maps))))
         place.set_title(name, fontsize=9, loc="left")
     for place in axes:
         place.set_axis_off()

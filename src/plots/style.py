@@ -10,7 +10,7 @@ BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 SKY, YELLOW, PINK, BLACK = "#56b4e9", "#e69f00", "#cc79a7", "#000000"
 CYCLE = [BLUE, ORANGE, GREEN, PINK, YELLOW, SKY, BLACK]
 
-DPI = 130
+DPI = 100
 
 
 def frame(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
