@@ -122,7 +122,9 @@ def picked(asked: argparse.Namespace, runs: list[Run]) -> tuple[list[Group], lis
     settings = dict.fromkeys(name for run in runs for name in run.settings)
     words = asked.metrics.split(",") if asked.metrics else []
     metrics = [lookup("--metrics", word, names) for word in words]
-    metrics = metrics or [name for name in METRICS if name in names]
+    if not metrics:
+        mixed = {"test/acc", "test/mse"} <= {*names}  # then there is no room for more
+        metrics = [name for name in METRICS[: 3 if mixed else None] if name in names]
     by = "seconds" if asked.sort == "time" else asked.sort or (metrics or names)[0]
     return ordered(grouped(runs), lookup("--sort", by, [*names, *settings])), metrics
 

@@ -99,6 +99,7 @@ def read(folder: Path) -> Run | None:
         facts = {
             "device": results["device"],
             "trainer.precision": results["precision"],
+            "data.source": "NOT MNIST" if "NOT MNIST" in results["dataset"]["source"] else "",
             "data.train_size": results["dataset"]["sizes"]["train"],  # also where digits stood in
         }
         times = {"seconds": results["seconds"]["fit"], "parameters": results["parameters"]}

@@ -75,3 +75,4 @@ def report(
         table.add_row(f"{rates[step]:.2g}", f"{smoothed[step]:.4g}", note, style=style)
     Console().print(table)
     print(f"Picture:              {picture}")
+    print(f"Worth a try as well:  up to {rates[int(smoothed.argmin())]:.2g}, above all as max_lr")

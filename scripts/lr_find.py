@@ -116,6 +116,8 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     add("--max_lr", default=10.0, help="last rate; default 10")
     add("--steps", dest="num_training", metavar="N", type=int, default=200, help="default 200")
     options, words = parser.parse_known_args(args)
+    if not words:
+        parser.error("give --config FILE, such as configs/mnist_lenet.yaml, or --model and --data")
     low, high, steps = options.min_lr, options.max_lr, options.num_training
     if not 0 < low < high < math.inf:
         parser.error(f"expected 0 < --min_lr < --max_lr, got {low:g} and {high:g}")

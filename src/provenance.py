@@ -29,7 +29,7 @@ def device_name(device: torch.device) -> str:
 
 
 def git_state() -> dict[str, str | bool] | None:
-    """Return the commit of this project and whether the tree was changed; None outside git."""
+    """Return the commit of this project and whether its code was changed; None outside git."""
     folder = Path(__file__).resolve().parents[1]
 
     def git(*arguments: str) -> str:
@@ -37,6 +37,7 @@ def git_state() -> dict[str, str | bool] | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        changed = git("status", "--porcelain", "--", "src", "configs", "scripts", "pyproject.toml")
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
     except (OSError, subprocess.CalledProcessError):
         return None

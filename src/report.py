@@ -14,7 +14,7 @@ from src.summary import facts
 
 # Heading, then name and caption of each picture below it.
 SECTIONS: dict[str, dict[str, str]] = {
-    "How it went": {"curves": "Loss and score; the dotted line is the epoch that was kept."},
+    "How it went": {"curves": "Loss and score; dotted, if a metric has chosen: the epoch kept."},
     "Where it fails": {
         "worst_mistakes": "Mistakes that gave the truth the least chance.",
         "confusion_matrix": "How often each class (row) was taken for each (column).",

@@ -118,7 +118,9 @@ def stop_if_finished(folder: Path, trainer: Any) -> None:
         return
     then = yaml.safe_load((folder / "config.yaml").read_text())["trainer"]
     if all(then[name] == trainer[name] for name in ("max_epochs", "max_steps", "max_time")):
-        more = "For more, give --trainer.max_epochs (but OneCycleLR has planned its end)."
+        more = (
+            "For more, give --trainer.max_epochs (not with OneCycleLR, which has planned its end)."
+        )
         print(f"{folder} is finished: see {path}.\n{more}")
         raise SystemExit(0)
 

@@ -29,7 +29,12 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
     data, metrics = results["dataset"], results["metrics"]
     stages = ("test", "val", "train")
     names = [name for stage in stages for name in sorted(metrics) if name.startswith(f"{stage}/")]
-    scores = [(name, _number(name, metrics[name])) for name in names if name != "train/lr"]
+    known = {"train/loss": "train/loss, a batch"}  # the last one; the others are means
+    scores = [
+        (known.get(name, name), _number(name, metrics[name]))
+        for name in names
+        if name != "train/lr"
+    ]
     if "noise_floor" in data:
         scores.append(("noise floor", f"{data['noise_floor']:.4g} (mse of a perfect predictor)"))
     training = []

@@ -42,7 +42,7 @@ def write_run(folder: Path, settings: dict[str, Any], seed: int = 0, **changed: 
     acc = changed.pop("acc", ACC[seed])
     results = {
         "epochs": 2, "seed": seed, "device": "cpu", "precision": "32-true", "parameters": 1234,
-        "dataset": {"sizes": {"train": 300}}, "seconds": {"fit": 2.0 + seed},
+        "dataset": {"source": "files", "sizes": {"train": 300}}, "seconds": {"fit": 2.0 + seed},
         "metrics": {"test/acc": acc, "test/loss": 1 - acc, "val/acc": acc - 0.01},
     }  # fmt: skip
     (folder / "results.json").write_text(json.dumps(results | changed))
@@ -153,9 +153,15 @@ def test_an_argument_of_several_classes_is_shown_where_it_differs(logs: Path) ->
 
 
 def test_runs_on_other_data_than_their_config_says_are_not_averaged(logs: Path) -> None:
-    write_run(logs / "mlp/digits", config(), 1, dataset={"sizes": {"train": 200}})
+    write_run(
+        logs / "mlp/digits",
+        config(),
+        1,
+        dataset={"source": "digits, NOT MNIST", "sizes": {"train": 200}},
+    )
     rows = table("--where", "lr=0.1", "--where", "model=ReLUMLP")
     assert {row["data.train_size"]: row["seeds"] for row in rows} == {"300": "3", "200": "1"}
+    assert {row["data.source"] for row in rows} == {"", "NOT MNIST"}
 
 
 def test_of_equal_runs_the_newest_counts_and_the_others_are_told(

@@ -213,4 +213,6 @@ def test_the_axis_ends_where_the_losses_began() -> None:
     [axes] = lr_search(rates, losses, losses, 0.01).axes
     assert axes.get_xscale() == "log"
     assert axes.get_ylim() == pytest.approx((0.85, 2.3))
-    assert [line.get_xdata()[0] for line in axes.lines][-1] == 0.01
+    suggestion, lowest = (line.get_xdata()[0] for line in axes.lines[-2:])
+    assert suggestion == 0.01
+    assert lowest == rates[47]

@@ -122,7 +122,7 @@ def reliability(confidence: Tensor, right: Tensor) -> Figure:
     left, width = np.arange(BINS) / BINS, 1 / BINS
     filled = count > 0
     axes.bar(left[filled], share[filled], width, align="edge", color=BLUE, edgecolor="white")
-    axes.plot(sure[filled], share[filled], "o", color=ORANGE, label="mean confidence")
+    axes.plot(sure[filled], share[filled], "o", color=ORANGE, label="at the mean confidence")
     axes.plot([0, 1], [0, 1], "--", color="black", linewidth=1, label="perfectly calibrated")
     axes.set(ylabel="share right", ylim=(0, 1.02), xlim=(0, 1))
     axes.set_title(f"expected calibration error {100 * error:.2f} %")

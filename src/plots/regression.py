@@ -125,5 +125,5 @@ def residuals(predicted: Tensor, y: Tensor) -> Figure:
     axes.set(xlabel="predicted", ylabel="true - predicted")
     axes.set_title(f"mean {left.mean():.3g}, standard deviation {left.std(correction=0):.3g}")
     side.hist(left.numpy(), bins=30, orientation="horizontal", color=BLUE)
-    side.set(xlabel="examples")
+    side.set(xlabel="values")
     return figure

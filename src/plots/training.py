@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from src.plots.style import BLACK, BLUE, CYCLE, ORANGE, frame
@@ -40,6 +41,7 @@ def curves(
         if best is not None:
             axes.axvline(best, color=BLACK, linestyle=":", label=f"kept: after {best:g} epochs")
         axes.set(xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     if start is not None:
         left.plot(0, start, "o", color=BLUE, label=f"before the first step: {start:.3g}")
@@ -50,7 +52,7 @@ def curves(
     right.set(ylabel={"acc": "accuracy", "mse": "mean squared error"}.get(score_name, score_name))
     if score_name == "mse":
         right.set_yscale(log_if_possible(scores))
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, loc="upper right")
     return figure
 
 
