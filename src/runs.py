@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -128,11 +129,15 @@ def stop_if_finished(folder: Path, trainer: Any) -> None:
 def set_aside_results(folder: Path) -> None:
     """Keep results, report and pictures of a run that is to train for longer under other names."""
     path = folder / "results.json"
-    if path.is_file():
-        epochs = json.loads(path.read_text())["epochs"]
-        for name in ("results.json", "report.html", "figures"):
-            if (old := folder / name).exists():
-                old.rename(folder / f"{old.stem}-epoch{epochs}{old.suffix}")
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    if "test/loss" not in results.get("metrics", {}):  # killed before it was tested: all comes anew
+        return
+    for name in ("results.json", "report.html", "figures"):
+        if (old := folder / name).exists():
+            kept = folder / f"{old.stem}-epoch{results['epochs']}{old.suffix}"
+            if kept.is_dir():  # of an earlier end after as many epochs; a file is replaced
+                shutil.rmtree(kept)
+            old.rename(kept)
 
 
 def make_folder(root: Path, version: str | int | None, held: ExitStack) -> Path:

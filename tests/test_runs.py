@@ -14,7 +14,7 @@ from faults_processes import TOGETHER
 from faults_runs import differences, kill, left, start, wait
 
 from src.errors import UserError
-from src.runs import find, header, locked, make_folder, with_config
+from src.runs import find, header, locked, make_folder, set_aside_results, with_config
 from tests.conftest import PROJECT
 
 LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=20"]
@@ -121,3 +121,27 @@ def test_results_of_a_run_that_goes_on_for_longer_are_kept(run: Run) -> None:
     folder = Path("lightning_logs/line/version_0")
     assert json.loads((folder / "results-epoch5.json").read_text())["epochs"] == 5
     assert json.loads((folder / "results.json").read_text())["epochs"] == 9
+
+
+def test_results_are_set_aside_once_tested_and_as_often_as_it_takes() -> None:
+    folder = Path("run")
+    folder.mkdir()
+
+    def end(text: str, metrics: dict[str, float]) -> None:
+        results = {"epochs": 2, "metrics": metrics, "is": text}
+        (folder / "results.json").write_text(json.dumps(results))
+        (folder / "report.html").write_text(text)
+        (folder / "figures").mkdir(exist_ok=True)
+        (folder / "figures/curves.png").write_text(text)
+
+    for text in ("first", "second"):  # of as many epochs
+        end(text, {"test/loss": 0.1})
+        set_aside_results(folder)
+        assert json.loads((folder / "results-epoch2.json").read_text())["is"] == text
+        assert (folder / "report-epoch2.html").read_text() == text
+        assert (folder / "figures-epoch2/curves.png").read_text() == text
+        assert not (folder / "figures").exists()
+    end("killed before its test", {"val/loss": 0.1})
+    set_aside_results(folder)
+    assert (folder / "figures/curves.png").exists()
+    assert (folder / "figures-epoch2/curves.png").read_text() == "second"
