@@ -111,8 +111,8 @@ def terminal_table(rows: list[list[str]], texts: int) -> Table:
     """Return the table whose first columns are texts, and the others numbers."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for i, head in enumerate(rows[0]):
-        words = [word for row in rows for word in row[i].split()]
-        kind = {"justify": "left", "min_width": max(map(len, words))} if i < texts else {}
+        longest = max(len(word) for row in rows for word in row[i].split())
+        kind = {"justify": "left", "min_width": longest} if i < texts else {}
         table.add_column(Text(head), **{"justify": "right", "overflow": "fold", **kind})
     for row in rows[1:]:
         table.add_row(*map(Text, row))  # as Text, since [64] would be taken for markup

@@ -101,6 +101,13 @@ def last_saved(folder: Path) -> float:
     return max(file.stat().st_mtime for file in files)
 
 
+def tested(folder: Path) -> dict[str, Any] | None:
+    """Return the results of a run; None if it was killed before it was tested."""
+    path = folder / "results.json"
+    results = json.loads(path.read_text()) if path.is_file() else {"metrics": {}}
+    return results if "test/loss" in results["metrics"] else None
+
+
 def stop_if_finished(folder: Path, trainer: Any) -> None:
     """Say so if a run is finished and not to train for longer.
 
@@ -111,26 +118,21 @@ def stop_if_finished(folder: Path, trainer: Any) -> None:
     Raises:
         SystemExit: With code 0 if nothing is left to be done.
     """
-    path = folder / "results.json"
-    if not path.is_file():
-        return
-    results = json.loads(path.read_text())
-    if "test/loss" not in results["metrics"]:  # killed before it was tested
+    if tested(folder) is None:
         return
     then = yaml.safe_load((folder / "config.yaml").read_text())["trainer"]
     if all(then[name] == trainer[name] for name in ("max_epochs", "max_steps", "max_time")):
         more = (
             "For more, give --trainer.max_epochs (not with OneCycleLR, which has planned its end)."
         )
-        print(f"{folder} is finished: see {path}.\n{more}")
+        print(f"{folder} is finished: see {folder / 'results.json'}.\n{more}")
         raise SystemExit(0)
 
 
 def set_aside_results(folder: Path) -> None:
     """Keep results, report and pictures of a run that is to train for longer under other names."""
-    path = folder / "results.json"
-    results = json.loads(path.read_text()) if path.is_file() else {}
-    if "test/loss" not in results.get("metrics", {}):  # killed before it was tested: all comes anew
+    results = tested(folder)
+    if results is None:  # all comes anew
         return
     for name in ("results.json", "report.html", "figures"):
         if (old := folder / name).exists():

@@ -70,8 +70,10 @@ class Figures(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Draw the training when its times have been taken, whether a test follows or not."""
+        if stage != "fit" or self.only == []:
+            return
         path = Path(str(trainer.log_dir), "curves.csv")  # on every process: the first tells it
-        if stage != "fit" or self.only == [] or not path.exists():
+        if not path.exists():
             return
         self.curves = read_curves(path.read_text())
         classes, loss = trainer.datamodule.num_classes, pl_module.hparams.get("loss")

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from src.callbacks.looking import batch_of, listening
 
 EXAMPLES = 200  # of the validation set, on which units are watched
 FLAT = 0.98  # of the way to its limits, a sigmoid or tanh passes on less than 4 % of a gradient
@@ -70,13 +71,11 @@ class LayerHealth(Callback):
         log(trainer, norms | line(parameters), step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        split = trainer.datamodule.splits.get("val")
-        if not (trainer.global_step and trainer.is_global_zero and split):
+        data = trainer.datamodule
+        if not (trainer.global_step and trainer.is_global_zero and "val" in data.splits):
             return
-        some = split.indices[:EXAMPLES]
-        batch = (split.x[some].to(pl_module.device), split.y[some].to(pl_module.device))
         with watched(pl_module) as shares, torch.no_grad():
-            pl_module(trainer.datamodule.on_after_batch_transfer(batch, 0)[0])
+            pl_module(batch_of(data, "val", slice(EXAMPLES), pl_module.device))
         log(trainer, shares, trainer.global_step - 1)
 
 
@@ -100,20 +99,11 @@ def log(trainer: Trainer, values: dict[str, float], step: int) -> None:
 def watched(model: LightningModule) -> Iterator[dict[str, float]]:
     """Give a dictionary that a forward pass fills with what its layers are found to be."""
     shares: dict[str, float] = {}
+    layers = {name: layer for name, layer in model.named_modules() if type(layer) in WATCHED}
 
-    def look(name: str, share: Callable[[Tensor], Tensor]) -> Callable[..., None]:
-        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            shares[name] = share(output).float().mean().item()
+    def look(name: str, output: Tensor) -> None:
+        what, share = WATCHED[type(layers[name])]
+        shares[f"{what}/{name}"] = share(output).float().mean().item()
 
-        return hook
-
-    handles = [
-        module.register_forward_hook(look(f"{WATCHED[kind][0]}/{name}", WATCHED[kind][1]))
-        for name, module in model.named_modules()
-        if (kind := type(module)) in WATCHED
-    ]
-    try:
+    with listening(layers, look):
         yield shares
-    finally:
-        for handle in handles:
-            handle.remove()

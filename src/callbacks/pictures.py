@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from src import plots
 from src.callbacks.closed_form import least_squares
+from src.callbacks.looking import batch_of, listening
 from src.curves import Points
 
 Picture = Literal[
@@ -65,10 +66,7 @@ class Seen:
 
     def batch(self, examples: Tensor) -> Tensor:
         """Return so chosen examples as the model gets them."""
-        split, device = self.data.splits[self.split], self.model.device
-        chosen = split.indices[examples]
-        pair = split.x[chosen].to(device), split.y[chosen].to(device)
-        return self.data.on_after_batch_transfer(pair, 0)[0]
+        return batch_of(self.data, self.split, examples, self.model.device)
 
     def images(self, examples: Tensor) -> Tensor:
         """Return so chosen examples as they look, pixels in [0, 1]."""
@@ -150,17 +148,9 @@ def of_layers(seen: Seen) -> Drawings:
 def _feature_maps(seen: Seen, convolutions: list[nn.Conv2d]) -> Figure:
     """Send one example through the network, and keep what each convolution makes of it."""
     maps: list[Tensor] = []
-    handles = [
-        layer.register_forward_hook(lambda _module, _inputs, output: maps.append(output[0].cpu()))
-        for layer in convolutions
-    ]
-    example = torch.tensor([0])
-    try:
-        with torch.no_grad():
-            seen.model(seen.batch(example))
-    finally:
-        for handle in handles:
-            handle.remove()
+    example, layers = torch.tensor([0]), {str(i): layer for i, layer in enumerate(convolutions)}
+    with listening(layers, lambda _, output: maps.append(output[0].cpu())), torch.no_grad():
+        seen.model(seen.batch(example))
     names = [f"convolution {i}: {len(layer)} maps" for i, layer in enumerate(maps, start=1)]
     return plots.feature_maps(seen.images(example)[0], list(zip(names, maps, strict=True)))
 

@@ -118,9 +118,7 @@ def residuals(predicted: Tensor, y: Tensor) -> Figure:
     """
     predicted, left = predicted.flatten(), (y - predicted).flatten()
     figure, (axes, side) = frame(7, 4, ncols=2, sharey=True, width_ratios=[3, 1])
-    axes.scatter(
-        predicted.flatten().numpy(), left.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0
-    )
+    axes.scatter(predicted.numpy(), left.numpy(), s=8, color=BLUE, alpha=0.5, linewidths=0)
     axes.axhline(0, color="black", linewidth=1, linestyle="--")
     axes.set(xlabel="predicted", ylabel="true - predicted")
     axes.set_title(f"mean {left.mean():.3g}, standard deviation {left.std(correction=0):.3g}")
