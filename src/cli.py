@@ -55,11 +55,11 @@ from src.signals import StopSignals
 from src.summary import print_summary
 
 DEFAULTS = CONFIGS / "defaults.yaml"
-UNTOLD = ("config", "ckpt_path", "resume", "report", "trainer.logger")  # not of the experiment
+UNTOLD = ("config", "ckpt_path", "resume", "run", "report", "trainer.logger")  # not of the experiment
 DESCRIPTION = """From a line to LeNet. For example:
   python -m src.cli fit --config configs/mnist_mlp.yaml
   python -m src.cli fit --config configs/mnist_mlp.yaml --model.hidden [300,100]
-  python -m src.cli test --config RUN/config.yaml --ckpt_path RUN/checkpoints/best-epoch09.ckpt
+  python -m src.cli test --run RUN
 where RUN is a run's folder, lightning_logs/mnist_mlp/version_0. Help on one class of options:
   python -m src.cli fit --model.help ReLUMLP"""
 
@@ -111,6 +111,9 @@ class ExperimentCLI(LightningCLI):
         if "fit" in args:
             text = "Go on with a run that was killed or stopped: its folder, or latest."
             parser.add_argument("--resume", type=str | None, help=text)
+        else:
+            text = "Take config and best checkpoint of this run: its folder, or latest."
+            parser.add_argument("--run", type=str | None, help=text)
         return parser
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -141,7 +144,8 @@ class ExperimentCLI(LightningCLI):
                 self.purge_step = logger_step(checkpoint)
         elif subcommand != "fit":
             raise UserError(
-                f"{subcommand} needs --ckpt_path FILE: it would judge an untrained model.\n{ADVICE}"
+                f"{subcommand} needs a run, or it would judge an untrained model.\n"
+                "Give --run lightning_logs/NAME/version_N, or --config and --ckpt_path FILE."
             )
 
     def _resume_from(self, folder: Path, config: Namespace) -> str | None:
@@ -241,6 +245,7 @@ class RunConfig(SaveConfigCallback):
         config = self.config.clone()
         if config.pop("resume", None):
             config.ckpt_path = None
+        config.pop("run", None)  # its config is in this one, and its checkpoint named
         text = header(TrainerFn(stage).value) + self.parser.dump(config, skip_none=False)
         write_whole(Path(str(trainer.loggers[0].log_dir), "config.yaml"), text)
 

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,17 @@ import yaml
 from src.errors import UserError
 
 LOGS = Path("lightning_logs")
+JUDGING = ("validate", "test", "predict")
 FOUND = "LINENET_RESUMED"  # from the first process of a run to those that it starts
 
 
-def find(name: str, config: str | None) -> Path | None:
-    """Return the run folder that `--resume` means.
+def find(name: str, config: str | None, flag: str = "--resume") -> Path | None:
+    """Return the run folder that `--resume` or `--run` means.
 
     Args:
         name: A folder, or `latest`: the run that saved last, of this config if there is one.
         config: Name of the config given beside it.
+        flag: Which of both, for messages.
 
     Returns:
         The folder; None if `latest` is asked for and no run of the config is there yet.
@@ -37,7 +40,7 @@ def find(name: str, config: str | None) -> Path | None:
         if (folder / "config.yaml").is_file():
             return folder if len(folder.parents) > 1 else folder.resolve()
         raise UserError(
-            f"--resume {name} is not the folder of a run: it has no config.yaml.\n"
+            f"{flag} {name} is not the folder of a run: it has no config.yaml.\n"
             "Give lightning_logs/NAME/version_N, or latest."
         )
     runs = [path.parent for path in LOGS.glob(f"{config or '*'}/*/config.yaml") if trained(path)]
@@ -45,14 +48,20 @@ def find(name: str, config: str | None) -> Path | None:
         return max(runs, key=last_saved)
     if config:
         return None
-    raise UserError(f"--resume latest: there is no run in {LOGS.absolute()}.\nGive its folder.")
+    raise UserError(f"{flag} latest: there is no run in {LOGS.absolute()}.\nGive its folder.")
 
 
 def with_config(words: list[str]) -> tuple[list[str], Path | None]:
-    """Return the words of a command with the config of the run to resume put first, and its folder.
+    """Return the words of a command with the config of its run put first, and what to resume.
 
-    What else is said on the command line is laid over it.
+    The run is that of `fit --resume`, or of `--run` in the commands that judge it, which get its
+    best checkpoint, too. What else is said on the command line is laid over it.
     """
+    judging = next((word for word in words if word in JUDGING), None)
+    name = _option(words, "--run")
+    if judging and name:
+        folder = find(name, None, "--run")
+        return _after(judging, words, _config(folder), ["--ckpt_path", str(best(folder))]), None
     name = _option(words, "--resume")
     if name is None or "fit" not in words:
         return words, None
@@ -63,8 +72,35 @@ def with_config(words: list[str]) -> tuple[list[str], Path | None]:
     if folder is None:
         print(f"No run of {given} is there to resume: starting the first.", file=sys.stderr)
         return words, None
-    place = words.index("fit") + 1
-    return [*words[:place], "--config", str(folder / "config.yaml"), *words[place:]], folder
+    return _after("fit", words, _config(folder)), folder
+
+
+def _config(folder: Path) -> list[str]:
+    return ["--config", str(folder / "config.yaml")]
+
+
+def _after(command: str, words: list[str], *more: list[str]) -> list[str]:
+    place = words.index(command) + 1
+    return [*words[:place], *chain(*more), *words[place:]]
+
+
+def best(folder: Path) -> Path:
+    """Return the checkpoint of a run that validation chose, the one that was tested.
+
+    Raises:
+        UserError: If there is none, or the run was killed before it was tested and has several.
+    """
+    results = tested(folder) or {}
+    saved = [path for path in folder.glob("checkpoints/*.ckpt") if "resume-" not in path.name]
+    if chosen := results.get("best_checkpoint"):  # by name: the folder may have been moved
+        saved = [path for path in saved if path.name == Path(chosen).name]
+    if len(saved) == 1:
+        return saved[0]
+    found = ", ".join(sorted(path.name for path in saved)) or "none"
+    raise UserError(
+        f"The best checkpoint of {folder} is not known: found {found} in checkpoints/.\n"
+        "Give a run of fit that has saved one, or name the file: --config and --ckpt_path."
+    )
 
 
 def _as_first_process(folder: Path | None) -> Path | None:

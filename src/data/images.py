@@ -88,6 +88,13 @@ class ImageData(TensorData):
             "test": Split(test_x, test_y, tested),
         }
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what a checkpoint keeps: a network is of use with its own normalisation alone."""
+        return {"mean": self.mean.cpu(), "std": self.std.cpu()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.mean, self.std = state["mean"], state["std"]
+
     def on_after_batch_transfer(self, batch: Images, dataloader_idx: int) -> Images:
         x, y = batch
         if self.augment.active and self.trainer and self.trainer.training:
