@@ -136,6 +136,21 @@ def check_class(checkpoint: dict[str, Any], path: str, class_path: str) -> None:
         )
 
 
+def data_state(checkpoint: dict[str, Any], data: Any, path: Path) -> dict[str, Any]:
+    """Return what the data module of a run has kept in its checkpoint: how it normalises.
+
+    Raises:
+        UserError: If there is none.
+    """
+    state = checkpoint.get(type(data).__qualname__)
+    if state is None:
+        raise UserError(
+            f"{path} does not say how its images were normalised: it was written by an earlier"
+            " version.\nTrain the run anew, or go on with it for an epoch, to use it here."
+        )
+    return dict(state)
+
+
 def identity_of(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
     """Return what the run of a checkpoint was, as the callback Identity keeps it.
 

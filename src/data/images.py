@@ -4,10 +4,12 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Trainer
+from PIL import Image
 from torch import Tensor
 
 from src.data.augment import Augment
@@ -80,13 +82,28 @@ class ImageData(TensorData):
         self._check_size("test_size", self.test_size, len(test_x))
         train = rest[: self.train_size]
         self.mean, self.std = _moments(x, torch.cat([held_out, rest[len(train) :]]))
-        x, test_x = (F.pad(images, [self.pad] * 4) for images in (x, test_x))
+        x, test_x = self.padded(x), self.padded(test_x)
         tested = torch.arange(self.test_size or len(test_x))
         return {
             "train": Split(x, y, train),
             "val": Split(x, y, held_out),
             "test": Split(test_x, test_y, tested),
         }
+
+    def padded(self, x: Tensor) -> Tensor:
+        """Return images (n, channels, rows, columns) with the black frame of `pad`."""
+        return F.pad(x, [self.pad] * 4)
+
+    def as_example(self, image: Image.Image) -> Tensor:
+        """Return any image as one of the data set would be, uint8 (channels, rows, columns).
+
+        Args:
+            image: Of 8 bits, of any size and mode.
+        """
+        channels, *sides = self.input_shape
+        rows, columns = (side - 2 * self.pad for side in sides)
+        small = image.convert("L" if channels == 1 else "RGB").resize((columns, rows))
+        return torch.from_numpy(np.array(small)).view(rows, columns, channels).permute(2, 0, 1)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what a checkpoint keeps: a network is of use with its own normalisation alone."""

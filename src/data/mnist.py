@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning.pytorch.utilities import rank_zero_warn
+from PIL import Image
+from torch import Tensor
 from torchvision import datasets
 
 from src.data.checks import is_file
+from src.data.digit_frame import digit_frame
 from src.data.digits import load_digits
 from src.data.download import fetch
 from src.data.idx import read_idx
@@ -77,6 +81,15 @@ class MNIST(ImageData):
             return self._stand_in()
         self.source = f"official files in {self.folder}"
         return self._read(*files[:2]), self._read(*files[2:])
+
+    def as_example(self, image: Image.Image) -> Tensor:
+        """Return any image in the frame of the data set, uint8 (1, 28, 28), light on black.
+
+        Digits fit 20x20 and are centred by mass; FashionMNIST and KMNIST fill 28x28.
+        """
+        digits = self.family in (datasets.MNIST, datasets.QMNIST)
+        frame = digit_frame(image) if digits else digit_frame(image, box=28, by_mass=False)
+        return torch.from_numpy(frame)[None]
 
     def _resources(self) -> list[tuple[list[str], str]]:
         """Return (urls, md5) of training images and labels, then of test images and labels."""
