@@ -1,4 +1,4 @@
-"""The command line: LightningCLI with this project's defaults, links, run folders and manners."""
+"""The command line: what happens to a run from its command to its answer."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,8 +8,8 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichModelSummary, TQDMProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.callbacks import RichModelSummary, TQDMProgressBar
+from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
@@ -17,20 +17,20 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from src.callbacks import (
-    Figures,
     FiniteGuard,
     HParams,
     Identity,
     LayerHealth,
+    OwnImagesTeller,
     PredictionWriter,
     ResumePoints,
     RunRecord,
     StepSeed,
 )
 from src.checkpoints import (
-    ADVICE,
     SafeCheckpointIO,
     check_class,
+    data_state,
     identity_of,
     logger_step,
     newest_intact,
@@ -39,54 +39,34 @@ from src.checkpoints import (
 from src.config_files import read_strictly
 from src.contradictions import check, check_processes, check_saved
 from src.curves import CurvesFile
-from src.data import TensorData
+from src.data import OwnImages, TensorData
 from src.errors import UserError
 from src.files import remove_leftovers, write_whole
+from src.flags import ExperimentFlags
 from src.imports import restrict_imports
 from src.loop import EpochLoop
-from src.messages import CONFIGS, HelpFormatter, ShortErrorParser, user_error
+from src.messages import user_error
 from src.models import Model
 from src.quiet import quieten, quieten_evaluation
-from src.ranges import Seed
 from src.report import write_report
 from src.runs import header, locked, make_folder, set_aside_results, stop_if_finished, with_config
 from src.settings import differences
 from src.signals import StopSignals
 from src.summary import print_summary
 
-DEFAULTS = CONFIGS / "defaults.yaml"
-UNTOLD = ("config", "ckpt_path", "resume", "run", "report", "trainer.logger")  # not of the experiment
-DESCRIPTION = """From a line to LeNet. For example:
-  python -m src.cli fit --config configs/mnist_mlp.yaml
-  python -m src.cli fit --config configs/mnist_mlp.yaml --model.hidden [300,100]
-  python -m src.cli test --run RUN
-where RUN is a run's folder, lightning_logs/mnist_mlp/version_0. Help on one class of options:
-  python -m src.cli fit --model.help ReLUMLP"""
+# What is not of the experiment.
+UNTOLD = ("config", "ckpt_path", "resume", "run", "images", "report", "trainer.logger")
 
 
-class ExperimentCLI(LightningCLI):
-    """Links what the data knows to the model, names run folders, and tests what it trained."""
+class ExperimentCLI(ExperimentFlags):
+    """Names run folders, goes on with runs, and tests what it trained."""
 
     def __init__(self, args: Sequence[str], signals: StopSignals, held: ExitStack) -> None:
-        if not DEFAULTS.is_file():
-            raise UserError(f"{DEFAULTS} is missing; run from a clone of the project.")
         self.record, self.held = RunRecord(args), held
         words, self.resumed = with_config(list(args))
         self.identity, points = Identity(), ResumePoints(signals)
         self.purge_step = 0  # where a resumed run goes on with its curves
-        each = {"allow_abbrev": False, "default_config_files": [str(DEFAULTS)]}
-        main_parser = {
-            "prog": "python -m src.cli",
-            "description": DESCRIPTION,
-            "formatter_class": HelpFormatter,
-            "allow_abbrev": False,
-        }
         super().__init__(
-            Model,
-            TensorData,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            auto_configure_optimizers=False,
             save_config_callback=RunConfig,
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={
@@ -94,6 +74,7 @@ class ExperimentCLI(LightningCLI):
                     self.record,
                     HParams(),
                     PredictionWriter(),
+                    OwnImagesTeller(),
                     StepSeed(),
                     FiniteGuard(),
                     LayerHealth(),
@@ -101,34 +82,8 @@ class ExperimentCLI(LightningCLI):
                     points,
                 ]
             },
-            parser_class=ShortErrorParser,
-            parser_kwargs={**main_parser, **{name: dict(each) for name in self.subcommands()}},
             args=words,
         )
-
-    def _prepare_subcommand_parser(self, *args: Any, **kwargs: Any) -> LightningArgumentParser:
-        parser = super()._prepare_subcommand_parser(*args, **kwargs)
-        if "fit" in args:
-            text = "Go on with a run that was killed or stopped: its folder, or latest."
-            parser.add_argument("--resume", type=str | None, help=text)
-        else:
-            text = "Take config and best checkpoint of this run: its folder, or latest."
-            parser.add_argument("--run", type=str | None, help=text)
-        return parser
-
-    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        text = "Seed of the first weights, the order of examples, dropout and augmentation."
-        parser.add_argument("--seed_everything", type=Seed, default=0, help=text)
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(Figures, "figures")
-        text = "After fit and test, write report.html, a page that tells the run, into its folder."
-        parser.add_argument("--report", type=bool, default=True, help=text)
-        parser.link_arguments("checkpoint.monitor", "checkpoint.mode", compute_fn=better)
-        parser.link_arguments("seed_everything", "data.init_args.seed")
-        for fact in ("input_shape", "num_outputs"):
-            parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
 
     def _parse_ckpt_path(self) -> None:
         """Choose and check the checkpoint; Lightning would let it overrule the command line."""
@@ -169,6 +124,8 @@ class ExperimentCLI(LightningCLI):
             self.save_config_callback = None  # there is no run folder to save it into
         elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
             logger.init_args.name = experiment(config)
+        if config.get("run") and hasattr(logger, "init_args"):
+            logger.init_args.version = None  # the name of the run that is judged
         if config.trainer.enable_checkpointing is False:  # or Lightning refuses ModelCheckpoint
             self._parser(self.subcommand).callback_keys.remove("checkpoint")
         self.trainer_defaults["callbacks"] += screen(config.trainer)
@@ -215,6 +172,20 @@ class ExperimentCLI(LightningCLI):
         if self.resumed and is_first():
             set_aside_results(self.resumed)
 
+    def before_predict(self) -> None:
+        """Put images of the user's own, if there are, in place of the test set."""
+        config = self.config.predict
+        if config.images:
+            own, path = OwnImages(config.images, self.datamodule), Path(config.ckpt_path)
+            own.data.load_state_dict(data_state(read_checkpoint(path), own.data, path))
+            own.setup()  # what cannot be read stops it before anything is written
+            self.datamodule = own
+
+    def after_predict(self) -> None:
+        """Let the exit code tell if files could not be predicted."""
+        if isinstance(self.datamodule, OwnImages) and is_first():
+            self.datamodule.tell_skipped()
+
     def after_fit(self) -> None:
         """Test the checkpoint that validation chose, once."""
         check_saved(self.trainer)
@@ -259,11 +230,6 @@ def experiment(config: Namespace) -> str:
     """Return the name of the first config file, over which others are laid, or of the model."""
     stem = Path(config.config[0]).stem if config.config else None
     return stem or config.model.class_path.split(".")[-1]
-
-
-def better(monitor: str | None) -> str:
-    """Return whether a metric is to be `min` or `max`, by its name: errors end in loss or mse."""
-    return "min" if str(monitor).endswith(("loss", "mse")) else "max"
 
 
 def screen(trainer: Any) -> list[Callback]:

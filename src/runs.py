@@ -21,7 +21,7 @@ JUDGING = ("validate", "test", "predict")
 FOUND = "LINENET_RESUMED"  # from the first process of a run to those that it starts
 
 
-def find(name: str, config: str | None, flag: str = "--resume") -> Path | None:
+def find(name: str, config: str | None, flag: str) -> Path | None:
     """Return the run folder that `--resume` or `--run` means.
 
     Args:
@@ -59,8 +59,7 @@ def with_config(words: list[str]) -> tuple[list[str], Path | None]:
     """
     judging = next((word for word in words if word in JUDGING), None)
     name = _option(words, "--run")
-    if judging and name:
-        folder = find(name, None, "--run")
+    if judging and name and (folder := find(name, None, "--run")):
         return _after(judging, words, _config(folder), ["--ckpt_path", str(best(folder))]), None
     name = _option(words, "--resume")
     if name is None or "fit" not in words:
@@ -68,7 +67,7 @@ def with_config(words: list[str]) -> tuple[list[str], Path | None]:
     if _option(words, "--ckpt_path"):
         raise UserError("--resume finds its checkpoint by itself; leave --ckpt_path away.")
     given = _option(words, "--config") or _option(words, "-c")
-    folder = _as_first_process(find(name, Path(given).stem if given else None))
+    folder = _as_first_process(find(name, Path(given).stem if given else None, "--resume"))
     if folder is None:
         print(f"No run of {given} is there to resume: starting the first.", file=sys.stderr)
         return words, None

@@ -17,12 +17,13 @@ Row = list[Any]
 class PredictionWriter(Callback):
     """Writes `predictions.csv` into the run folder: index, label, prediction, probabilities.
 
-    In regression: index, targets and predicted values. Rows come in the order of the data set,
-    whatever the number of processes.
+    Of images of the user's own, the file stands in place of index and label. In regression: index,
+    targets and predicted values. Rows come in the order of the data set, whatever the number of
+    processes.
     """
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[tuple[int, Row]] = []
 
     def on_predict_batch_end(
         self,
@@ -33,15 +34,9 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        names = trainer.datamodule.class_names
         for output, target in zip(outputs[0].tolist(), outputs[1].tolist(), strict=True):
             index = len(self.rows) * trainer.world_size + trainer.global_rank  # as the loader deals
-            if names is None:
-                self.rows.append([index, *target, *output])
-            else:
-                best = max(range(len(names)), key=output.__getitem__)
-                probabilities = [f"{p:.6g}" for p in output]
-                self.rows.append([index, names[target], names[best], *probabilities])
+            self.rows.append((index, _row(trainer.datamodule, index, output, target)))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         shares: list[Any] = [self.rows]
@@ -50,17 +45,28 @@ class PredictionWriter(Callback):
             torch.distributed.all_gather_object(shares, self.rows)
         folder = trainer.log_dir
         if trainer.is_global_zero and folder:
-            rows = sorted(row for share in shares for row in share)
+            rows = [row for _, row in sorted(numbered for share in shares for numbered in share)]
             path = Path(folder, "predictions.csv")
             write_whole(path, _csv(_header(trainer.datamodule), rows))
             print(f"{len(rows):,} predictions in {path}")
 
 
 def _header(data: Any) -> list[str]:
+    if hasattr(data, "files"):
+        return ["file", "prediction", *data.class_names]
     if data.class_names is None:
         outputs = range(data.num_outputs)
         return ["index", *(f"target_{i}" for i in outputs), *(f"prediction_{i}" for i in outputs)]
     return ["index", "label", "prediction", *data.class_names]
+
+
+def _row(data: Any, index: int, output: list[float], target: Any) -> Row:
+    names = data.class_names
+    if names is None:
+        return [index, *target, *output]
+    best = max(range(len(names)), key=output.__getitem__)
+    example = [data.files[index]] if hasattr(data, "files") else [index, names[target]]
+    return [*example, names[best], *(f"{p:.6g}" for p in output)]
 
 
 def _csv(header: list[str], rows: list[Row]) -> str:

@@ -6,6 +6,8 @@ in 28x28, light on black. Images of MNIST themselves come out as they went in, b
 levels at the edges.
 """
 
+from math import ceil
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,6 +18,7 @@ Grey = NDArray[np.float64]
 SIDE = 28  # pixels of the frame
 LOOKED_AT = 560  # pixels of the longer side; what a larger image has more is not seen in 28
 FAINTEST = 0.1  # of the darkest stroke; what is fainter is paper
+PAPER = 0.4  # of all pixels are surely not covered by ink
 SPECK = 0.05  # of the largest stroke; what is smaller is dust
 PENS = (1.8, 3.6)  # strokes of MNIST are 2.6 +- 0.8 pixels wide; other pens are changed to these
 FINE = 8  # times finer than the frame is the grid on which the width of strokes is changed
@@ -46,8 +49,8 @@ def strokes(grey: Grey) -> Grey:
     and specks of dust are left out.
     """
     above = grey - ground(grey)
-    ink = np.maximum(above if (above**3).sum() > 0 else -above, 0)
-    noise = 1.4826 * np.median(np.abs(above))  # the standard deviation, from the median
+    ink = np.maximum(above if (above * above * above).sum() > 0 else -above, 0)
+    noise = np.quantile(np.abs(above), PAPER) / 0.52  # standard deviation of what is normal
     drawn = ink > max(FAINTEST * ink.max(), 5 * noise, 8)
     parts, count = ndimage.label(drawn, np.ones((3, 3)))
     areas = ndimage.sum_labels(drawn, parts, range(count + 1))
@@ -58,19 +61,19 @@ def strokes(grey: Grey) -> Grey:
 def ground(grey: Grey, rounds: int = 10) -> Grey:
     """Return the brightness that the paper would have everywhere, as light falls on it.
 
-    A surface of second degree through the half of the pixels that fit it best, found in turns as in
+    A surface of second degree through those pixels that fit it best, found in turns as in
     Rousseeuw and Van Driessen, "Computing LTS regression for large data sets", 2006, beginning with
     the brightness of the edge.
     """
     rows, columns = (np.linspace(-1, 1, n) for n in grey.shape)
     y, x = np.meshgrid(rows, columns, indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    every = max(1, max(grey.shape) // 80)  # pixels enough for six numbers
+    every = max(1, max(grey.shape) // 40)  # pixels enough for six numbers
     a, b = terms[::every, ::every].reshape(-1, 6), grey[::every, ::every].ravel()
     edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     distance = np.abs(b - np.median(edge))
     for _ in range(rounds):
-        best = distance.argsort(kind="stable")[: (len(b) + 1) // 2]
+        best = distance.argsort(kind="stable")[: ceil(PAPER * len(b))]
         solution = np.linalg.lstsq(a[best], b[best], rcond=None)[0]
         distance = np.abs(b - a @ solution)
     surface: Grey = terms @ solution

@@ -1,6 +1,7 @@
 """Images of the user's own, to be predicted by a network that was trained on others."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import UnidentifiedImageError
 from rich.progress import track
 from torch import Tensor
 
+from src.data.base import TensorData
 from src.data.checks import is_file, shown
 from src.data.image_files import FORMATS, LARGEST, decoded
 from src.data.images import ImageData, Images
@@ -29,41 +31,69 @@ class OwnImages(LightningDataModule):
     Args:
         paths: The files and folders.
         data: The data module that the network was trained with; says how images become examples.
+
+    Raises:
+        UserError: If that was not trained on images.
     """
 
-    def __init__(self, paths: Sequence[str], data: ImageData) -> None:
+    def __init__(self, paths: Sequence[str], data: TensorData) -> None:
         super().__init__()
+        if not isinstance(data, ImageData):
+            kind = type(data).__name__
+            raise UserError(f"--images {shown(paths[0])} is for runs on images, not on {kind}.")
         self.paths, self.data = paths, data
         self.class_names, self.denormalise = data.class_names, data.denormalise
         self.files: list[str] = []  # names of the images that were read, in order
         self.skipped: list[tuple[str, str]] = []  # names of the others, and what is wrong
         self.examples = torch.empty(0)
 
-    def setup(self, stage: str) -> None:
-        """Read the images.
+    def setup(self, stage: str = "predict") -> None:
+        """Read the images, once.
 
         Raises:
-            UserError: If a path is not there, or no image could be read.
+            UserError: If a path is not there, or there is no image that can be read.
         """
+        if len(self.examples):
+            return
         found = [file for path in self.paths for file in files_at(Path(path).expanduser())]
         examples = []
         for file in track(found, "Reading images", transient=True, disable=len(found) < 100):
             try:
-                examples.append(self.data.as_example(decoded(content_of(file))))
+                examples.append(self._example(file))
                 self.files.append(shown(file))
             except Exception as error:  # Pillow's decoders raise whatever goes wrong in them
                 self.skipped.append((shown(file), reason(error)))
         if not examples:
-            first = "".join(f"\n{name}: {why}" for name, why in self.skipped[:2])
-            raise UserError(f"--images: none of {len(found)} files is a readable image.{first}")
+            self.tell_skipped()
+            raise UserError(f"--images {shown(self.paths[0])} holds no file.")
         self.examples = self.data.padded(torch.stack(examples))
+
+    def tell_skipped(self) -> None:
+        """Name what was left out, each in a line.
+
+        Raises:
+            UserError: With their number, if there are any.
+        """
+        for name, why in self.skipped:
+            print(f"left out: {name}: {why}", file=sys.stderr)
+        if self.skipped:
+            count, total = len(self.skipped), len(self.skipped) + len(self.files)
+            raise UserError(
+                f"{count} of {total} files could not be predicted; they are named above."
+            )
+
+    def _example(self, file: Path) -> Tensor:
+        example = self.data.as_example(decoded(content_of(file)))
+        if example.min() == example.max():
+            raise ValueError("it is empty, of one colour all over")
+        return example
 
     def predict_dataloader(self) -> BatchLoader:
         count, trainer = len(self.examples), self.trainer
         assert trainer is not None
         labels, order = torch.full((count,), UNKNOWN), torch.arange(count)
-        where = {"rank": trainer.global_rank, "world_size": trainer.world_size}
-        return BatchLoader(self.examples, labels, order, BATCH, **where)
+        rank, processes = trainer.global_rank, trainer.world_size
+        return BatchLoader(self.examples, labels, order, BATCH, rank=rank, world_size=processes)
 
     def on_after_batch_transfer(self, batch: Images, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         return self.data.on_after_batch_transfer(batch, dataloader_idx)

@@ -1,0 +1,86 @@
+"""What `predict` tells of images of the user's own: a table, and pictures of what was seen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from src.callbacks.figures import publish, whole
+from src.plots import image_probabilities
+
+LISTED = 20  # images in the table; all are in the CSV
+PAGE, PAGES = 24, 10  # images in a picture, and pictures
+
+
+class OwnImagesTeller(Callback):
+    """Prints what was predicted for images of the user's own, and draws them as the network saw.
+
+    The pictures are `figures/own_images_01.png` and so on, of the first 240 images.
+    """
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.images: list[Tensor] = []
+        self.probabilities: list[Tensor] = []
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: tuple[Tensor, Tensor],
+        batch: tuple[Tensor, Tensor],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if hasattr(trainer.datamodule, "files"):
+            self.probabilities.append(outputs[0].float().cpu())
+            if sum(map(len, self.images)) < PAGE * PAGES:
+                self.images.append(trainer.datamodule.denormalise(batch[0]).cpu())
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self.probabilities:
+            return
+        probabilities = whole(trainer, torch.cat(self.probabilities))
+        images = whole(trainer, torch.cat(self.images))[: PAGE * PAGES]
+        if not trainer.is_global_zero:
+            return
+        data = trainer.datamodule
+        Console().print(table(data, probabilities))
+        if isinstance(trainer.logger, TensorBoardLogger):
+            for number, page in enumerate(torch.arange(len(images)).split(PAGE), start=1):
+                name = f"own_images_{number:02}"
+                captions = [caption(data, probabilities, i) for i in page.tolist()]
+                figure = image_probabilities(
+                    images[page], probabilities[page], data.class_names, captions
+                )
+                publish(trainer.logger, figure, f"predict/{name}", name, 0)
+            print(f"As the network saw them: {trainer.log_dir}/figures/own_images_*.png")
+
+
+def table(data: Any, probabilities: Tensor) -> Table:
+    """Return the first images, each with its likeliest class and the next."""
+    found = Table("file", "prediction", "probability", "or else", title="Your images")
+    found.columns[0].overflow = "fold"
+    for name, likely in zip(data.files[:LISTED], probabilities[:LISTED], strict=True):
+        first, *others = _likeliest(data, likely)
+        found.add_row(name, *first, *(" ".join(other) for other in others))
+    if len(probabilities) > LISTED:
+        found.caption = f"and {len(probabilities) - LISTED:,} more in predictions.csv"
+    return found
+
+
+def caption(data: Any, probabilities: Tensor, index: int) -> str:
+    """Return the end of a file's name and what it was taken for."""
+    best, likely = next(_likeliest(data, probabilities[index]))
+    return f"{Path(data.files[index]).name[-20:]}: {best}, {likely}"
+
+
+def _likeliest(data: Any, likely: Tensor) -> Iterator[tuple[str, str]]:
+    values, places = likely.topk(min(2, len(likely)))
+    for value, place in zip(values.tolist(), places.tolist(), strict=True):
+        yield data.class_names[place], f"{100 * value:.1f} %"
