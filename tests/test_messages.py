@@ -103,7 +103,7 @@ def test_a_wrong_value_is_refused(
         (["fit", "--config", str(CONFIGS / "folder_lenet.yaml")], "does not exist"),
         (["fit", "--config", str(CONFIGS / "cifar10_lenet.yaml")], "CIFAR-10 is not in"),
         ([*LOGISTIC, "--ckpt_path=gone.ckpt"], "gone.ckpt"),
-        (["test", *LOGISTIC[1:]], "needs --ckpt_path"),
+        (["test", *LOGISTIC[1:]], "needs a run"),
         ([*LOGISTIC, f"--ckpt_path={PROJECT}/README.md"], "is damaged, or no checkpoint"),
         ([*LOGISTIC, "--trainer.callbacks+=ClosedForm", "--data.source=digits"], "ClosedForm"),
         ([*LOGISTIC, "--data.source=digits", "--model.optimizer.lr=-1"], "lr"),

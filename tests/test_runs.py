@@ -105,9 +105,9 @@ def test_latest_is_the_run_of_fit_that_saved_last() -> None:
     older = written("line/version_1", "fit", age=20)
     newer = written("mnist_mlp/version_0", "fit", age=10)
     written("mnist_mlp/version_1", "test", age=0)
-    assert find("latest", None) == newer
-    assert find("latest", "line") == older
-    assert find("latest", "mnist_lenet") is None
+    assert find("latest", None, "--resume") == newer
+    assert find("latest", "line", "--resume") == older
+    assert find("latest", "mnist_lenet", "--resume") is None
     assert with_config(["fit", "--config", "x/line.yaml", "--resume=latest", "--a=1"]) == (
         ["fit", "--config", f"{older}/config.yaml", "--config", "x/line.yaml", "--resume=latest",
          "--a=1"], older,

@@ -48,7 +48,7 @@ def strokes(grey: Grey) -> Grey:
     Strokes are darker or lighter than the ground, whichever stands out more; noise of the ground
     and specks of dust are left out.
     """
-    above = grey - ground(grey)
+    above = (grey - ground(grey)).round(6)  # the same to the bit for light on dark
     ink = np.maximum(above if (above * above * above).sum() > 0 else -above, 0)
     noise = np.quantile(np.abs(above), PAPER) / 0.52  # standard deviation of what is normal
     drawn = ink > max(FAINTEST * ink.max(), 5 * noise, 8)

@@ -372,7 +372,7 @@ def test_a_zip_file_is_not_unpacked_beyond_what_it_claims(folder: Path, claimed:
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_pixels_of_32_bits_are_refused(folder: Path, mode: str) -> None:
     path = folder / "train/cat/x.tif"
-    Image.new(mode, (32, 32), 1).save(path)
+    Image.new(mode, (32, 32), 2).save(path)
     refused(folder, path, f"mode {mode}", "expected 8 or 16")
 
 
