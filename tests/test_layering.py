@@ -17,6 +17,7 @@ PURE = {
     "imports",
     "loop",
     "monitors",
+    "occlusion",
     "optim",
     "plots",
     "provenance",

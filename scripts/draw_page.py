@@ -1,0 +1,102 @@
+"""The page with the drawing pad: where things stand, and what answers to what."""
+
+import os
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # asked for as Gradio is imported
+
+# isort: split
+import gradio as gr
+from draw_answers import answer, as_url, from_url, opened
+from draw_samples import samples
+from draw_views import view
+from PIL import Image
+from trained import Trained
+
+from src.errors import UserError
+
+HERE = Path(__file__).parent
+PAD = '<canvas width="392" height="392" role="img" aria-label="Drawing pad"></canvas>'
+PICK = """element.addEventListener("click", (event) => {
+  const tile = event.target.closest("button");
+  if (tile) trigger("click", { index: Number(tile.dataset.index) });
+});"""
+
+
+class Page:
+    """What the page answers with, of one run or of two side by side.
+
+    Each answer is what stands on the pad, a line of words, and the part that belongs to each run.
+    """
+
+    def __init__(self, runs: Sequence[Trained]) -> None:
+        self.runs, self.samples = runs, samples(runs[0].data)
+
+    def drawn(self, url: str) -> list[Any]:
+        """Answer to what the pad holds, which stays."""
+        return self.show(from_url(url))[1:]
+
+    def uploaded(self, content: bytes) -> list[Any]:
+        """Answer to a file, or say what is wrong with it and leave the rest as it is."""
+        try:
+            return self.show(opened(content))
+        except UserError as error:
+            return [gr.skip(), escape(str(error)), *[gr.skip()] * len(self.runs)]
+
+    def picked(self, event: gr.EventData) -> list[Any]:
+        """Answer to a sample image."""
+        return self.show(self.samples[event.index][1])
+
+    def show(self, image: Image.Image | None = None) -> list[Any]:
+        """Answer to an image, or to an empty pad."""
+        views = (view(run, answer(run, image)) for run in self.runs)
+        return [as_url(image) if image else "", "", *views]
+
+
+def build(page: Page) -> gr.Blocks:
+    """Lay the page out."""
+    with gr.Blocks(title="linenet: draw", analytics_enabled=False, fill_width=True) as blocks:
+        gr.HTML(header(page.runs[0]), elem_id="head")
+        with gr.Row(elem_id="desk"):
+            with gr.Column(elem_id="hand"):
+                pad, upload, clear, message, tiles = hand(page)
+            with gr.Row(elem_id="sides"):
+                sides = [gr.HTML(view(run, None), elem_classes="side") for run in page.runs]
+        at_once: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        whole = {"outputs": [pad, message, *sides], **at_once}
+        # While an answer is under way, the newest drawing waits, and those between are passed over.
+        pad.input(page.drawn, pad, [message, *sides], trigger_mode="always_last", **at_once)
+        upload.upload(page.uploaded, upload, **whole)
+        clear.click(page.show, None, **whole)
+        tiles.click(page.picked, None, **whole)
+    return blocks
+
+
+def header(run: Trained) -> str:
+    what = "a digit" if run.data.class_names == [*map(str, range(10))] else "something"
+    return f"<h1>Draw {what}</h1><p>The network answers while you draw.</p>"
+
+
+def hand(page: Page) -> list[Any]:
+    """Return what the user takes in hand: pad, upload, clear, a line of words, sample images."""
+    script = (HERE / "draw_pad.js").read_text()
+    pad = gr.HTML("", html_template=PAD, js_on_load=script, elem_id="pad")
+    with gr.Row(elem_id="buttons"):
+        upload = gr.UploadButton("Open an image", type="binary", file_types=["image"], size="sm")
+        clear = gr.Button("Clear", size="sm")
+    message = gr.HTML("", elem_id="message")
+    tiles = gr.HTML(tiled(page), js_on_load=PICK, elem_id="samples", visible=bool(page.samples))
+    return [pad, upload, clear, message, tiles]
+
+
+def tiled(page: Page) -> str:
+    tiles = (
+        f'<button data-index="{i}" title="{escape(name)}">'
+        f'<img src="{as_url(image)}" alt="Test image: {escape(name)}"></button>'
+        for i, (name, image) in enumerate(page.samples)
+    )
+    words = '<p class="quiet">Or take one of the test images:</p>'
+    return f'{words}<div class="tiles">{"".join(tiles)}</div>'
