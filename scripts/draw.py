@@ -10,9 +10,11 @@ Images can be opened from files, too. The page is for this machine alone and ask
 
 # extra: demo
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 
 import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
 
@@ -54,10 +56,12 @@ def draw(options: argparse.Namespace) -> None:
     folders = [options.run, options.other] if options.other else [options.run]
     runs = [open_run(folder, "draw") for folder in folders]
     check_alike(runs[0], runs[-1])
-    from draw_page import Page, build  # Gradio takes seconds to import: mistakes are told before
-    from draw_server import serve
+    with TemporaryDirectory() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # of uploaded files, which nobody needs later
+        from draw_page import Page, build  # takes seconds to import: mistakes are told before
+        from draw_server import serve
 
-    serve(build(Page(runs)), options.port, not options.no_browser)
+        serve(build(Page(runs)), options.port, not options.no_browser)
 
 
 def main(args: Sequence[str] | None = None) -> None:

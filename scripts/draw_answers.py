@@ -57,7 +57,9 @@ def opened(content: bytes) -> Image.Image:
         UserError: If it is none, an animation or too large.
     """
     if len(content) > LARGEST:
-        raise UserError(f"The file has {len(content) / 2**20:.0f} MB, expected {LARGEST >> 20} at most.")
+        raise UserError(
+            f"The file has {len(content) / 2**20:.0f} MB, expected {LARGEST >> 20} at most."
+        )
     try:
         return decoded(content)
     except Exception as error:  # Pillow's decoders raise whatever goes wrong in them

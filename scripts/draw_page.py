@@ -63,8 +63,8 @@ def build(page: Page) -> gr.Blocks:
         with gr.Row(elem_id="desk"):
             with gr.Column(elem_id="hand"):
                 pad, upload, clear, message, tiles = hand(page)
-            with gr.Row(elem_id="sides"):
-                sides = [gr.HTML(view(run, None), elem_classes="side") for run in page.runs]
+            with gr.Row(elem_id="sides", elem_classes="alone" * (len(page.runs) == 1)):
+                sides = [gr.HTML(view(run, None)) for run in page.runs]
         at_once: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         whole = {"outputs": [pad, message, *sides], **at_once}
         # While an answer is under way, the newest drawing waits, and those between are passed over.
@@ -85,8 +85,9 @@ def hand(page: Page) -> list[Any]:
     script = (HERE / "draw_pad.js").read_text()
     pad = gr.HTML("", html_template=PAD, js_on_load=script, elem_id="pad")
     with gr.Row(elem_id="buttons"):
-        upload = gr.UploadButton("Open an image", type="binary", file_types=["image"], size="sm")
-        clear = gr.Button("Clear", size="sm")
+        small: Any = {"size": "sm", "min_width": 80}
+        upload = gr.UploadButton("Open an image", type="binary", file_types=["image"], **small)
+        clear = gr.Button("Clear", **small)
     message = gr.HTML("", elem_id="message")
     tiles = gr.HTML(tiled(page), js_on_load=PICK, elem_id="samples", visible=bool(page.samples))
     return [pad, upload, clear, message, tiles]

@@ -4,7 +4,6 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from webbrowser import open_new_tab
 
@@ -28,7 +27,9 @@ class OwnHostOnly:
     def __init__(self, app: Any) -> None:
         self.app = app
 
-    async def __call__(self, scope: Any, receive: Any, send: Callable[..., Awaitable[None]]) -> None:
+    async def __call__(
+        self, scope: Any, receive: Any, send: Callable[..., Awaitable[None]]
+    ) -> None:
         async def with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 policy = (b"content-security-policy", POLICY.encode())
@@ -63,11 +64,10 @@ def listening(port: int | None) -> socket.socket:
 
 def serve(page: gr.Blocks, port: int | None, browser: bool) -> None:
     """Show the page until Ctrl-C."""
-    with listening(port) as listener, TemporaryDirectory() as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # of uploaded files, which nobody needs later
-        config = uvicorn.Config(application(page), log_level="critical", timeout_graceful_shutdown=1)
+    with listening(port) as listener:
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         print(f"Draw at {address}; end with Ctrl-C.", flush=True)
         if browser:
-            open_new_tab(address)
-        uvicorn.Server(config).run(sockets=[listener])
+            open_new_tab(address)  # which waits until it is served
+        quiet: Any = {"log_level": "critical", "timeout_graceful_shutdown": 1}
+        uvicorn.Server(uvicorn.Config(application(page), **quiet)).run(sockets=[listener])

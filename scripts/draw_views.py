@@ -42,7 +42,7 @@ def accuracy(run: Trained) -> float | None:
 def hint(run: Trained) -> str:
     classes = " · ".join(escape(name) for name in run.data.class_names[:BARS])
     more = " …" if len(run.data.class_names) > BARS else ""
-    return f'<p class="hint">Nothing to see yet. This run knows<br>{classes}{more}</p>'
+    return f'<p class="hint">Nothing to see yet. This network knows<br>{classes}{more}</p>'
 
 
 def bars(run: Trained, found: Answer) -> str:
@@ -53,7 +53,7 @@ def bars(run: Trained, found: Answer) -> str:
     names = [run.data.class_names[i] for i in order]
     widest = min(max(map(len, names)), 12)
     rows = (bar(name, float(shares[i]), i == best) for name, i in zip(names, order, strict=True))
-    style = f"--widest: {widest}ch"
+    style = f"--widest: {widest}"
     return f'<ol class="bars" aria-label="Probabilities" style="{style}">{"".join(rows)}</ol>'
 
 
@@ -70,7 +70,7 @@ def looks(run: Trained, found: Answer) -> str:
     rows, columns = found.seen.shape[1:]
     name = escape(run.data.class_names[int(found.probabilities.argmax())])
     most = max(float(found.fall.max()), 0)
-    seen = f"What it sees: {columns} × {rows} pixels"
+    seen = f"What it sees: {columns}x{rows} pixels"
     where = (
         f"Where it looks: <b>for {name}</b> and <i>against</i>."
         f" Hiding a patch costs up to {100 * most:.0f} %."
@@ -94,7 +94,7 @@ def pixels(image: Tensor) -> NDArray[np.uint8]:
 
 
 def coloured(found: Answer) -> NDArray[np.uint8]:
-    """Lay orange over the grey image where hiding it costs probability, and blue where it adds some."""
+    """Lay orange over the image, in grey, where hiding it costs probability, blue where it adds."""
     strength = found.fall / found.fall.abs().max().clamp(min=FAINTEST)
     toned = torch.from_numpy(np.where(strength[..., None] > 0, rgb(ORANGE), rgb(BLUE)))
     share = 0.8 * strength.abs()[..., None]
