@@ -58,7 +58,7 @@ def opened(content: bytes) -> Image.Image:
     """
     if len(content) > LARGEST:
         raise UserError(
-            f"The file has {len(content) / 2**20:.0f} MB, expected {LARGEST >> 20} at most."
+            f"The file has {len(content) / 2**20:.0f} MB, expected {LARGEST >> 20} MB at most."
         )
     try:
         return decoded(content)
@@ -76,7 +76,7 @@ def from_url(url: str) -> Image.Image | None:
 
 def as_url(image: Image.Image) -> str:
     """Return an image as a `data:` URL, no larger than the drawing pad shows it."""
-    file, small = BytesIO(), image.copy()
+    file, small = BytesIO(), image.convert("L" if image.mode == "L" else "RGB")
     small.thumbnail((SHOWN, SHOWN))
     small.save(file, "png")
     return PNG + base64.b64encode(file.getvalue()).decode()

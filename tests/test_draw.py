@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def test_many_classes_are_cut_to_the_likeliest_and_names_are_no_html() -> None:
     [
         (b"nonsense", "cannot be read as an image"),
         (b"", "cannot be read as an image"),
-        (b"0" * (LARGEST + 1), "expected 20 at most"),
+        (b"0" * (LARGEST + 1), "expected 20 MB at most"),
     ],
 )
 def test_an_unreadable_file_is_told_and_the_rest_stays(content: bytes, words: str) -> None:
@@ -161,6 +162,17 @@ def test_an_unreadable_file_is_told_and_the_rest_stays(content: bytes, words: st
     assert words in message
     assert "0x" not in message  # of an address in memory
     assert all(update["__type__"] == "update" and len(update) == 1 for update in (pad, *rest))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK"])
+def test_files_of_every_mode_come_onto_the_pad(mode: str) -> None:
+    file = BytesIO()
+    seven().convert(mode).save(file, "tiff")
+    run = opened_run()
+    pad, _, text = Page([run]).uploaded(file.getvalue())
+    assert from_url(pad).size == (392, 392)
+    assert text == view(run, answer(run, opened(file.getvalue())))
+    assert "<li" in text
 
 
 def test_a_bomb_is_refused() -> None:
