@@ -58,9 +58,14 @@ def draw(options: argparse.Namespace) -> None:
     check_alike(runs[0], runs[-1])
     with TemporaryDirectory() as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # of uploaded files, which nobody needs later
-        from draw_page import Page, build  # takes seconds to import: mistakes are told before
-        from draw_server import serve
-
+        try:  # takes seconds to import: mistakes are told before
+            from draw_page import Page, build
+            from draw_server import serve
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"draw needs {error.name}, which is not installed.\n"
+                "./scripts/run draw installs it, and so does: pip install -e .[demo]"
+            ) from error
         serve(build(Page(runs)), options.port, not options.no_browser)
 
 

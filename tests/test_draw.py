@@ -274,3 +274,14 @@ def test_wrong_commands_are_told(
         draw.main(words)
     assert stopped.value.code == code
     assert said in capsys.readouterr().err
+
+
+def test_gradio_is_asked_for_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(draw, "open_run", lambda *_: opened_run())
+    monkeypatch.delitem(sys.modules, "draw_page")
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(SystemExit, match="1"):
+        draw.main(["some"])
+    assert capsys.readouterr().err.startswith("error: draw needs gradio")
