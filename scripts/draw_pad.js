@@ -3,7 +3,7 @@
 const canvas = element.querySelector("canvas");
 const paper = canvas.getContext("2d");
 const PEN = canvas.width * 0.075; // as wide as those of MNIST, for a digit that fills the pad
-const WAIT = 40; // milliseconds between two looks at the pen
+const WAIT = 20; // milliseconds between two looks at the pen
 let last = null; // where the pen was; null while it is up
 let telling = false;
 
