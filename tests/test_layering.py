@@ -20,6 +20,7 @@ PURE = {
     "occlusion",
     "optim",
     "plots",
+    "portable",
     "provenance",
     "summary",
     "quiet",

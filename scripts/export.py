@@ -1,0 +1,135 @@
+"""Writes a trained network into files that other programs run: raw pixels in, probabilities out.
+
+    ./scripts/run export lightning_logs/mnist_lenet/version_0
+    ./scripts/run export latest --out served --overwrite
+
+The best checkpoint is taken. Into RUN/export/ go model.onnx, model.pt2 (torch.export) and
+weights.safetensors, which hold padding and normalisation, too, and export.json, which tells of
+them. Each file is run from its bytes on all test images and compared with the model as the project
+evaluates it; unless all predictions are equal and all probabilities within 1e-4, nothing is written.
+"""
+# extra: export
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
+
+# isort: split
+import torch
+from export_check import CALLS, SIZES, judged
+from export_formats import FORMATS, Facts, describe
+from rich.console import Console
+from rich.table import Table
+from trained import Trained, open_run
+
+from src.errors import UserError
+from src.files import write_whole
+from src.messages import user_error
+from src.portable import Portable
+
+RECORD = "export.json"  # written last: it stands beside whole files that belong together only
+
+
+def parse(args: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="export", allow_abbrev=False, description=__doc__,
+        usage="export RUN [--out FOLDER] [--overwrite]",
+        formatter_class=argparse.RawTextHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("run", metavar="RUN", help="folder of a run, or latest")
+    parser.add_argument("--out", metavar="FOLDER", type=Path, help="default RUN/export")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
+    return parser.parse_args(args)
+
+
+def export(trained: Trained) -> tuple[dict[str, bytes], Facts]:
+    """Return the files and the record of an export, all checked.
+
+    Raises:
+        UserError: If the test images are not there, or a file does not do what the model does.
+    """
+    model, data = trained.model, trained.data
+    data.prepare_data()
+    images = data.load()[1][0]
+    facts = describe(trained, images.shape[1:])
+    portable = Portable(model.net, data.mean, data.std, data.pad, model.probabilities)
+    files = {name: write(portable, facts) for name, (write, _) in FORMATS.items()}
+    on = {**data.describe(), "sizes": {"test": len(images)}, "batches": SIZES}
+    measured = judged(trained, images, files)
+    return files, {
+        "measured": measured,
+        "checked_on": on,
+        "threads": torch.get_num_threads(),
+        **facts,
+    }
+
+
+def refuse_to_overwrite(folder: Path) -> None:
+    """Raise UserError if a folder holds an export, or a part of one."""
+    if found := [name for name in (*FORMATS, RECORD) if (folder / name).exists()]:
+        raise UserError(
+            f"{folder} holds an export already ({', '.join(found)}), and is not overwritten.\n"
+            "Give --overwrite to replace it, or another folder with --out."
+        )
+
+
+def publish(folder: Path, files: dict[str, bytes], record: Facts) -> None:
+    """Write files and record, each whole or not at all, the record last."""
+    (folder / RECORD).unlink(missing_ok=True)
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    write_whole(folder / RECORD, json.dumps(record, indent=2) + "\n")
+
+
+def show(record: Facts, folder: Path) -> None:
+    """Print what was measured, on what, and where the files are."""
+    on = record["checked_on"]
+    n = on["sizes"]["test"]
+    table = Table(title=f"{record['model'].rsplit('.', 1)[-1]} of {record['run']}")
+    table.add_column("file", no_wrap=True)
+    for name in ("bytes", "largest difference", f"flips of {n:,}", "ms an image"):
+        table.add_column(name, justify="right")
+    for name, file in record["measured"].items():
+        table.add_row(name, *cells(file))
+    console = Console()
+    console.print(table)
+    style = "bold red" if "NOT MNIST" in on["name"] else None
+    console.print(f"test images: {n:,} of {on['source']}", style=style, markup=False)
+    print(f"in batches of: {', '.join(f'{size:,}' for size in on['batches'])}")
+    print(f"time: median of {CALLS} calls with a single image, threads: {record['threads']}")
+    print(f"folder: {folder}")
+
+
+def cells(file: Facts) -> list[str]:
+    """Return what the table says of a file, or of the model, with which it is compared."""
+    time = f"{file['milliseconds']:.3f}"
+    if "bytes" not in file:
+        return ["", "", "", time]
+    return [f"{file['bytes']:,}", f"{file['largest_difference']:.1e}", str(file["flips"]), time]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    options = parse(args)
+    trained = open_run(options.run, "export")
+    folder = options.out or trained.path.parents[1] / "export"
+    try:
+        if not options.overwrite:
+            refuse_to_overwrite(folder)
+        with Console(stderr=True).status("Exporting, and checking each file on all test images"):
+            files, record = export(trained)
+        publish(folder, files, record)
+    except Exception as error:
+        known = user_error(error)
+        if known is None:
+            raise
+        print(f"error: {known}", file=sys.stderr)
+        raise SystemExit(1) from None
+    show(record, folder)
+
+
+if __name__ == "__main__":
+    main()
