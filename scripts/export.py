@@ -6,7 +6,7 @@
 The best checkpoint is taken. Into RUN/export/ go model.onnx, model.pt2 (torch.export) and
 weights.safetensors, which hold padding and normalisation, too, and export.json, which tells of
 them. Each file is run from its bytes on all test images and compared with the model as the project
-evaluates it; unless all predictions are equal and all probabilities within 1e-4, nothing is written.
+evaluates it: unless all predictions are equal and probabilities within 1e-4, nothing is written.
 """
 # extra: export
 
@@ -58,14 +58,10 @@ def export(trained: Trained) -> tuple[dict[str, bytes], Facts]:
     facts = describe(trained, images.shape[1:])
     portable = Portable(model.net, data.mean, data.std, data.pad, model.probabilities)
     files = {name: write(portable, facts) for name, (write, _) in FORMATS.items()}
-    on = {**data.describe(), "sizes": {"test": len(images)}, "batches": SIZES}
     measured = judged(trained, images, files)
-    return files, {
-        "measured": measured,
-        "checked_on": on,
-        "threads": torch.get_num_threads(),
-        **facts,
-    }
+    on = {**data.describe(), "sizes": {"test": len(images)}, "batches": SIZES}
+    how = {"measured": measured, "checked_on": on, "threads": torch.get_num_threads()}
+    return files, how | facts
 
 
 def refuse_to_overwrite(folder: Path) -> None:

@@ -72,17 +72,22 @@ def sealed(content: bytes) -> bytes:
     return body + SEAL + hashlib.sha256(body).hexdigest().encode()
 
 
+def is_sealed(content: bytes) -> bool:
+    """Return whether a file ends in a seal; whether it is right, `read_checkpoint` has checked."""
+    return content[-66:-64] == SEAL
+
+
 def _checked(path: Path) -> bytes:
     """Return the bytes of a file, compared with its seal or, without one, its parts' sums."""
     if not path.is_file():
         raise UserError(f"{path} is not a file; expected a checkpoint.\n{ADVICE}")
     content = path.read_bytes()
-    body, seal, digest = content[:-66], content[-66:-64], content[-64:]
-    if seal == SEAL and hashlib.sha256(body).hexdigest().encode() != digest:
+    body, digest = content[:-66], content[-64:]
+    if is_sealed(content) and hashlib.sha256(body).hexdigest().encode() != digest:
         raise UserError(f"{path} is damaged: its checksum is wrong.\n{ADVICE}")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            damaged = None if seal == SEAL else archive.testzip()
+            damaged = None if is_sealed(content) else archive.testzip()
     except Exception as error:  # zipfile has a dozen ways to stumble over wrong bytes
         raise UserError(f"{path} is damaged, or no checkpoint ({error}).\n{ADVICE}") from error
     if damaged:

@@ -16,13 +16,13 @@ def flat(settings: Settings, prefix: str = "") -> Settings:
     """
     found: Settings = {}
     for key, value in settings.items():
-        name = prefix + key
+        name = f"{prefix}{key}"
         if _is_class(value):
             found[name] = _short(value)
             found |= flat(value.get("init_args") or {}, f"{name}.")
         elif isinstance(value, dict):
             found |= {name: "set", **flat(value, f"{name}.")}
-        elif not key.startswith("_"):
+        elif not str(key).startswith("_"):
             found[name] = _plain(value)
     return found
 

@@ -1,0 +1,158 @@
+"""Prints what is inside a checkpoint, without building its model or importing what it names.
+
+    ./scripts/run peek lightning_logs/mnist_lenet/version_0/checkpoints/best-epoch07.ckpt
+    ./scripts/run peek lightning_logs/mnist_lenet/version_0        # its best checkpoint
+    ./scripts/run peek latest --json
+
+Files of Lightning, or of earlier versions, lack some parts, which are left out then.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
+
+# isort: split
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor
+
+from src.checkpoints import is_sealed, read_checkpoint
+from src.messages import user_error
+from src.runs import best, find
+from src.settings import flat
+
+Facts = dict[str, Any]
+
+
+def parse(args: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="peek", allow_abbrev=False, description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("name", metavar="FILE", help="a checkpoint, folder of a run, or latest")
+    parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
+    return parser.parse_args(args)
+
+
+def file_of(name: str) -> Path:
+    """Return the checkpoint that is meant; that of a run is its best.
+
+    Raises:
+        UserError: If the folder is not that of a run, or its best is not known.
+    """
+    if name != "latest" and not Path(name).is_dir():
+        return Path(name)
+    folder = find(name, None, "peek")
+    assert folder  # only a run of a given config can be missing
+    return best(folder)
+
+
+def part(of: Any, *names: str) -> Facts:
+    """Return a dictionary within others, or an empty one where any of them is not there."""
+    for name in names:
+        of = of.get(name) if isinstance(of, dict) else None
+    return of if isinstance(of, dict) else {}
+
+
+def settings(of: Facts) -> Facts:
+    """Return the name of a class, which is not imported, and its settings."""
+    path = of.get("_class_path")
+    return known({"class": str(path).rsplit(".", 1)[-1] if path else None}) | flat(of)
+
+
+def known(facts: Facts) -> Facts:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def sections(path: Path, checkpoint: Facts) -> dict[str, Facts]:
+    """Return what a checkpoint tells, by heading."""
+    content = path.read_bytes()
+    data = settings(part(checkpoint, "datamodule_hyper_parameters"))
+    commands = part(checkpoint, "record").get("commands")
+    return {
+        "file": {"path": str(path), "bytes": len(content),
+                 "seal": "SHA-256, right" if is_sealed(content) else "none"},
+        "model": settings(part(checkpoint, "hyper_parameters")),
+        "data": data,
+        "normalisation": {name: [round(one, 3) for one in value.flatten().tolist()]
+                          for name, value in part(checkpoint, str(data.get("class"))).items()
+                          if isinstance(value, Tensor)},
+        "state": known({"epoch, from 0": checkpoint.get("epoch"),
+                        "steps": checkpoint.get("global_step"),
+                        "bytes of optimizer": nbytes(checkpoint.get("optimizer_states"))}),
+        "metrics": flat(part(checkpoint, "record", "metrics")),
+        "made by": known({"command": "; ".join(map(str, commands or [])) or None,
+                          "lightning": checkpoint.get("pytorch-lightning_version")})
+                   | flat(part(checkpoint, "identity", "rounds")),
+    }  # fmt: skip
+
+
+def nbytes(value: Any) -> int:
+    """Return the size of all tensors within lists and dictionaries."""
+    if isinstance(value, dict):
+        return sum(map(nbytes, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(nbytes, value))
+    return value.nbytes if isinstance(value, Tensor) else 0
+
+
+def weights(checkpoint: Facts) -> list[Facts]:
+    """Return name, shape, type and bytes of each tensor of the network."""
+    return [
+        {"tensor": str(name), "shape": list(value.shape), "values": value.numel(),
+         "type": str(value.dtype).removeprefix("torch."), "bytes": value.nbytes}
+        for name, value in checkpoint["state_dict"].items() if isinstance(value, Tensor)
+    ]  # fmt: skip
+
+
+def printable(value: Any) -> Text:
+    """Return a value as text that neither marks up nor commands the screen."""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = f"{value:,}" if type(value) is int else text
+    return Text(text if text.isprintable() else repr(text))
+
+
+def show(told: dict[str, Facts], listed: list[Facts]) -> None:
+    table = Table(title="checkpoint", show_header=False)
+    for style in ("bold", None, None):
+        table.add_column(style=style, overflow="fold")
+    for heading, facts in told.items():
+        for i, (name, value) in enumerate(facts.items()):
+            table.add_row("" if i else heading, printable(name), printable(value))
+        table.add_section()
+    total = {name: sum(one[name] for one in listed) for name in ("values", "bytes")}
+    net = Table(title=f"{len(listed)} tensors", show_footer=True)
+    net.add_column("tensor", "in all", overflow="fold")
+    for name in ("shape", "values", "type", "bytes"):
+        net.add_column(name, f"{total[name]:,}" if name in total else "", justify="right")
+    for one in listed:
+        net.add_row(*(printable(one[str(column.header)]) for column in net.columns))
+    Console().print(table, net)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    options = parse(args)
+    try:
+        path = file_of(options.name)
+        checkpoint = read_checkpoint(path)
+        told, listed = sections(path, checkpoint), weights(checkpoint)
+    except Exception as error:
+        message = user_error(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        raise SystemExit(1) from None
+    if options.json:
+        print(json.dumps({**told, "tensors": listed}, indent=2, default=str))
+    else:
+        show(told, listed)
+
+
+if __name__ == "__main__":
+    main()
