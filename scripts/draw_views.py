@@ -73,7 +73,7 @@ def looks(run: Trained, found: Answer) -> str:
     seen = f"What it sees: {columns}x{rows} pixels"
     where = (
         f"Where it looks: <b>for {name}</b> and <i>against</i>."
-        f" Patches hidden where it looks most cost {100 * most:.0f} points on average."
+        f" Hiding what matters most costs {100 * most:.0f} points."
     )
     pictures = (picture(pixels(found.seen), seen), picture(coloured(found), where))
     return f'<div class="looks">{"".join(pictures)}</div>'

@@ -18,7 +18,9 @@ README = (PROJECT / "README.md").read_text()
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 LINES = [line.strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 COMMANDS = sorted({line for line in LINES if "src.cli" in line or "scripts/run fit" in line})
-TOOLS = sorted(line for line in LINES if re.match(r"./scripts/run (compare|lr_find)", line))
+TOOLS = sorted(
+    line for line in LINES if re.match(r"./scripts/run (compare|lr_find|export|peek|draw)", line)
+)
 ANSWERED = {"--model.help", "--print_config", "--resume"}  # in words, for the run is finished
 Run = Callable[..., dict[str, Any]]
 
@@ -34,6 +36,9 @@ def arguments(command: str) -> list[str]:
 
 def quick(words: list[str], root: Path) -> list[str]:
     """Return the command made small: few steps, the small data, processors that are there."""
+    if "--images" in words:
+        place = words.index("--images") + 1
+        return [*words[:place], str(root / "images/train/cat/000.png")]
     if words[0] != "fit" or ANSWERED & set(words):
         return words
     words = [str(root / "images") if word == "FOLDER" else word for word in words]
@@ -49,6 +54,8 @@ def test_the_command_runs(command: str, run: Run, data_root: Path) -> None:
     small = ["--data.val_size=50", "--trainer.max_epochs=1"]
     if "$RUN" in command or "--resume" in command:
         run("fit", "--config", str(PROJECT / "configs/mnist_mlp.yaml"), *small)
+    if "--images" in command:
+        run("fit", "--config", str(PROJECT / "configs/mnist_lenet.yaml"), *small)
     words = quick(arguments(command), data_root)
     if "--resume" in words and "--config" in words:
         words += small
@@ -75,13 +82,35 @@ def test_every_other_line_of_a_block_is_known() -> None:
 
 
 @pytest.mark.parametrize("command", TOOLS)
-def test_the_tool_runs(command: str, run: Run) -> None:
-    run("fit", "--config", str(PROJECT / "configs/mnist_mlp.yaml"), "--data.val_size=50",
-        "--trainer.max_epochs=1")  # fmt: skip
+def test_the_tool_runs(command: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = {"mnist_mlp", *re.findall(r"lightning_logs/(\w+)/version_0", command)}
+    for config in trained:
+        run("fit", "--config", str(PROJECT / f"configs/{config}.yaml"), "--data.val_size=50",
+            "--trainer.max_epochs=1")  # fmt: skip
     name, *words = shlex.split(command, comments=True)[1:]
     words = [str(PROJECT / word) if word.startswith("configs/") else word for word in words]
     small = ["--data.val_size=50", "--steps=60"] if name == "lr_find" else []
-    assert not importlib.import_module(name).main([*words, *small])
+    tool = importlib.import_module(name)
+    if name == "draw":  # a browser does that in test_draw_browser.py
+        monkeypatch.setattr(tool, "draw", lambda options: tool.open_run(options.other, "draw"))
+    assert not tool.main([*words, *small])
+
+
+def test_the_example_runs_the_exported_file(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("fit", "--config", str(PROJECT / "configs/mnist_lenet.yaml"), "--data.val_size=50",
+        "--trainer.max_epochs=1")  # fmt: skip
+    importlib.import_module("export").main(["lightning_logs/mnist_lenet/version_0"])
+    [example] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert set(re.findall(r"^import (\w+)", example, re.MULTILINE)) == {
+        "json", "numpy", "onnxruntime"
+    }  # fmt: skip
+    capsys.readouterr()
+    exec(compile(example, "README.md", "exec"), {})
+    told, *rows = capsys.readouterr().out.splitlines()
+    assert told.startswith("src.models.lenet.LeNet mnist_lenet/version_0 0.")
+    assert [len(re.findall(r"\d: [\d.]+%", row)) for row in rows] == [3, 3]
 
 
 def test_every_file_and_config_named_is_there() -> None:
