@@ -12,7 +12,6 @@ evaluates it: unless all predictions are equal and probabilities within 1e-4, no
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from trained import Trained, open_run
 
 from src.errors import UserError
 from src.files import write_whole
-from src.messages import user_error
+from src.messages import in_words
 from src.portable import Portable
 
 RECORD = "export.json"  # written last: it stands beside whole files that belong together only
@@ -94,7 +93,8 @@ def show(record: Facts, folder: Path) -> None:
     console = Console()
     console.print(table)
     style = "bold red" if "NOT MNIST" in on["name"] else None
-    console.print(f"test images: {n:,} of {on['source']}", style=style, markup=False)
+    text = f"test images: {n:,} of {on['name']}, {on['source']}"
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
     print(f"in batches of: {', '.join(f'{size:,}' for size in on['batches'])}")
     print(f"time: median of {CALLS} calls with a single image, threads: {record['threads']}")
     print(f"folder: {folder}")
@@ -112,18 +112,12 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parse(args)
     trained = open_run(options.run, "export")
     folder = options.out or trained.path.parents[1] / "export"
-    try:
+    with in_words():
         if not options.overwrite:
             refuse_to_overwrite(folder)
         with Console(stderr=True).status("Exporting, and checking each file on all test images"):
             files, record = export(trained)
         publish(folder, files, record)
-    except Exception as error:
-        known = user_error(error)
-        if known is None:
-            raise
-        print(f"error: {known}", file=sys.stderr)
-        raise SystemExit(1) from None
     show(record, folder)
 
 

@@ -9,7 +9,6 @@ Files of Lightning, or of earlier versions, lack some parts, which are left out 
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from rich.text import Text
 from torch import Tensor
 
 from src.checkpoints import is_sealed, read_checkpoint
-from src.messages import user_error
+from src.messages import in_words
 from src.runs import best, find
 from src.settings import flat
 
@@ -75,6 +74,7 @@ def sections(path: Path, checkpoint: Facts) -> dict[str, Facts]:
     content = path.read_bytes()
     data = settings(part(checkpoint, "datamodule_hyper_parameters"))
     commands = part(checkpoint, "record").get("commands")
+    told = map(str, commands if isinstance(commands, list) else [])
     return {
         "file": {"path": str(path), "bytes": len(content),
                  "seal": "SHA-256, right" if is_sealed(content) else "none"},
@@ -87,7 +87,7 @@ def sections(path: Path, checkpoint: Facts) -> dict[str, Facts]:
                         "steps": checkpoint.get("global_step"),
                         "bytes of optimizer": nbytes(checkpoint.get("optimizer_states"))}),
         "metrics": flat(part(checkpoint, "record", "metrics")),
-        "made by": known({"command": "; ".join(map(str, commands or [])) or None,
+        "made by": known({"command": "; ".join(told) or None,
                           "lightning": checkpoint.get("pytorch-lightning_version")})
                    | flat(part(checkpoint, "identity", "rounds")),
     }  # fmt: skip
@@ -138,16 +138,10 @@ def show(told: dict[str, Facts], listed: list[Facts]) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     options = parse(args)
-    try:
+    with in_words():
         path = file_of(options.name)
         checkpoint = read_checkpoint(path)
         told, listed = sections(path, checkpoint), weights(checkpoint)
-    except Exception as error:
-        message = user_error(error)
-        if message is None:
-            raise
-        print(f"error: {message}", file=sys.stderr)
-        raise SystemExit(1) from None
     if options.json:
         print(json.dumps({**told, "tensors": listed}, indent=2, default=str))
     else:

@@ -7,6 +7,8 @@ import inspect
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
@@ -126,6 +128,19 @@ def user_error(error: BaseException | None) -> str | None:
     if report.startswith(("Does not validate", "Problem with given")):  # a constructor refuses
         return f"{essence(report)}\nTo see where, set the environment variable JSONARGPARSE_DEBUG."
     return None
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Let a tool end with code 1 and in words, as the command line does, where it can be mended."""
+    try:
+        yield
+    except Exception as error:
+        known = user_error(error)
+        if known is None:
+            raise
+        print(f"error: {known}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def essence(message: str) -> str:
