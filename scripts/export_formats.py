@@ -74,8 +74,6 @@ def to_onnx(portable: Portable, facts: Facts) -> bytes:
     )  # fmt: skip
     assert program
     model = program.model_proto
-    for part in (*model.graph.node, *model.graph.input, *model.graph.output):
-        del part.metadata_props[:]  # notes of the exporter about itself
     onnx.helper.set_model_props(model, texts(facts))
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()

@@ -18,10 +18,11 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 from export import main
-from export_check import SIZES
+from export_check import SIZES, compared
 from torch import Tensor
 from trained import open_run
 
+from src.errors import UserError
 from src.imports import import_class
 from src.models import Model
 from src.portable import Portable
@@ -249,6 +250,15 @@ def test_a_file_that_is_off_is_not_written(
     monkeypatch.setitem(export.FORMATS, name, wrong)
     refused([str(fresh), "--out", "served"], capsys, f"{name} does not do what the model does")
     assert not Path("served").exists()
+
+
+@pytest.mark.parametrize("by", [2e-4, -2e-4, float("nan")])
+def test_a_difference_is_found_without_a_flip(by: float) -> None:
+    expected = torch.tensor([[0.9, 0.1]]).expand(1000, 2)
+    images = torch.arange(1000)
+    assert compared("file", lambda x: expected[: len(x)] + 2e-5, images, expected)[1] == 0
+    with pytest.raises(UserError, match="0 of 1,000 predictions"):
+        compared("file", lambda x: expected[: len(x)] + by * (x == 999)[:, None], images, expected)
 
 
 @pytest.mark.parametrize("written", range(4))
