@@ -11,7 +11,6 @@ Images can be opened from files, too. The page is for this machine alone and ask
 # extra: demo
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from tempfile import TemporaryDirectory
@@ -22,6 +21,7 @@ import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
 from trained import Trained, open_run
 
 from src.errors import UserError
+from src.messages import in_words
 
 
 def parse(args: Sequence[str] | None) -> argparse.Namespace:
@@ -70,12 +70,8 @@ def draw(options: argparse.Namespace) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    try:
-        with suppress(KeyboardInterrupt):  # which is how the page is closed
-            draw(parse(args))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+    with in_words(), suppress(KeyboardInterrupt):  # which is how the page is closed
+        draw(parse(args))
 
 
 if __name__ == "__main__":

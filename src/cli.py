@@ -45,7 +45,7 @@ from src.files import remove_leftovers, write_whole
 from src.flags import ExperimentFlags
 from src.imports import restrict_imports
 from src.loop import EpochLoop
-from src.messages import user_error
+from src.messages import in_words
 from src.models import Model
 from src.quiet import quieten, quieten_evaluation
 from src.report import write_report
@@ -253,17 +253,10 @@ def main(args: Sequence[str] | None = None, cli: Callable[..., Any] = Experiment
     """
     quieten()
     words = sys.argv[1:] if args is None else args
-    try:
-        with ExitStack() as held, StopSignals() as signals:
-            restrict_imports()
-            read_strictly()
-            cli(words, signals, held)
-    except Exception as error:
-        known = user_error(error)
-        if known is None:
-            raise  # a fault of the program, or of a class of the user's own: show where
-        print(f"error: {known}", file=sys.stderr)
-        raise SystemExit(1) from None
+    with in_words(), ExitStack() as held, StopSignals() as signals:
+        restrict_imports()
+        read_strictly()
+        cli(words, signals, held)
 
 
 if __name__ == "__main__":

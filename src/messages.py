@@ -132,13 +132,17 @@ def user_error(error: BaseException | None) -> str | None:
 
 @contextmanager
 def in_words() -> Iterator[None]:
-    """Let a tool end with code 1 and in words, as the command line does, where it can be mended."""
+    """End the program with code 1 and in words where the user can mend what went wrong.
+
+    Raises:
+        SystemExit: In place of such an error.
+    """
     try:
         yield
     except Exception as error:
         known = user_error(error)
         if known is None:
-            raise
+            raise  # a fault of the program, or of a class of the user's own: show where
         print(f"error: {known}", file=sys.stderr)
         raise SystemExit(1) from None
 
