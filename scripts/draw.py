@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
 
 # isort: split
-from trained import Trained, open_run
+from trained import Trained, extra, open_run
 
 from src.errors import UserError
 from src.messages import in_words
@@ -58,14 +58,9 @@ def draw(options: argparse.Namespace) -> None:
     check_alike(runs[0], runs[-1])
     with TemporaryDirectory() as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # of uploaded files, which nobody needs later
-        try:  # takes seconds to import: mistakes are told before
+        with extra("demo", "draw"):  # takes seconds to import: mistakes are told before
             from draw_page import Page, build
             from draw_server import serve
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"draw needs {error.name}, which is not installed.\n"
-                "./scripts/run draw installs it, and so does: pip install -e .[demo]"
-            ) from error
         serve(build(Page(runs)), options.port, not options.no_browser)
 
 

@@ -9,11 +9,11 @@ from PIL import Image
 from torch import Tensor
 from trained import Trained
 
-from src.data.image_files import decoded
+from src.data.pixels import decoded
 from src.errors import UserError
 from src.occlusion import occlusion
 
-LARGEST = 20 * 2**20  # bytes of an uploaded file
+UPLOAD = 20 * 2**20  # bytes of an uploaded file
 SHOWN = 560  # pixels of the longer side on the drawing pad
 PNG = "data:image/png;base64,"
 
@@ -41,11 +41,9 @@ def answer(run: Trained, image: Image.Image | None) -> Answer | None:
     seen, pad = run.data.as_example(image), run.data.pad
     if seen.min() == seen.max():
         return None
-    batch = run.data.padded(seen[None]), torch.zeros(1)
-    x, _ = run.data.on_after_batch_transfer(batch, 0)
-    probabilities = run.model.probabilities(run.model(x))[0]
-    best = int(probabilities.argmax())
-    fall = occlusion(lambda hidden: run.model.probabilities(run.model(hidden))[:, best], x[0])
+    probabilities = run.probabilities(seen[None])[0]
+    best, x = int(probabilities.argmax()), run.normalised(seen[None])[0]
+    fall = occlusion(lambda hidden: run.model.probabilities(run.model(hidden))[:, best], x)
     rows, columns = seen.shape[1:]
     return Answer(probabilities, seen, fall[pad : pad + rows, pad : pad + columns])
 
@@ -56,15 +54,14 @@ def opened(content: bytes) -> Image.Image:
     Raises:
         UserError: If it is none, an animation or too large.
     """
-    if len(content) > LARGEST:
+    if len(content) > UPLOAD:
         raise UserError(
-            f"The file has {len(content) / 2**20:.0f} MB, expected {LARGEST >> 20} MB at most."
+            f"The file has {len(content) / 2**20:.0f} MB, expected {UPLOAD >> 20} MB at most."
         )
     try:
         return decoded(content)
     except Exception as error:  # Pillow's decoders raise whatever goes wrong in them
-        words = str(error).replace(" <_io.BytesIO object", "").partition(" at 0x")[0]
-        raise UserError(f"This file cannot be read as an image: {words}.") from error
+        raise UserError(f"This file cannot be read as an image: {error}.") from error
 
 
 def from_url(url: str) -> Image.Image | None:
@@ -76,7 +73,7 @@ def from_url(url: str) -> Image.Image | None:
 
 def as_url(image: Image.Image) -> str:
     """Return an image as a `data:` URL, no larger than the drawing pad shows it."""
-    file, small = BytesIO(), image.convert("L" if image.mode == "L" else "RGB")
+    file, small = BytesIO(), image.copy()
     small.thumbnail((SHOWN, SHOWN))
     small.save(file, "png")
     return PNG + base64.b64encode(file.getvalue()).decode()

@@ -4,13 +4,15 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from webbrowser import open_new_tab
 
 import gradio as gr
 import uvicorn
-from draw_answers import LARGEST
+from draw_answers import UPLOAD
 from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from src.errors import UserError
 
@@ -43,9 +45,10 @@ def application(page: gr.Blocks) -> FastAPI:
     """Return the page as a program that a server can run."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(OwnHostOnly)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST])  # no page by another name
     return gr.mount_gradio_app(
         app, page, path="/", server_name=HOST, footer_links=[], run_history=False, ssr_mode=False,
-        max_file_size=LARGEST, enable_monitoring=False, pwa=False, mcp_server=False,
+        max_file_size=UPLOAD, enable_monitoring=False, pwa=False, mcp_server=False,
         css=Path(__file__).with_name("draw_page.css").read_text(),
         theme=gr.themes.Default(font=FONTS, font_mono=["monospace"]),
     )  # fmt: skip
@@ -68,6 +71,6 @@ def serve(page: gr.Blocks, port: int | None, browser: bool) -> None:
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         print(f"Draw at {address}; end with Ctrl-C.", flush=True)
         if browser:
-            open_new_tab(address)  # which waits until it is served
+            Thread(target=open_new_tab, args=[address], daemon=True).start()
         quiet: Any = {"log_level": "critical", "timeout_graceful_shutdown": 1}
         uvicorn.Server(uvicorn.Config(application(page), **quiet)).run(sockets=[listener])

@@ -1,6 +1,5 @@
 """What the page shows of an answer, as HTML: bars, the image seen, and where the network looks."""
 
-import json
 from html import escape
 
 import numpy as np
@@ -25,18 +24,9 @@ def view(run: Trained, found: Answer | None) -> str:
 
 def title(run: Trained) -> str:
     config, _, version = run.name.partition("/")
-    tested = accuracy(run)
-    share = f" · {tested:.2%} of test images right".replace("%", " %") if tested else ""
+    accuracy = run.results.get("metrics", {}).get("test/acc")  # none if stopped before its test
+    share = "" if accuracy is None else f" · {100 * accuracy:.2f} % of test images right"
     return f"{escape(config)} <small>{escape(version)}{share}</small>"
-
-
-def accuracy(run: Trained) -> float | None:
-    """Return the test accuracy that the run has recorded, if it has."""
-    try:
-        record = json.loads((run.path.parents[1] / "results.json").read_bytes())
-        return float(record["metrics"]["test/acc"])
-    except (OSError, ValueError, KeyError):
-        return None  # the run was stopped before its test
 
 
 def hint(run: Trained) -> str:

@@ -11,7 +11,9 @@ evaluates it: unless all predictions are equal and probabilities within 1e-4, no
 # extra: export
 
 import argparse
+import errno
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,16 +21,19 @@ import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
 
 # isort: split
 import torch
-from export_check import CALLS, SIZES, judged
-from export_formats import FORMATS, Facts, describe
 from rich.console import Console
 from rich.table import Table
-from trained import Trained, open_run
+from rich.text import Text
+from trained import Trained, extra, open_run
 
 from src.errors import UserError
 from src.files import write_whole
 from src.messages import in_words
 from src.portable import Portable
+
+with in_words(), extra("export", "export"):
+    from export_check import CALLS, SIZES, judged
+    from export_formats import FORMATS, Facts, describe
 
 RECORD = "export.json"  # written last: it stands beside whole files that belong together only
 
@@ -63,9 +68,22 @@ def export(trained: Trained) -> tuple[dict[str, bytes], Facts]:
     return files, how | facts
 
 
-def refuse_to_overwrite(folder: Path) -> None:
-    """Raise UserError if a folder holds an export, or a part of one."""
-    if found := [name for name in (*FORMATS, RECORD) if (folder / name).exists()]:
+def prepare(folder: Path, overwrite: bool) -> None:
+    """Make the folder.
+
+    Raises:
+        UserError: If it holds an export, or a part of one, that is not to be overwritten, or
+            cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UserError(f"--out {folder} cannot be written to: {error.strerror}.") from error
+    if not overwrite and (
+        found := [name for name in (*FORMATS, RECORD) if (folder / name).exists()]
+    ):
         raise UserError(
             f"{folder} holds an export already ({', '.join(found)}), and is not overwritten.\n"
             "Give --overwrite to replace it, or another folder with --out."
@@ -84,7 +102,7 @@ def show(record: Facts, folder: Path) -> None:
     """Print what was measured, on what, and where the files are."""
     on = record["checked_on"]
     n = on["sizes"]["test"]
-    table = Table(title=f"{record['model'].rsplit('.', 1)[-1]} of {record['run']}")
+    table = Table(title=Text(f"{record['model'].rsplit('.', 1)[-1]} of {record['run']}"))
     table.add_column("file", no_wrap=True)
     for name in ("bytes", "largest difference", f"flips of {n:,}", "ms an image"):
         table.add_column(name, justify="right")
@@ -113,8 +131,7 @@ def main(args: Sequence[str] | None = None) -> None:
     trained = open_run(options.run, "export")
     folder = options.out or trained.path.parents[1] / "export"
     with in_words():
-        if not options.overwrite:
-            refuse_to_overwrite(folder)
+        prepare(folder, options.overwrite)
         with Console(stderr=True).status("Exporting, and checking each file on all test images"):
             files, record = export(trained)
         publish(folder, files, record)

@@ -23,10 +23,7 @@ def judged(trained: Trained, images: Tensor, files: dict[str, bytes]) -> dict[st
     Raises:
         UserError: If a file does not do what the model does.
     """
-
-    def model(x: Tensor) -> Tensor:
-        return evaluated(trained, x)
-
+    model = trained.probabilities
     expected = torch.cat([model(x) for x in images.split(max(SIZES))])
     found: dict[str, Facts] = {"the model itself": {"milliseconds": latency(model, images)}}
     for name, content in files.items():
@@ -37,14 +34,6 @@ def judged(trained: Trained, images: Tensor, files: dict[str, bytes]) -> dict[st
             "largest_difference": difference, "flips": flips, "milliseconds": latency(run, images),
         }  # fmt: skip
     return found
-
-
-def evaluated(trained: Trained, images: Tensor) -> Tensor:
-    """Return the probabilities of raw images, the way the project evaluates a model."""
-    x, _ = trained.data.on_after_batch_transfer(
-        (trained.data.padded(images), torch.zeros(len(images))), 0
-    )
-    return trained.model.probabilities(trained.model(x))
 
 
 def compared(name: str, run: Run, images: Tensor, expected: Tensor) -> tuple[float, int]:

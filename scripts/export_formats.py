@@ -18,7 +18,6 @@ from trained import Trained
 from src.imports import import_class
 from src.portable import Portable
 from src.provenance import git_state, versions
-from src.runs import tested
 
 Facts = dict[str, Any]
 Run = Callable[[Tensor], Tensor]
@@ -36,7 +35,7 @@ def describe(trained: Trained, shape: Sequence[int]) -> Facts:
         shape: Of an image as it is in the files of the data set.
     """
     model, data = trained.model, trained.data
-    results = tested(trained.path.parents[1]) or {}
+    results = trained.results
     settings = {k: v for k, v in model.hparams.items() if not k.startswith("_")}
     return {
         "input": {"name": "images", "type": "uint8", "shape": ["batch", *shape],

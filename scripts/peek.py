@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from src.checkpoints import is_sealed, read_checkpoint
+from src.checkpoints import is_sealed, unpacked
 from src.messages import in_words
 from src.runs import best, find
 from src.settings import flat
@@ -85,12 +85,19 @@ def sections(path: Path, checkpoint: Facts) -> dict[str, Facts]:
                           if isinstance(value, Tensor)},
         "state": known({"epoch, from 0": checkpoint.get("epoch"),
                         "steps": checkpoint.get("global_step"),
+                        "not finite": not_finite(checkpoint["state_dict"]) or None,
                         "bytes of optimizer": nbytes(checkpoint.get("optimizer_states"))}),
         "metrics": flat(part(checkpoint, "record", "metrics")),
         "made by": known({"command": "; ".join(told) or None,
                           "lightning": checkpoint.get("pytorch-lightning_version")})
                    | flat(part(checkpoint, "identity", "rounds")),
     }  # fmt: skip
+
+
+def not_finite(state: Facts) -> str:
+    """Return the names of the weights that hold NaN or infinity."""
+    tensors = ((name, value) for name, value in state.items() if isinstance(value, Tensor))
+    return ", ".join(str(name) for name, value in tensors if not value.isfinite().all())
 
 
 def nbytes(value: Any) -> int:
@@ -140,7 +147,7 @@ def main(args: Sequence[str] | None = None) -> None:
     options = parse(args)
     with in_words():
         path = file_of(options.name)
-        checkpoint = read_checkpoint(path)
+        checkpoint = unpacked(path)
         told, listed = sections(path, checkpoint), weights(checkpoint)
     if options.json:
         print(json.dumps({**told, "tensors": listed}, indent=2, default=str))

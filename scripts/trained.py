@@ -1,6 +1,7 @@
 """Opens a run that is done: its model with the best weights, and its data module."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,14 +10,17 @@ from typing import Any
 import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
 
 # isort: split
+import torch
 from lightning.pytorch import Callback
+from torch import Tensor
 
-from src.checkpoints import data_state, read_checkpoint
+from src.checkpoints import data_state
 from src.cli import ExperimentCLI
 from src.cli import main as linenet
 from src.data.images import ImageData
 from src.errors import UserError
 from src.models import Model
+from src.runs import tested
 
 SETTINGS = {"logger": False, "callbacks": None, "enable_checkpointing": False,
             "enable_progress_bar": False, "enable_model_summary": False, "devices": 1,
@@ -31,19 +35,28 @@ class Trained:
         model: With the weights of the best checkpoint, in eval mode, on the CPU.
         data: Knows how images become examples and back; its files have not been read.
         path: The checkpoint.
-        checkpoint: What it holds.
+        results: The record of the run; empty if it was stopped before its test.
     """
 
     model: Model
     data: ImageData
     path: Path
-    checkpoint: dict[str, Any]
+    results: dict[str, Any]
 
     @property
     def name(self) -> str:
         """Config and version, e.g. `mnist_lenet/version_0`."""
         folder = self.path.resolve().parents[1]
         return f"{folder.parent.name}/{folder.name}"
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return images as the network gets them, padded and normalised, from raw uint8 ones."""
+        unknown = torch.zeros(len(images), dtype=torch.int64)
+        return self.data.on_after_batch_transfer((self.data.padded(images), unknown), 0)[0]
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Return the probabilities `(n, classes)` of raw uint8 images, as the project evaluates."""
+        return self.model.probabilities(self.model(self.normalised(images)))
 
 
 class Opening(ExperimentCLI):
@@ -66,23 +79,36 @@ class Opening(ExperimentCLI):
                 f"{self.tool} is for runs on images, but {path} is of one on"
                 f" {type(datamodule).__name__}."
             )
-        checkpoint = read_checkpoint(path)
-        model.load_state_dict(checkpoint["state_dict"])
-        datamodule.load_state_dict(data_state(checkpoint, datamodule, path))
-        self.found.append(Trained(model.eval(), datamodule, path, checkpoint))
+        model.load_state_dict(self.checkpoint["state_dict"])
+        datamodule.load_state_dict(data_state(self.checkpoint, datamodule, path))
+        results = tested(path.parents[1]) or {}
+        self.found.append(Trained(model.eval(), datamodule, path, results))
 
 
-def open_run(folder: str, tool: str, more: Sequence[str] = ()) -> Trained:
+def open_run(folder: str, tool: str) -> Trained:
     """Return the model and data of a run.
 
     Args:
         folder: The run's, or `latest`.
         tool: Who asks, for messages.
-        more: What `predict` takes beside it.
 
     Raises:
         SystemExit: With what is wrong on the screen, as the command line does.
     """
     found: list[Trained] = []
-    linenet(["predict", "--run", folder, *more], cli=partial(Opening, found, tool))
+    linenet(["predict", "--run", folder], cli=partial(Opening, found, tool))
     return found[0]
+
+
+@contextmanager
+def extra(name: str, tool: str) -> Iterator[None]:
+    """Say how to install what a tool imports within, if it is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith(("src", tool)):
+            raise  # a part of the project itself
+        raise UserError(
+            f"{tool} needs {error.name}, which is not installed.\n"
+            f"./scripts/run {tool} installs it, and so does: pip install -e .[{name}]"
+        ) from error

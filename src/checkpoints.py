@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         UserError: If the file is missing, damaged in a single bit, no checkpoint, or holds
             anything but tensors and plain values, or weights that are not numbers.
     """
+    checkpoint = unpacked(path)
+    for name, value in checkpoint["state_dict"].items():
+        if isinstance(value, Tensor) and not value.isfinite().all():
+            raise UserError(f"{path} holds weights that are not finite, in {name}.\n{ADVICE}")
+    return checkpoint
+
+
+def unpacked(path: Path) -> dict[str, Any]:
+    """Return what `read_checkpoint` does, weights that are not finite included, to look at."""
     content = _checked(path)
     try:
         checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -57,10 +67,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     weights = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     if not isinstance(weights, dict) or "loops" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of this project.\n{ADVICE}")
-    for name, value in weights.items():
-        if isinstance(value, Tensor) and not value.isfinite().all():
-            raise UserError(f"{path} holds weights that are not finite, in {name}.\n{ADVICE}")
+    try:
+        odd = [
+            one for one in _tensors(checkpoint) if one.layout != torch.strided or one.is_complex()
+        ]
+    except RecursionError as error:
+        raise UserError(f"{path} holds a value that holds itself.\n{ADVICE}") from error
+    if odd:
+        raise UserError(f"{path} holds sparse or complex tensors, which none here does.\n{ADVICE}")
     return checkpoint
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors within dictionaries and lists."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple | set):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(part)
 
 
 def sealed(content: bytes) -> bytes:
@@ -147,13 +171,20 @@ def data_state(checkpoint: dict[str, Any], data: Any, path: Path) -> dict[str, A
     Raises:
         UserError: If there is none.
     """
-    state = checkpoint.get(type(data).__qualname__)
-    if state is None:
+    kind = type(data).__qualname__
+    saved = checkpoint.get("datamodule_hyper_parameters")
+    other = str((saved if isinstance(saved, dict) else {}).get("_class_path", kind))
+    if other.rpartition(".")[2] != kind:
+        raise UserError(
+            f"{path} is of a run on {other.rpartition('.')[2]}, but the data is {kind}."
+        )
+    state = checkpoint.get(kind)
+    if not isinstance(state, dict):
         raise UserError(
             f"{path} does not say how its images were normalised: it was written by an earlier"
-            " version.\nTrain the run anew, or go on with it for an epoch, to use it here."
+            " version.\nTrain the run anew to use it here."
         )
-    return dict(state)
+    return state
 
 
 def identity_of(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:

@@ -39,7 +39,8 @@ from src.checkpoints import (
 from src.config_files import read_strictly
 from src.contradictions import check, check_processes, check_saved
 from src.curves import CurvesFile
-from src.data import OwnImages, TensorData
+from src.data import TensorData
+from src.data.own_images import OwnImages
 from src.errors import UserError
 from src.files import remove_leftovers, write_whole
 from src.flags import ExperimentFlags
@@ -64,6 +65,10 @@ class ExperimentCLI(ExperimentFlags):
     def __init__(self, args: Sequence[str], signals: StopSignals, held: ExitStack) -> None:
         self.record, self.held = RunRecord(args), held
         words, self.resumed = with_config(list(args))
+        self.version_given = any(
+            "logger.version" in word or "args.version" in word for word in args
+        )
+        self.checkpoint: dict[str, Any] = {}  # that is judged
         self.identity, points = Identity(), ResumePoints(signals)
         self.purge_step = 0  # where a resumed run goes on with its curves
         super().__init__(
@@ -97,6 +102,8 @@ class ExperimentCLI(ExperimentFlags):
             if subcommand == "fit":
                 self.identity.saved = identity_of(checkpoint, config.ckpt_path)
                 self.purge_step = logger_step(checkpoint)
+            else:
+                self.checkpoint = checkpoint
         elif subcommand != "fit":
             raise UserError(
                 f"{subcommand} needs a run, or it would judge an untrained model.\n"
@@ -124,8 +131,8 @@ class ExperimentCLI(ExperimentFlags):
             self.save_config_callback = None  # there is no run folder to save it into
         elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
             logger.init_args.name = experiment(config)
-        if config.get("run") and hasattr(logger, "init_args"):
-            logger.init_args.version = None  # the name of the run that is judged
+        if config.get("run") and hasattr(logger, "init_args") and not self.version_given:
+            logger.init_args.version = None  # it was the name of the run that is judged
         if config.trainer.enable_checkpointing is False:  # or Lightning refuses ModelCheckpoint
             self._parser(self.subcommand).callback_keys.remove("checkpoint")
         self.trainer_defaults["callbacks"] += screen(config.trainer)
@@ -177,7 +184,7 @@ class ExperimentCLI(ExperimentFlags):
         config = self.config.predict
         if config.images:
             own, path = OwnImages(config.images, self.datamodule), Path(config.ckpt_path)
-            own.data.load_state_dict(data_state(read_checkpoint(path), own.data, path))
+            own.data.load_state_dict(data_state(self.checkpoint, own.data, path))
             own.setup()  # what cannot be read stops it before anything is written
             self.datamodule = own
 

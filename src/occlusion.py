@@ -19,7 +19,7 @@ def occlusion(score: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         score: Maps images `(n, channels, rows, columns)` to numbers `(n,)`.
         x: The image, `(channels, rows, columns)`.
     """
-    covers = patches(*x.shape[1:])
+    covers = patches(*x.shape[1:]).to(x.device)
     edge = torch.cat([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], dim=1)
     ground = edge.median(dim=1).values.view(-1, 1, 1)
     hidden = torch.where(covers[:, None], ground, x)

@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -57,30 +56,25 @@ def with_config(words: list[str]) -> tuple[list[str], Path | None]:
     The run is that of `fit --resume`, or of `--run` in the commands that judge it, which get its
     best checkpoint, too. What else is said on the command line is laid over it.
     """
-    judging = next((word for word in words if word in JUDGING), None)
-    name = _option(words, "--run")
-    if judging and name and (folder := find(name, None, "--run")):
-        return _after(judging, words, _config(folder), ["--ckpt_path", str(best(folder))]), None
-    name = _option(words, "--resume")
-    if name is None or "fit" not in words:
+    command = next((word for word in words if word in (*JUDGING, "fit")), "")
+    flag = "--run" if command in JUDGING else "--resume"
+    name, checkpoint = _option(words, flag), _option(words, "--ckpt_path")
+    if name is None or not command:
         return words, None
-    if _option(words, "--ckpt_path"):
+    if checkpoint and command == "fit":
         raise UserError("--resume finds its checkpoint by itself; leave --ckpt_path away.")
     given = _option(words, "--config") or _option(words, "-c")
-    folder = _as_first_process(find(name, Path(given).stem if given else None, "--resume"))
-    if folder is None:
+    folder = _as_first_process(find(name, Path(given).stem if given else None, flag))
+    if folder is None and command == "fit":
         print(f"No run of {given} is there to resume: starting the first.", file=sys.stderr)
         return words, None
-    return _after("fit", words, _config(folder)), folder
-
-
-def _config(folder: Path) -> list[str]:
-    return ["--config", str(folder / "config.yaml")]
-
-
-def _after(command: str, words: list[str], *more: list[str]) -> list[str]:
+    if folder is None:
+        raise UserError(f"{flag} {name}: there is no run of {given} in {LOGS.absolute()}.")
+    found = ["--config", str(folder / "config.yaml")]
+    if command in JUDGING and not checkpoint:
+        found += ["--ckpt_path", str(best(folder))]
     place = words.index(command) + 1
-    return [*words[:place], *chain(*more), *words[place:]]
+    return [*words[:place], *found, *words[place:]], folder if command == "fit" else None
 
 
 def best(folder: Path) -> Path:
@@ -92,13 +86,13 @@ def best(folder: Path) -> Path:
     results = tested(folder) or {}
     saved = [path for path in folder.glob("checkpoints/*.ckpt") if "resume-" not in path.name]
     if chosen := results.get("best_checkpoint"):  # by name: the folder may have been moved
-        saved = [path for path in saved if path.name == Path(chosen).name]
+        saved = [path for path in saved if path.name == Path(str(chosen)).name]
     if len(saved) == 1:
         return saved[0]
     found = ", ".join(sorted(path.name for path in saved)) or "none"
     raise UserError(
         f"The best checkpoint of {folder} is not known: found {found} in checkpoints/.\n"
-        "Give a run of fit that has saved one, or name the file: --config and --ckpt_path."
+        "Give a run of fit that has saved one, or name the file with --ckpt_path FILE."
     )
 
 
@@ -137,10 +131,22 @@ def last_saved(folder: Path) -> float:
 
 
 def tested(folder: Path) -> dict[str, Any] | None:
-    """Return the results of a run; None if it was killed before it was tested."""
+    """Return the results of a run; None if it was killed before it was tested.
+
+    Raises:
+        UserError: If the file is damaged, or not one of a run.
+    """
     path = folder / "results.json"
-    results = json.loads(path.read_text()) if path.is_file() else {"metrics": {}}
-    return results if "test/loss" in results["metrics"] else None
+    if not path.is_file():
+        return None
+    try:
+        results = json.loads(path.read_text())
+        return results if "test/loss" in results["metrics"] else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged, or not of a run ({type(error).__name__}).\n"
+            "Take it away, and the run counts as not tested."
+        ) from error
 
 
 def stop_if_finished(folder: Path, trainer: Any) -> None:

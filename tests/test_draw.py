@@ -17,7 +17,7 @@ from typing import Any
 import draw
 import pytest
 import torch
-from draw_answers import LARGEST, answer, as_url, from_url, opened
+from draw_answers import UPLOAD, answer, as_url, from_url, opened
 from draw_page import Page
 from draw_samples import samples
 from draw_server import POLICY, listening
@@ -44,6 +44,7 @@ def opened_run(model: type[Model] = LogisticRegression, data: ImageData | None =
     moments = {
         "mean": torch.full((channels, 1, 1), 33.0),
         "std": torch.full((channels, 1, 1), 78.0),
+        "class_names": data.class_names,
     }
     data.load_state_dict(moments)
     net = model(input_shape=data.input_shape, num_outputs=data.num_outputs).eval()
@@ -155,7 +156,7 @@ def test_many_classes_are_cut_to_the_likeliest_and_names_are_no_html() -> None:
     [
         (b"nonsense", "cannot be read as an image"),
         (b"", "cannot be read as an image"),
-        (b"0" * (LARGEST + 1), "expected 20 MB at most"),
+        (b"0" * (UPLOAD + 1), "expected 20 MB at most"),
     ],
 )
 def test_an_unreadable_file_is_told_and_the_rest_stays(content: bytes, words: str) -> None:

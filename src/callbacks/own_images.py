@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 from src.callbacks.figures import publish, whole
@@ -37,7 +38,7 @@ class OwnImagesTeller(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if hasattr(trainer.datamodule, "files"):
+        if trainer.datamodule.file_names is not None:
             self.probabilities.append(outputs[0].float().cpu())
             if sum(map(len, self.images)) < PAGE * PAGES:
                 self.images.append(trainer.datamodule.denormalise(batch[0]).cpu())
@@ -47,37 +48,39 @@ class OwnImagesTeller(Callback):
             return
         probabilities = whole(trainer, torch.cat(self.probabilities))
         images = whole(trainer, torch.cat(self.images))[: PAGE * PAGES]
-        if not trainer.is_global_zero:
-            return
-        data = trainer.datamodule
-        Console().print(table(data, probabilities))
-        if isinstance(trainer.logger, TensorBoardLogger):
-            for number, page in enumerate(torch.arange(len(images)).split(PAGE), start=1):
-                name = f"own_images_{number:02}"
-                captions = [caption(data, probabilities, i) for i in page.tolist()]
-                figure = image_probabilities(
-                    images[page], probabilities[page], data.class_names, captions
-                )
-                publish(trainer.logger, figure, f"predict/{name}", name, 0)
-            print(f"As the network saw them: {trainer.log_dir}/figures/own_images_*.png")
+        if trainer.is_global_zero:
+            Console().print(table(trainer.datamodule, probabilities))
+            if isinstance(trainer.logger, TensorBoardLogger):
+                draw(trainer.logger, trainer.datamodule, images, probabilities)
 
 
 def table(data: Any, probabilities: Tensor) -> Table:
     """Return the first images, each with its likeliest class and the next."""
     found = Table("file", "prediction", "probability", "or else", title="Your images")
     found.columns[0].overflow = "fold"
-    for name, likely in zip(data.files[:LISTED], probabilities[:LISTED], strict=True):
+    for name, likely in zip(data.file_names[:LISTED], probabilities[:LISTED], strict=True):
         first, *others = _likeliest(data, likely)
-        found.add_row(name, *first, *(" ".join(other) for other in others))
+        words = name, *first, *(" ".join(other) for other in others)
+        found.add_row(*map(Text, words))  # names may look like markup
     if len(probabilities) > LISTED:
         found.caption = f"and {len(probabilities) - LISTED:,} more in predictions.csv"
     return found
 
 
+def draw(logger: TensorBoardLogger, data: Any, images: Tensor, probabilities: Tensor) -> None:
+    """Draw the images, a page at a time."""
+    for number, page in enumerate(torch.arange(len(images)).split(PAGE), start=1):
+        captions = [caption(data, probabilities, i) for i in page.tolist()]
+        names, name = data.class_names, f"own_images_{number:02}"
+        figure = image_probabilities(images[page], probabilities[page], names, captions)
+        publish(logger, figure, f"predict/{name}", name, step=0)
+    print(f"As the network saw them: {logger.log_dir}/figures/own_images_*.png")
+
+
 def caption(data: Any, probabilities: Tensor, index: int) -> str:
     """Return the end of a file's name and what it was taken for."""
     best, likely = next(_likeliest(data, probabilities[index]))
-    return f"{Path(data.files[index]).name[-20:]}: {best}, {likely}"
+    return f"{Path(data.file_names[index]).name[-20:]}: {best}, {likely}"
 
 
 def _likeliest(data: Any, likely: Tensor) -> Iterator[tuple[str, str]]:

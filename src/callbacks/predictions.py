@@ -52,7 +52,7 @@ class PredictionWriter(Callback):
 
 
 def _header(data: Any) -> list[str]:
-    if hasattr(data, "files"):
+    if data.file_names is not None:
         return ["file", "prediction", *data.class_names]
     if data.class_names is None:
         outputs = range(data.num_outputs)
@@ -65,7 +65,8 @@ def _row(data: Any, index: int, output: list[float], target: Any) -> Row:
     if names is None:
         return [index, *target, *output]
     best = max(range(len(names)), key=output.__getitem__)
-    example = [data.files[index]] if hasattr(data, "files") else [index, names[target]]
+    files = data.file_names
+    example = [index, names[target]] if files is None else [files[index]]
     return [*example, names[best], *(f"{p:.6g}" for p in output)]
 
 

@@ -6,9 +6,6 @@ from src.data.folder import ImageFolder
 from src.data.line import Line
 from src.data.mnist import MNIST
 from src.data.noise import Noise
-from src.data.own_images import OwnImages
 from src.data.smooth import SmoothFunction
 
-__all__ = [
-    "CIFAR10", "MNIST", "ImageFolder", "Line", "Noise", "OwnImages", "SmoothFunction", "TensorData",
-]  # fmt: skip
+__all__ = ["CIFAR10", "MNIST", "ImageFolder", "Line", "Noise", "SmoothFunction", "TensorData"]

@@ -49,6 +49,7 @@ class TensorData(LightningDataModule):
     num_classes: int | None = None  # None: regression
     class_names: list[str] | None = None
     source: str  # where the data came from, in words
+    file_names: list[str] | None = None  # of images of the user's own, in order
     noise_floor: float | None = None  # mean squared error of a perfect predictor, where known
 
     def __init__(self, batch_size: PositiveInt = 100, seed: Seed = 0) -> None:

@@ -1,24 +1,19 @@
 """Reads images from `train/<class>/*` and `test/<class>/*`, in a folder or a zip file."""
 
-import io
-import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, ImageStat
 from rich.progress import track
 
 from src.data.checks import is_file, shown
 from src.data.images import Images
+from src.data.pixels import LARGEST, decoded, resized
 from src.errors import UserError
 
 Files = dict[str, dict[str, list[str]]]  # split -> class -> paths; classes and paths sorted
 SPLITS = ("train", "test")
-MODES = {1: "L", 3: "RGB"}
-FORMATS = ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM"]  # Pillow's others may run programs
-LARGEST = 2**28  # bytes of a file; an image of as many pixels as Pillow allows has about as many
 
 
 def read_images(path: Path, classes: dict[str, list[str]], size: int, channels: int) -> Images:
@@ -33,18 +28,13 @@ def read_images(path: Path, classes: dict[str, list[str]], size: int, channels: 
     Raises:
         UserError: If a file is not a readable image, is an animation, or has too many pixels.
     """
-
-    def pixels(image: Image.Image) -> np.ndarray:
-        square = image.convert(MODES[channels]).resize((size, size))
-        return np.asarray(square).reshape(size, size, channels)
-
     labelled = [(name, label) for label, names in enumerate(classes.values()) for name in names]
     x = np.empty((len(labelled), size, size, channels), dtype=np.uint8)
     archive = zipfile.ZipFile(path) if path.is_file() else None
     steps = track(labelled, f"Reading {path.name}", transient=True, disable=len(labelled) < 2000)
     for i, (name, _) in enumerate(steps):
         try:
-            x[i] = pixels(decoded(_content(path, archive, name)))
+            x[i] = resized(decoded(_content(path, archive, name)), size, size, channels)
         except Exception as error:  # Pillow's decoders raise whatever goes wrong in them
             raise UserError(
                 f"{shown(path / name)} is not a readable image: {shown(error)}\n"
@@ -60,44 +50,6 @@ def _content(path: Path, archive: zipfile.ZipFile | None, name: str) -> bytes:
         raise ValueError(f"it has {size} bytes, expected no more than {LARGEST}")
     with archive.open(name) if archive else (path / name).open("rb") as file:
         return file.read(size)  # with no size given, zipfile unpacks as much as there is
-
-
-def decoded(content: bytes) -> Image.Image:
-    """Return the image in a file, upright, in 8 bits, its transparent parts on a ground.
-
-    Raises:
-        Exception: Whatever Pillow's decoders stumble over; ValueError for several frames, 32 bits,
-            and more pixels than a program should be asked to unpack.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)  # of the size in the header
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
-    # MPO is a photo with previews or depth behind it, and the photo comes first.
-    if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise ValueError("it has several frames, expected one")
-    return opaque(_eight_bit(ImageOps.exif_transpose(image)))
-
-
-def opaque(image: Image.Image) -> Image.Image:
-    """Lay an image with transparent parts on white, or on black if what is there is light."""
-    if not image.has_transparency_data:
-        return image
-    *_, alpha = layers = image.convert("RGBA").split()
-    light = ImageStat.Stat(Image.merge("RGB", layers[:3]).convert("L"), alpha).mean[0] > 127
-    ground = Image.new("RGBA", image.size, "black" if light else "white")
-    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16 bits, and real numbers from 0 to 1, to 8 bits; Pillow's own conversion clips."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-    if image.mode not in ("I", "F"):
-        return image
-    values = np.asarray(image)
-    if image.mode == "I" or not 0 <= values.min() <= values.max() <= 1:
-        raise ValueError(f"its pixels are of 32 bits (mode {image.mode}), expected 8 or 16")
-    return Image.fromarray((255 * values).round().astype(np.uint8))
 
 
 def list_images(path: Path) -> Files:

@@ -3,8 +3,8 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
@@ -15,6 +15,7 @@ from torch import Tensor
 from src.data.augment import Augment
 from src.data.base import Split, TensorData
 from src.data.loader import mixed
+from src.data.pixels import resized
 from src.errors import UserError
 from src.ranges import Padding, Seed
 
@@ -102,14 +103,25 @@ class ImageData(TensorData):
         """
         channels, *sides = self.input_shape
         rows, columns = (side - 2 * self.pad for side in sides)
-        small = image.convert("L" if channels == 1 else "RGB").resize((columns, rows))
-        return torch.from_numpy(np.array(small)).view(rows, columns, channels).permute(2, 0, 1)
+        return torch.from_numpy(resized(image, rows, columns, channels)).permute(2, 0, 1)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return what a checkpoint keeps: a network is of use with its own normalisation alone."""
-        return {"mean": self.mean.cpu(), "std": self.std.cpu()}
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: what goes in and out of a network means nothing else."""
+        return {"mean": self.mean.cpu(), "std": self.std.cpu(), "class_names": self.class_names}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the normalisation that a network was trained with.
+
+        Raises:
+            UserError: If a part is missing, or the classes are other ones now.
+        """
+        if missing := {"mean", "std", "class_names"} - set(state):
+            raise UserError(f"The checkpoint lacks {sorted(missing)} of its data.\nTrain anew.")
+        if list(state["class_names"]) != list(self.class_names):
+            raise UserError(
+                f"The network was trained on other classes: {', '.join(state['class_names'])},\n"
+                f"but {self.source} has {', '.join(self.class_names)}."
+            )
         self.mean, self.std = state["mean"], state["std"]
 
     def on_after_batch_transfer(self, batch: Images, dataloader_idx: int) -> Images:

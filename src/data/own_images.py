@@ -7,15 +7,14 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch import LightningDataModule
-from PIL import UnidentifiedImageError
 from rich.progress import track
 from torch import Tensor
 
 from src.data.base import TensorData
 from src.data.checks import is_file, shown
-from src.data.image_files import FORMATS, LARGEST, decoded
 from src.data.images import ImageData, Images
 from src.data.loader import BatchLoader
+from src.data.pixels import LARGEST, decoded
 from src.errors import UserError
 
 BATCH = 250
@@ -43,7 +42,7 @@ class OwnImages(LightningDataModule):
             raise UserError(f"--images {shown(paths[0])} is for runs on images, not on {kind}.")
         self.paths, self.data = paths, data
         self.class_names, self.denormalise = data.class_names, data.denormalise
-        self.files: list[str] = []  # names of the images that were read, in order
+        self.file_names: list[str] = []  # names of the images that were read, in order
         self.skipped: list[tuple[str, str]] = []  # names of the others, and what is wrong
         self.examples = torch.empty(0)
 
@@ -60,12 +59,12 @@ class OwnImages(LightningDataModule):
         for file in track(found, "Reading images", transient=True, disable=len(found) < 100):
             try:
                 examples.append(self._example(file))
-                self.files.append(shown(file))
+                self.file_names.append(shown(file))
             except Exception as error:  # Pillow's decoders raise whatever goes wrong in them
                 self.skipped.append((shown(file), reason(error)))
         if not examples:
             self.tell_skipped()
-            raise UserError(f"--images {shown(self.paths[0])} holds no file.")
+            raise UserError(f"--images {' '.join(map(shown, self.paths)):.200} holds no file.")
         self.examples = self.data.padded(torch.stack(examples))
 
     def tell_skipped(self) -> None:
@@ -77,7 +76,7 @@ class OwnImages(LightningDataModule):
         for name, why in self.skipped:
             print(f"left out: {name}: {why}", file=sys.stderr)
         if self.skipped:
-            count, total = len(self.skipped), len(self.skipped) + len(self.files)
+            count, total = len(self.skipped), len(self.skipped) + len(self.file_names)
             raise UserError(
                 f"{count} of {total} files could not be predicted; they are named above."
             )
@@ -132,6 +131,4 @@ def content_of(file: Path) -> bytes:
 
 def reason(error: Exception) -> str:
     """Return what is wrong with a file, in a line."""
-    if isinstance(error, UnidentifiedImageError):
-        return f"it is none of {', '.join(FORMATS)}"
     return shown(str(error).partition("\n")[0] or type(error).__name__)

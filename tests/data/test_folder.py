@@ -313,7 +313,7 @@ def test_no_other_format_is_opened(
     monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a program was run"))
     path = folder / "test/cat/x.png"
     path.write_bytes(saved(kind))
-    refused(folder, path, "not a readable image", "cannot identify")
+    refused(folder, path, "not a readable image", "none of PNG")
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])

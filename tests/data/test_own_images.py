@@ -10,10 +10,11 @@ import torch
 from PIL import Image, ImageSequence
 from torch import Tensor
 
-from src.data import CIFAR10, MNIST, ImageFolder, Line, OwnImages
+from src.data import CIFAR10, MNIST, ImageFolder, Line
 from src.data.digits import load_digits
-from src.data.image_files import decoded
 from src.data.images import ImageData
+from src.data.own_images import OwnImages
+from src.data.pixels import decoded
 from src.errors import UserError
 
 DIGIT = load_digits()[0][0][7, 0].numpy()  # (28, 28), light on black
@@ -106,7 +107,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda p: write(p, b"three"), "none of PNG, JPEG"),
     "nothing": (lambda p: write(p, b""), "0 bytes"),
     "cut short": (lambda p: write(p, png()[:-60]), "truncated"),
-    "a wrong bit": (lambda p: write(p, png()[:60] + b"\x00" + png()[61:]), ""),
+    "a wrong bit": (lambda p: write(p, png()[:60] + b"\x00" + png()[61:]), "broken"),
     "PostScript": (lambda p: write(p, b"%!PS-Adobe-3.0 EPSF-3.0\n"), "none of"),
     "SVG": (lambda p: write(p, b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "none of"),
     "a hundred million pixels": (lambda p: Image.new("1", (10_000, 10_000)).save(p, "PNG"), "bomb"),
@@ -129,7 +130,7 @@ def test_what_is_no_image_is_named_and_the_others_are_read(kind: str, tmp_path: 
     make(folder / "bad.png")
     own = OwnImages([str(folder)], MNIST())
     own.setup()
-    assert own.files == [f"{folder}/good.png"]
+    assert own.file_names == [f"{folder}/good.png"]
     [(name, told)] = own.skipped
     assert name == f"{folder}/bad.png"
     assert why in told
@@ -144,7 +145,7 @@ def test_folders_are_searched_in_order_and_hidden_files_passed_over(tmp_path: Pa
         PAPER.save(tmp_path / name)
     own = OwnImages(["b/2.png", "."], MNIST())
     own.setup()
-    assert own.files == ["b/2.png", "a/deep/x.png", "b/1.png", "b/2.png"]
+    assert own.file_names == ["b/2.png", "a/deep/x.png", "b/1.png", "b/2.png"]
     assert own.examples.shape == (4, 1, 28, 28)
 
 
@@ -154,8 +155,8 @@ def test_strange_names_are_told_in_one_line(name: str | bytes, tmp_path: Path) -
     PAPER.save(file)
     own = OwnImages([str(file)], MNIST())
     own.setup()
-    assert own.files[0].isprintable()
-    own.files[0].encode()
+    assert own.file_names[0].isprintable()
+    own.file_names[0].encode()
 
 
 def test_nothing_to_predict_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
