@@ -23,7 +23,7 @@ function draw(event) {
   paper.beginPath();
   paper.moveTo(...last);
   last = place(event);
-  paper.lineTo(...last);
+  paper.lineTo(last[0] + 0.01, last[1]); // a line of no length would draw no dot
   paper.stroke();
   if (!telling) setTimeout(tell, WAIT);
   telling = true;

@@ -52,8 +52,11 @@ class Page:
 
     def show(self, image: Image.Image | None = None) -> list[Any]:
         """Answer to an image, or to an empty pad."""
-        views = (view(run, answer(run, image)) for run in self.runs)
-        return [as_url(image) if image else "", "", *views]
+        answers = [answer(run, image) for run in self.runs]
+        blank = image is not None and answers[0] is None
+        words = "Nothing stands out from the ground of this image." if blank else ""
+        views = map(view, self.runs, answers)
+        return [as_url(image) if image else "", words, *views]
 
 
 def build(page: Page) -> gr.Blocks:
@@ -99,5 +102,7 @@ def tiled(page: Page) -> str:
         f'<img src="{as_url(image)}" alt="Test image: {escape(name)}"></button>'
         for i, (name, image) in enumerate(page.samples)
     )
-    words = '<p class="quiet">Or take one of the test images:</p>'
+    name = str(page.runs[0].data.name)  # changes where other digits stand in for MNIST
+    what = f"these images ({escape(name)})" if "NOT" in name else "the test images"
+    words = f'<p class="quiet">Or take one of {what}:</p>'
     return f'{words}<div class="tiles">{"".join(tiles)}</div>'

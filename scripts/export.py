@@ -11,7 +11,6 @@ evaluates it: unless all predictions are equal and probabilities within 1e-4, no
 # extra: export
 
 import argparse
-import errno
 import json
 import os
 from collections.abc import Sequence
@@ -38,16 +37,17 @@ with in_words(), extra("export", "export"):
 RECORD = "export.json"  # written last: it stands beside whole files that belong together only
 
 
-def parse(args: Sequence[str] | None) -> argparse.Namespace:
+def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """Return the options of the export, and the words that say where the data are."""
     parser = argparse.ArgumentParser(
         prog="export", allow_abbrev=False, description=__doc__,
-        usage="export RUN [--out FOLDER] [--overwrite]",
+        usage="export RUN [--out FOLDER] [--overwrite] [what predict takes, as --data.root FOLDER]",
         formatter_class=argparse.RawTextHelpFormatter,
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="folder of a run, or latest")
     parser.add_argument("--out", metavar="FOLDER", type=Path, help="default RUN/export")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
-    return parser.parse_args(args)
+    return parser.parse_known_args(args)
 
 
 def export(trained: Trained) -> tuple[dict[str, bytes], Facts]:
@@ -68,22 +68,18 @@ def export(trained: Trained) -> tuple[dict[str, bytes], Facts]:
     return files, how | facts
 
 
-def prepare(folder: Path, overwrite: bool) -> None:
-    """Make the folder.
+def check_place(folder: Path, overwrite: bool) -> None:
+    """Look at where the files are to go, before the work.
 
     Raises:
-        UserError: If it holds an export, or a part of one, that is not to be overwritten, or
-            cannot be written to.
+        UserError: If nothing can be written there, or an export is there that is not to be
+            overwritten, or a part of one.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise UserError(f"--out {folder} cannot be written to: {error.strerror}.") from error
-    if not overwrite and (
-        found := [name for name in (*FORMATS, RECORD) if (folder / name).exists()]
-    ):
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise UserError(f"--out {folder}: {place} is not a folder that can be written to.")
+    found = [name for name in (*FORMATS, RECORD) if (folder / name).exists()]
+    if found and not overwrite:
         raise UserError(
             f"{folder} holds an export already ({', '.join(found)}), and is not overwritten.\n"
             "Give --overwrite to replace it, or another folder with --out."
@@ -127,11 +123,11 @@ def cells(file: Facts) -> list[str]:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    options = parse(args)
-    trained = open_run(options.run, "export")
+    options, more = parse(args)
+    trained = open_run(options.run, "export", more)
     folder = options.out or trained.path.parents[1] / "export"
     with in_words():
-        prepare(folder, options.overwrite)
+        check_place(folder, options.overwrite)
         with Console(stderr=True).status("Exporting, and checking each file on all test images"):
             files, record = export(trained)
         publish(folder, files, record)

@@ -1,6 +1,6 @@
 """Opens a run that is done: its model with the best weights, and its data module."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -85,18 +85,19 @@ class Opening(ExperimentCLI):
         self.found.append(Trained(model.eval(), datamodule, path, results))
 
 
-def open_run(folder: str, tool: str) -> Trained:
+def open_run(folder: str, tool: str, more: Sequence[str] = ()) -> Trained:
     """Return the model and data of a run.
 
     Args:
         folder: The run's, or `latest`.
         tool: Who asks, for messages.
+        more: What `predict` takes beside it, such as where the data are.
 
     Raises:
         SystemExit: With what is wrong on the screen, as the command line does.
     """
     found: list[Trained] = []
-    linenet(["predict", "--run", folder], cli=partial(Opening, found, tool))
+    linenet(["predict", "--run", folder, *more], cli=partial(Opening, found, tool))
     return found[0]
 
 

@@ -17,6 +17,7 @@ from src.errors import UserError
 
 LOGS = Path("lightning_logs")
 JUDGING = ("validate", "test", "predict")
+OTHERWISE = ("--config", "-c", "--model", "--print", "-h", "--help")  # go without a run
 FOUND = "LINENET_RESUMED"  # from the first process of a run to those that it starts
 
 
@@ -59,6 +60,10 @@ def with_config(words: list[str]) -> tuple[list[str], Path | None]:
     command = next((word for word in words if word in (*JUDGING, "fit")), "")
     flag = "--run" if command in JUDGING else "--resume"
     name, checkpoint = _option(words, flag), _option(words, "--ckpt_path")
+    if command in JUDGING and not any(word.startswith((flag, *OTHERWISE)) for word in words):
+        raise UserError(
+            f"{command} needs a run: give --run lightning_logs/NAME/version_N, or latest."
+        )
     if name is None or not command:
         return words, None
     if checkpoint and command == "fit":
@@ -71,6 +76,8 @@ def with_config(words: list[str]) -> tuple[list[str], Path | None]:
     if folder is None:
         raise UserError(f"{flag} {name}: there is no run of {given} in {LOGS.absolute()}.")
     found = ["--config", str(folder / "config.yaml")]
+    if command in JUDGING and name == "latest":
+        print(f"The latest run is {folder}.")
     if command in JUDGING and not checkpoint:
         found += ["--ckpt_path", str(best(folder))]
     place = words.index(command) + 1

@@ -190,6 +190,57 @@ def test_a_run_that_was_killed_before_its_test_is_judged_by_its_only_best(
     assert told.startswith("error: --run gone is not the folder of a run")
 
 
+def test_a_run_on_an_image_folder_predicts_its_test_set_and_own_images(
+    run: Run, data_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Path(shutil.copytree(data_root / "images", "[old]/pets"))
+    words = ["--config", str(PROJECT / "configs/folder_lenet.yaml"), "--data.val_size=10"]
+    run("fit", *words, f"--data.path={place}", "--trainer.max_epochs=1")
+    folder = Path("lightning_logs/folder_lenet")
+    main(["predict", "--run", str(folder / "version_0")])
+    main(["predict", "--run", str(folder / "version_0"), "--images", "[old]/pets/test/cat"])
+    assert {row["label"] for row in predictions(folder / "version_1")} == {"cat", "dog"}
+    rows = predictions(folder / "version_2")
+    assert rows[0]["file"] == "[old]/pets/test/cat/000.png"
+    assert "[old]/pets/test/cat/000.png" in capsys.readouterr().out  # and no markup
+    for split in ("train", "test"):
+        (place / split / "cat").rename(place / split / "zebra")  # now behind dog
+    words = ["predict", "--run", str(folder / "version_0")]
+    for more in ([], ["--images", "[old]/pets/test/zebra"]):
+        code, told = stopped([*words, *more], capsys)
+        assert code == 1
+        assert "trained on other classes: cat, dog" in told
+
+
+def test_a_checkpoint_may_be_named_where_there_are_several(run: Run) -> None:
+    folder = fit(run, "mnist_logistic", "--checkpoint.save_top_k=-1", "--trainer.max_epochs=2")
+    (folder / "results.json").unlink()
+    first = folder / "checkpoints/best-epoch00.ckpt"
+    words = ["predict", "--run", str(folder), "--ckpt_path", str(first)]
+    main([*words, "--trainer.logger.version=mine"])
+    assert str(first) in (folder.with_name("mine") / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"metrics": 3}'])
+def test_a_damaged_record_is_named(text: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = fit(run, "mnist_logistic")
+    (folder / "results.json").write_text(text)
+    code, told = stopped(["predict", "--run", str(folder)], capsys)
+    assert (code, "results.json is damaged" in told) == (1, True)
+
+
+def test_a_run_is_asked_for_and_the_latest_is_named(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "predict needs a run" in stopped(["predict", "--images", "x.png"], capsys)[1]
+    fit(run, "mnist_logistic")
+    main(["predict", "--run", "latest", "--images", str(my_digits(1))])
+    assert "The latest run is lightning_logs/mnist_logistic/version_0." in capsys.readouterr().out
+    config = str(PROJECT / "configs/mnist_lenet.yaml")
+    told = stopped(["test", "--run", "latest", "--config", config], capsys)[1]
+    assert "there is no run of" in told
+
+
 @pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.parametrize("config", ["mnist_logistic", "mnist_relu_mlp", "mnist_lenet"])

@@ -17,7 +17,9 @@ from tests.conftest import PROJECT
 README = (PROJECT / "README.md").read_text()
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 LINES = [line.strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
-COMMANDS = sorted({line for line in LINES if "src.cli" in line or "scripts/run fit" in line})
+COMMANDS = sorted(
+    {line for line in LINES if re.search(r"src\.cli|scripts/run (fit|predict)", line)}
+)
 TOOLS = sorted(
     line for line in LINES if re.match(r"./scripts/run (compare|lr_find|export|peek|draw)", line)
 )

@@ -43,8 +43,9 @@ class OwnImagesTeller(Callback):
             if sum(map(len, self.images)) < PAGE * PAGES:
                 self.images.append(trainer.datamodule.denormalise(batch[0]).cpu())
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not self.probabilities:
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Tell it when the progress bar is gone."""
+        if stage != "predict" or not self.probabilities:
             return
         probabilities = whole(trainer, torch.cat(self.probabilities))
         images = whole(trainer, torch.cat(self.images))[: PAGE * PAGES]
@@ -80,7 +81,8 @@ def draw(logger: TensorBoardLogger, data: Any, images: Tensor, probabilities: Te
 def caption(data: Any, probabilities: Tensor, index: int) -> str:
     """Return the end of a file's name and what it was taken for."""
     best, likely = next(_likeliest(data, probabilities[index]))
-    return f"{Path(data.file_names[index]).name[-20:]}: {best}, {likely}"
+    name = Path(data.file_names[index]).name
+    return f"{name if len(name) <= 20 else f'…{name[-19:]}'}: {best}, {likely}"
 
 
 def _likeliest(data: Any, likely: Tensor) -> Iterator[tuple[str, str]]:

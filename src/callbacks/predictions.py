@@ -38,7 +38,10 @@ class PredictionWriter(Callback):
             index = len(self.rows) * trainer.world_size + trainer.global_rank  # as the loader deals
             self.rows.append((index, _row(trainer.datamodule, index, output, target)))
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write them when the progress bar is gone."""
+        if stage != "predict":
+            return
         shares: list[Any] = [self.rows]
         if trainer.world_size > 1:
             shares = [None] * trainer.world_size
@@ -48,7 +51,7 @@ class PredictionWriter(Callback):
             rows = [row for _, row in sorted(numbered for share in shares for numbered in share)]
             path = Path(folder, "predictions.csv")
             write_whole(path, _csv(_header(trainer.datamodule), rows))
-            print(f"{len(rows):,} predictions in {path}")
+            print(f"{len(rows):,} predictions: {path}")
 
 
 def _header(data: Any) -> list[str]:

@@ -7,6 +7,7 @@ levels at the edges.
 """
 
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ SIDE = 28  # pixels of the frame
 LOOKED_AT = 560  # pixels of the longer side; what a larger image has more is not seen in 28
 FAINTEST = 0.1  # of the darkest stroke; what is fainter is paper
 PAPER = 0.4  # of all pixels are surely not covered by ink
+TABLE = 0.08  # of the four sides; what covers more of them is no stroke if there is another
 SPECK = 0.05  # of the largest stroke; what is smaller is dust
 PENS = (1.8, 3.6)  # strokes of MNIST are 2.6 +- 0.8 pixels wide; other pens are changed to these
 FINE = 8  # times finer than the frame is the grid on which the width of strokes is changed
@@ -45,15 +47,19 @@ def digit_frame(image: Image.Image, box: int = 20, by_mass: bool = True) -> NDAr
 def strokes(grey: Grey) -> Grey:
     """Return how much each pixel stands out from the ground, 0 where it is part of it.
 
-    Strokes are darker or lighter than the ground, whichever stands out more; noise of the ground
-    and specks of dust are left out.
+    Strokes are darker or lighter than the ground, whichever stands out more. Noise of the ground,
+    specks of dust, and what lies along the sides, such as the table under the paper, are left out.
     """
     above = (grey - ground(grey)).round(6)  # the same to the bit for light on dark
     ink = np.maximum(above if (above * above * above).sum() > 0 else -above, 0)
     noise = np.quantile(np.abs(above), PAPER) / 0.52  # standard deviation of what is normal
     drawn = ink > max(FAINTEST * ink.max(), 5 * noise, 8)
     parts, count = ndimage.label(drawn, np.ones((3, 3)))
-    areas = ndimage.sum_labels(drawn, parts, range(count + 1))
+    areas = np.bincount(parts.ravel(), minlength=count + 1) * (np.arange(count + 1) > 0)
+    edge = np.bincount(_edge(parts), minlength=count + 1)
+    inside = np.where(edge < TABLE * edge.sum(), areas, 0)  # not what lies around the paper
+    if inside.max() >= SPECK * areas.max():
+        areas = inside
     large = areas >= SPECK * areas.max()
     return np.where(drawn & large[parts], ink, 0)
 
@@ -62,22 +68,29 @@ def ground(grey: Grey, rounds: int = 10) -> Grey:
     """Return the brightness that the paper would have everywhere, as light falls on it.
 
     A surface of second degree through those pixels that fit it best, found in turns as in
-    Rousseeuw and Van Driessen, "Computing LTS regression for large data sets", 2006, beginning with
-    the brightness of the edge.
+    Rousseeuw and Van Driessen, "Computing LTS regression for large data sets", 2006, from two
+    beginnings: the usual brightness of the edge, and that of the whole.
     """
     rows, columns = (np.linspace(-1, 1, n) for n in grey.shape)
     y, x = np.meshgrid(rows, columns, indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     every = max(1, max(grey.shape) // 40)  # pixels enough for six numbers
     a, b = terms[::every, ::every].reshape(-1, 6), grey[::every, ::every].ravel()
-    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    distance = np.abs(b - np.median(edge))
-    for _ in range(rounds):
-        best = distance.argsort(kind="stable")[: ceil(PAPER * len(b))]
-        solution = np.linalg.lstsq(a[best], b[best], rcond=None)[0]
-        distance = np.abs(b - a @ solution)
-    surface: Grey = terms @ solution
+    fits = []
+    for start in (np.median(_edge(grey)), np.median(grey)):
+        distance = np.abs(b - start)
+        for _ in range(rounds):
+            best = distance.argsort(kind="stable")[: ceil(PAPER * len(b))]
+            solution = np.linalg.lstsq(a[best], b[best], rcond=None)[0]
+            distance = np.abs(b - a @ solution)
+        fits.append((np.sort(distance)[: len(best)].sum(), solution.tolist()))
+    surface: Grey = terms @ np.array(min(fits)[1])
     return surface
+
+
+def _edge(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values along the four sides."""
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 
 def with_usual_pen(ink: Grey, box: int) -> Grey:

@@ -32,7 +32,8 @@ class ImageFolder(ImageData):
         super().__init__(**kwargs)
         here = Path(path).expanduser()
         # Unlike Path.exists, access never raises; what cannot be read is refused below.
-        self.path = here if os.access(here, os.F_OK) else self.root / path
+        there = self.root / path
+        self.path = there if os.access(there, os.F_OK) and not os.access(here, os.F_OK) else here
         self.size, self.channels = size, channels
         self.name = self.path.stem
         self.source = f"images in {self.path}"

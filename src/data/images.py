@@ -117,10 +117,11 @@ class ImageData(TensorData):
         """
         if missing := {"mean", "std", "class_names"} - set(state):
             raise UserError(f"The checkpoint lacks {sorted(missing)} of its data.\nTrain anew.")
-        if list(state["class_names"]) != list(self.class_names):
+        if (names := state["class_names"]) != self.class_names:
+            now = ", ".join(self.class_names)
             raise UserError(
-                f"The network was trained on other classes: {', '.join(state['class_names'])},\n"
-                f"but {self.source} has {', '.join(self.class_names)}."
+                f"The network was trained on other classes: {', '.join(names)},\n"
+                f"but now there are {now} in {self.source}."
             )
         self.mean, self.std = state["mean"], state["std"]
 

@@ -18,6 +18,7 @@ from src.data.pixels import LARGEST, decoded
 from src.errors import UserError
 
 BATCH = 250
+HIDDEN = (".", "Thumbs.db", "desktop.ini")  # what systems leave in folders of images
 UNKNOWN = -1  # the label of an image that nobody has told
 
 
@@ -84,7 +85,7 @@ class OwnImages(LightningDataModule):
     def _example(self, file: Path) -> Tensor:
         example = self.data.as_example(decoded(content_of(file)))
         if example.min() == example.max():
-            raise ValueError("it is empty, of one colour all over")
+            raise ValueError("it is empty: nothing stands out from its ground")
         return example
 
     def predict_dataloader(self) -> BatchLoader:
@@ -115,7 +116,7 @@ def files_at(path: Path) -> list[Path]:
     found = []
     for folder, folders, names in os.walk(path, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+        found += [Path(folder, name) for name in sorted(names) if not name.startswith(HIDDEN)]
     return found
 
 

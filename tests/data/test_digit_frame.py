@@ -106,6 +106,15 @@ def test_noise_and_dust_are_not_strokes() -> None:
     assert np.abs(found - expected).mean() < 8
 
 
+@pytest.mark.parametrize("table", [30, 90, 160])
+def test_what_lies_around_the_paper_is_no_stroke(table: int) -> None:
+    sheet = np.full((60, 260), table, dtype=np.uint8), np.asarray(seven(300))
+    photo = np.concatenate([sheet[1][:, 40:], sheet[0]])  # the paper ends below
+    photo[:, :12] = table
+    expected, found = (digit_frame(Image.fromarray(x)) for x in (sheet[1], photo))
+    assert np.abs(found.astype(int) - expected).mean() < 8
+
+
 def test_most_of_the_paper_may_be_ink() -> None:
     image = np.full((100, 100), 210, dtype=np.uint8)
     image[5:85, 5:85] = 40  # 64 % less a hole of 16 %

@@ -114,8 +114,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "four hundred million": (lambda p: Image.new("1", (20_000, 20_000)).save(p, "PNG"), "bomb"),
     "animation": (animation, "several frames"),
     "32 bits": (lambda p: Image.new("I", (9, 9), 70000).save(p, "TIFF"), "32 bits"),
-    "one pixel": (lambda p: Image.new("L", (1, 1), 0).save(p, "PNG"), "one colour"),
-    "an empty sheet": (lambda p: Image.new("L", (99, 99), 255).save(p, "PNG"), "one colour"),
+    "one pixel": (lambda p: Image.new("L", (1, 1), 0).save(p, "PNG"), "stands out"),
+    "an empty sheet": (
+        lambda p: Image.new("L", (99, 99), 255).save(p, "PNG"),
+        "stands out",
+    ),
     "a pipe": (os.mkfifo, "a pipe"),
     "a link to nothing": (lambda p: p.symlink_to("nowhere"), "a link to nothing"),
 }
