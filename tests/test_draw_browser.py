@@ -25,6 +25,7 @@ Points = list[tuple[float, float]]
 ONE: Points = [(0.5, 0.2), (0.5, 0.8)]
 SEVEN: Points = [(0.28, 0.25), (0.72, 0.25), (0.45, 0.8)]
 ZERO: Points = [(0.5 + 0.2 * cos(i / 4), 0.5 + 0.3 * sin(i / 4)) for i in range(27)]
+playwright.expect.set_options(timeout=20_000)  # milliseconds, on a busy machine
 
 
 @pytest.fixture(scope="module")
