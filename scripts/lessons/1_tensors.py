@@ -1,0 +1,263 @@
+"""Lesson 1. Tensors: tables of numbers, what is done with them, and where they lie in memory.
+
+./scripts/run lesson 1 prints the story; VS Code and Jupyter open this file as a notebook.
+"""
+
+# %%
+import numpy as np
+import torch
+from kit import check, heading, refuses, show
+from sklearn.datasets import load_digits
+
+from src.plots.style import BLUE, ORANGE, frame
+
+# %% [markdown]
+# ## 1. Making tensors
+# A tensor is a table of numbers: a single number, a list, a table of rows and columns, a stack of
+# tables, and so on. Images, weights and losses are all tensors. `shape` says how long each axis is.
+
+# %%
+heading("1. Making tensors")
+table = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+check("shape: rows, columns", table.shape, (2, 3))
+check("zeros(2, 3)", torch.zeros(2, 3), [[0, 0, 0], [0, 0, 0]])
+check("new_ones(2): ones of the type of table", table.new_ones(2), [1, 1])
+
+# %% [markdown]
+# Random ones: `rand` is even between 0 and 1, so its mean is 1/2; `randn` is the bell curve with
+# mean 0 and standard deviation 1. `randn_like` takes shape and type from another tensor. After the
+# same seed come the same numbers.
+
+# %%
+torch.manual_seed(0)
+check("mean of 100,000 from rand", torch.rand(100_000).mean(), 0.5, within=0.01)
+check("standard deviation of as many from randn", torch.randn(100_000).std(), 1, within=0.01)
+check("shape of randn_like(table)", torch.randn_like(table).shape, (2, 3))
+torch.manual_seed(0)
+once = torch.rand(3)
+torch.manual_seed(0)
+assert torch.equal(once, torch.rand(3))
+print(f"rand(3) after seed 0, and once more: {once.numpy().round(4)}")
+
+# %% [markdown]
+# `empty` takes memory and writes nothing into it. You find what was there before: often the numbers
+# of a tensor that is gone, next time something else. Write into it before you read from it.
+
+# %%
+gone = torch.full((100_000,), 7.0)
+del gone
+sevens = (torch.empty(100_000) == 7).sum()
+print(f"of 100,000 values of empty, {sevens:,} are sevens that nobody asked for")
+check("empty(2), filled before it is read", torch.empty(2).fill_(1.5), [1.5, 1.5])
+
+# %% [markdown]
+# `from_numpy` shares the memory of the array: a change to one is a change to both, either way. A
+# method whose name ends in `_` works **in place**, so `shared.add_(1)` reaches the array, too. That
+# is fast, and a surprise if you did not mean it. `torch.tensor` copies.
+
+# %%
+array = np.zeros(3, dtype=np.float32)
+shared, copied = torch.from_numpy(array), torch.tensor(array)
+array[0] = 9
+check("from_numpy, after array[0] = 9", shared, [9, 0, 0])
+check("torch.tensor, after array[0] = 9", copied, [0, 0, 0])
+shared.add_(1)
+check("the array, after shared.add_(1)", array, [10, 1, 1])
+
+# %% [markdown]
+# ## 2. Type and device
+# `dtype` is the kind of number. Whole numbers become `int64`, decimals `float32`; NumPy's decimals
+# are `float64`, and the two do not mix in a matrix product. Networks use `float32`, so write
+# `.float()`. Whole numbers have no mean of their kind, and want `.float()`, too.
+
+# %%
+heading("2. Type and device")
+wide = torch.from_numpy(np.ones(3))
+print(torch.tensor([1, 2]).dtype, torch.tensor([1.0, 2.0]).dtype, wide.dtype)
+refuses("table @ wide", lambda: table @ wide)
+check("table @ wide.float(): sums of the rows", table @ wide.float(), [6, 15])
+refuses("torch.tensor([1, 2]).mean()", lambda: torch.tensor([1, 2]).mean())
+
+# %% [markdown]
+# `device` is where it lies: `"cpu"` or, on a graphics card, `"cuda"`. This line runs on both. `to`
+# returns the moved tensor and leaves the old one where it is, so keep what it returns. On the way
+# to NumPy, `.detach()` lets go of the record that lesson 2 is about, and `.cpu()` brings it back.
+
+# %%
+device = "cuda" if torch.cuda.is_available() else "cpu"
+weights = torch.tensor([1.0, 2.0], requires_grad=True)
+on_device = weights.to(device)
+print(f"on_device is on {on_device.device.type}, weights still on {weights.device.type}")
+refuses("on_device.numpy()", lambda: on_device.numpy())
+check("on_device.detach().cpu().numpy()", on_device.detach().cpu().numpy(), [1, 2])
+
+# %% [markdown]
+# ## 3. Slices are views
+# Counting starts at 0, the end is left out, `-1` is the last, `:` is all. A slice is a **view**: a
+# window on the same memory. Writing through it changes the whole. To keep it, `clone` the slice.
+
+# %%
+heading("3. Slices are views")
+grid = torch.arange(12).view(3, 4)
+check("grid[1], the second row", grid[1], [4, 5, 6, 7])
+check("grid[:, 0], the first column", grid[:, 0], [0, 4, 8])
+check("grid[-1, 1:3]", grid[-1, 1:3], [9, 10])
+own, column = grid[:, 0].clone(), grid[:, 0]
+column[0] = 100
+check("grid[0, 0], after column[0] = 100", grid[0, 0], 100)
+check("own[0], which was cloned before", own[0], 0)
+
+# %% [markdown]
+# ## 4. view, reshape, and where the numbers lie
+# Memory is one long row. A tensor adds its **strides**: how far to go in memory for one step down
+# and one step right. Element `[i, j]` lies at place `i * stride(0) + j * stride(1)`. Transposing
+# (`.T`) moves no number, it swaps the strides. Read row by row, `flipped` jumps to and fro: it is
+# not **contiguous**. `view` never moves a number either, so it refuses; `reshape` copies where it
+# must. Neither of them transposes: they keep the numbers in the order in which they are read.
+
+# %%
+heading("4. view, reshape, and where the numbers lie")
+rows = torch.arange(6).view(2, 3)
+flipped = rows.T
+check("strides of rows", rows.stride(), (3, 1))
+check("strides of flipped", flipped.stride(), (1, 3))
+check("place of flipped[2, 1] in memory", 2 * flipped.stride(0) + 1 * flipped.stride(1), 5)
+refuses("flipped.view(6)", lambda: flipped.view(6))
+check("flipped.reshape(6), a copy", flipped.reshape(6), [0, 3, 1, 4, 2, 5])
+check("rows.view(3, 2) does not transpose", rows.view(3, 2), [[0, 1], [2, 3], [4, 5]])
+check("flipped does", flipped, [[0, 3], [1, 4], [2, 5]])
+
+
+# %%
+def cells(axes, numbers, shades=None, title="", size=11, color="Blues"):
+    """Draw a table as cells with their numbers, darker where the shade is nearer to 1."""
+    shades = np.full(numbers.shape, 0.35) if shades is None else np.asarray(shades, dtype=float)
+    axes.pcolormesh(shades, cmap=color, vmin=0, vmax=1.2, edgecolors="white", linewidth=1.5)
+    for (i, j), number in np.ndenumerate(np.asarray(numbers)):
+        ink = "white" if shades[i, j] > 0.7 else "black" if shades[i, j] > 0.2 else "0.6"
+        axes.text(j + 0.5, i + 0.5, f"{number:g}", ha="center", va="center", color=ink, size=size)
+    axes.set(aspect="equal", anchor="S", ylim=(len(numbers), 0))
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=10)
+
+
+figure, (left, middle, right) = frame(10, 3.2, ncols=3, width_ratios=[6, 3, 2])
+shades = np.arange(6).reshape(2, 3) / 7 + 0.21
+cells(left, np.arange(6)[None], shades.reshape(1, 6), "memory, shaded by place")
+cells(middle, rows, shades, "rows, strides (3, 1):\nread as they lie")
+cells(right, flipped, shades.T, "rows.T, strides (1, 3):\nread in jumps of 3")
+show(figure, "1_memory")
+
+# %% [markdown]
+# ## 5. Broadcasting
+# Tensors of unlike shapes can be added. Line the shapes up **from the right**; a missing axis
+# counts as 1; two lengths must be equal, or one of them is 1, and then it is repeated. So (3, 1)
+# and (4,) become (3, 4). Nothing is copied: a step along a repeated axis is a step of 0 in memory.
+
+# %%
+heading("5. Broadcasting")
+down, across = torch.tensor([[0], [10], [20]]), torch.tensor([1, 2, 3, 4])
+check("first row of down + across", (down + across)[0], [1, 2, 3, 4])
+check("last row of down + across", (down + across)[2], [21, 22, 23, 24])
+check("strides of across.expand(3, 4)", across.expand(3, 4).stride(), (0, 1))
+refuses("(3,) + (4,)", lambda: torch.ones(3) + torch.ones(4))
+
+# %% [markdown]
+# The classic slip: a model returns (n, 1), the targets are (n,), and their difference is (n, n),
+# each prediction against every target. Nothing stops you; the loss is merely wrong. Below, all
+# predictions are right, so the mean of the squared errors is 0. The slip finds nine squares: 0
+# three times, 1 four times and 4 twice. Their mean is 12 / 9.
+
+# %%
+predicted, target = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([1.0, 2.0, 3.0])
+check("shape of (3, 1) - (3,)", (predicted - target).shape, (3, 3))
+check("slip: ((predicted - target) ** 2).mean()", ((predicted - target) ** 2).mean(), 12 / 9)
+check("right: predicted.squeeze(1) - target", ((predicted.squeeze(1) - target) ** 2).mean(), 0)
+
+# %%
+figure, axes = frame(10, 4.4, nrows=2, ncols=3)
+real = np.array([[0.5, 0.1, 0.1, 0.1]] * 3)  # shades: what is stored, and what is only repeated
+cells(axes[0, 0], down.expand(3, 4), real, "(3, 1): its column is repeated")
+cells(axes[0, 1], across.expand(3, 4), [[0.5] * 4, [0.1] * 4, [0.1] * 4], "+ (4,): so is its row")
+cells(axes[0, 2], down + across, title="= (3, 4)")
+cells(axes[1, 0], predicted.expand(3, 3), real[:, :3], "predicted (3, 1)", color="Oranges")
+shades = [[0.5] * 3, [0.1] * 3, [0.1] * 3]
+cells(axes[1, 1], target.expand(3, 3), shades, "- target (3,)", color="Oranges")
+title = "= (3, 3), a slip: only the diagonal was meant"
+cells(axes[1, 2], predicted - target, 0.1 + 0.4 * np.eye(3), title, color="Oranges")
+show(figure, "1_broadcasting")
+
+# %% [markdown]
+# ## 6. `*` and `@`
+# `*` multiplies place by place. `@` is the matrix product: row times column, summed. The shapes
+# (n, k) @ (k, m) give (n, m); the inner lengths must agree. Layers of networks are made of `@`.
+
+# %%
+heading("6. * and @")
+A, B = torch.tensor([[1, 2], [3, 4]]), torch.tensor([[5, 6], [7, 8]])
+check("A * B", A * B, [[1 * 5, 2 * 6], [3 * 7, 4 * 8]])
+check("A @ B", A @ B, [[1 * 5 + 2 * 7, 1 * 6 + 2 * 8], [3 * 5 + 4 * 7, 3 * 6 + 4 * 8]])
+refuses("(2, 3) @ (2, 3)", lambda: table @ table)
+
+# %% [markdown]
+# ## 7. An image is a tensor, and why pixels are scaled
+# A picture file keeps each pixel in a byte, 0 to 255. Bytes wrap around: 200 + 100 is 300 - 256. So
+# turn them into `float32` first, and then divide by 255. Here is why. A model starts from small
+# random weights and knows nothing. It gives ten scores, one for each digit, and `softmax` turns
+# them into ten probabilities. From scaled pixels it says about 1/10 each, as it should. From raw
+# pixels the scores are 255 times as large, and it is sure of a mere guess.
+
+# %%
+heading("7. An image is a tensor, and why pixels are scaled")
+digits = torch.from_numpy(load_digits().images)  # (1797, 8, 8), ink from 0 to 16
+pixels = (digits * 255 / 16).round().to(torch.uint8)  # as a picture file would keep it
+check("byte 200 + byte 100", torch.tensor(200, dtype=torch.uint8) + 100, 300 - 256)
+raw = pixels.float().flatten(start_dim=1)  # (1797, 64)
+scaled = raw / 255
+torch.manual_seed(0)
+first_weights = (2 * torch.rand(64, 10) - 1) / 8  # between -1/8 and 1/8, as PyTorch starts a layer
+scores = [images @ first_weights for images in (raw, scaled)]  # (1797, 10) each
+check("largest score, raw / scaled", scores[0].max() / scores[1].max(), 255, within=1e-5)
+chance = [torch.softmax(each, dim=1) for each in scores]  # each row sums to 1
+sure_raw, sure_scaled = (each.amax(dim=1).mean().item() for each in chance)
+print(f"an untrained model is {sure_raw:.0%} sure on raw pixels, {sure_scaled:.0%} on scaled ones")
+assert sure_raw > 0.95
+assert sure_scaled < 0.25
+
+# %%
+figure, (left, right) = frame(9, 4.2, ncols=2)
+title = "a digit is a tensor (8, 8), here raw"
+cells(left, pixels[0], pixels[0] / 255, title, size=9, color="Greys")
+places = np.arange(10)
+right.bar(places - 0.2, chance[0][0].numpy(), 0.4, color=ORANGE, label="raw, 0 to 255: sure")
+right.bar(places + 0.2, chance[1][0].numpy(), 0.4, color=BLUE, label="scaled, 0 to 1: open")
+right.set(xlabel="digit", ylabel="probability", xticks=places, ylim=(0, 1.2))
+right.set_title("what an untrained model says of it", fontsize=10)
+right.legend(loc="upper center", ncols=2)
+show(figure, "1_pixels")
+
+# %% [markdown]
+# ## 8. Names that hide others
+# A name means what you gave it last. Call a variable `sum`, `input` or `torch`, and Python's own is
+# hidden until you `del` yours. And in a notebook, `x = x / 255` scales once more each time its cell
+# is run. Give the result a new name, as `scaled` above, and running a cell twice does no harm.
+
+# %%
+heading("8. Names that hide others")
+sum = torch.tensor([1, 2, 3]).sum()  # a slip
+refuses("sum([1, 2, 3]), its name taken", lambda: sum([1, 2, 3]))  # noqa: F821
+del sum
+check("sum([1, 2, 3]), after del sum", sum([1, 2, 3]), 6)  # noqa: F821
+x = torch.tensor(255.0)
+for _ in range(2):  # a cell that is run twice
+    x = x / 255
+check("white, after x = x / 255 is run twice", x, 1 / 255)
+
+# %% [markdown]
+# ## Exercises
+# 1. Which shapes do (5, 1, 4) + (3, 1), (2, 3) + (2,) and (2, 3) + (2, 1) have? One is refused. To
+#    expect: (5, 3, 4); refused, for 3 stands over 2; (2, 3).
+# 2. `table - table.mean(dim=0)` takes its mean from each column, without a loop. Do it by row.
+#    Hint: `mean(dim=1)` is (2,), but with `keepdim=True` it is (2, 1), which can be broadcast.
+# 3. Call `torch.nn.functional.mse_loss(predicted, target)` on the two of section 5. PyTorch warns
+#    you. Which number does it return all the same? To expect: 1.3333, that of the slip.
