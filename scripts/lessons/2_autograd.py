@@ -1,0 +1,290 @@
+"""Lesson 2. Autograd: how PyTorch finds slopes, each beside the one that the chain rule gives.
+
+./scripts/run lesson 2 prints the story; VS Code and Jupyter open this file as a notebook.
+"""
+
+# %%
+import numpy as np
+import torch
+from kit import check, heading, refuses, show
+
+from src.plots.style import BLUE, GREEN, ORANGE, SKY, frame
+
+# %% [markdown]
+# ## 1. A slope
+# To learn is to change numbers so that an error gets smaller. Which way to go, and how much it
+# matters, is told by the slope; the slopes of one result are together its **gradient**. PyTorch
+# finds them by itself: it writes down each step of a calculation and goes back over the record.
+# That is **autograd**, and with `requires_grad=True` you ask for it.
+#
+# $y = x^2 + 3x + 1$ has the slope $dy/dx = 2x + 3$, and at 2 that is 7.
+
+# %%
+heading("1. A slope")
+x = torch.tensor(2.0, requires_grad=True)
+y = x**2 + 3 * x + 1
+check("y at 2", y, 2 * 2 + 3 * 2 + 1)
+y.backward()
+check("dy/dx at 2", x.grad, 2 * 2 + 3)
+
+# %% [markdown]
+# `x` is a **leaf**: you made it, nothing was calculated. Its slope is put into `x.grad`. `y` is a
+# result, so it has a `grad_fn`: its last step, the way back into the record. `backward` uses the
+# record up; to go back once more, calculate once more. Slopes need decimals: whole numbers are
+# refused.
+
+# %%
+print(f"x: leaf {x.is_leaf}, grad_fn {x.grad_fn}")
+print(f"y: leaf {y.is_leaf}, grad_fn {y.grad_fn.name()}")
+refuses("y.backward(), again", y.backward)
+refuses("torch.tensor(2, requires_grad=True)", lambda: torch.tensor(2, requires_grad=True))
+
+# %% [markdown]
+# ## 2. The chain rule, step by step
+# $z = (3(x + 2)^2 - 30)^2$ at 2. Cut it into small steps:
+#
+# $a = x + 2 = 4$, $b = 3a^2 = 48$, $c = b - 30 = 18$, $z = c^2 = 324$
+#
+# The slope of each step is easy, and the **chain rule** multiplies them, from the end to the start:
+#
+# $dz/dc = 2c = 36$, $dc/db = 1$, $db/da = 6a = 24$, $da/dx = 1$, so
+# $dz/dx = 36 · 1 · 24 · 1 = 864$
+#
+# `backward` does just that. Only leaves keep their slope; `retain_grad` asks the steps between to
+# keep theirs, so that we can look.
+
+# %%
+heading("2. The chain rule, step by step")
+x = torch.tensor(2.0, requires_grad=True)
+a = x + 2
+b = 3 * a**2
+c = b - 30
+z = c**2
+for step in (a, b, c):
+    step.retain_grad()
+z.backward()
+check("z", z, 324)
+check("dz/dc = 2 c", c.grad, 2 * 18)
+check("dz/db = dz/dc * 1", b.grad, 36 * 1)
+check("dz/da = dz/db * 6 a", a.grad, 36 * 6 * 4)
+check("dz/dx = dz/da * 1", x.grad, 864 * 1)
+
+# %% [markdown]
+# ## 3. Is it right? Go a little to both sides
+# A slope can be checked without any formula for it. Go $h$ to the right and $h$ to the left, and
+# divide the difference by the way between: $(z(x + h) - z(x - h)) / 2h$.
+#
+# This is off by about $h^2 z'''/6$, here by $144 h^2$. A smaller $h$ is better, until rounding
+# takes over. So take `float64`; `torch.autograd.gradcheck` does all this for any function.
+
+
+# %%
+def steep(x):
+    """Return z of section 2."""
+    return (3 * (x + 2) ** 2 - 30) ** 2
+
+
+def central_difference(function, x, h):
+    """Return the slope of a function of one number, from two values of it."""
+    return (function(x + h) - function(x - h)) / (2 * h)
+
+
+heading("3. Is it right? Go a little to both sides")
+two = torch.tensor(2.0, dtype=torch.float64)
+check("central difference, h = 0.1", central_difference(steep, two, 0.1), 864 + 144 * 0.1**2)
+check("central difference, h = 0.00001", central_difference(steep, two, 1e-5), 864)
+assert torch.autograd.gradcheck(steep, two.clone().requires_grad_())
+print("gradcheck agrees")
+
+# %%
+figure, (left, right) = frame(10, 4, ncols=2)
+places = np.linspace(-5, 4, 100)
+left.plot(places, places**2 + 3 * places + 1, color=BLUE, label="y = x² + 3x + 1")
+left.plot(places[60:], 11 + 7 * (places[60:] - 2), color=ORANGE, label="tangent at 2: slope 7")
+left.plot([2, 3, 3], [11, 11, 18], ":", color="black", label="1 to the right, 7 up")
+left.set(xlabel="x", ylabel="y", title="a slope says how y answers to x")
+left.legend(loc="upper left")
+widths = 10.0 ** np.arange(-12, 0)
+for dtype, color in ((torch.float32, ORANGE), (torch.float64, BLUE)):
+    found = [central_difference(steep, two.to(dtype), h).item() for h in widths]
+    right.loglog(widths, np.abs(np.array(found) - 864), "o-", color=color, label=str(dtype)[6:])
+right.loglog(widths[6:], 144 * widths[6:] ** 2, "--", color="black", label="144 h²")
+right.set(xlabel="h", ylabel="error of the central difference")
+right.set_title("a small h is good, until rounding takes over")
+right.legend(loc="lower left")
+show(figure, "2_slope")
+
+# %% [markdown]
+# ## 4. Many outputs
+# With several outputs and inputs there is a slope for each pair: the **Jacobian** $J$, a row for
+# each output, a column for each input. Here $y = (x_1^2, x_1 x_2, 3 x_2)$ at (2, 3), worked out:
+#
+# $J = [[2x_1, 0], [x_2, x_1], [0, 3]] = [[4, 0], [3, 2], [0, 3]]$
+#
+# `backward` never builds it. It takes one weight for each output, $v$, and gives $v^T J$. For a
+# single loss the weight is 1, and need not be said. If you want all of $J$, there is
+# `torch.func.jacrev`.
+
+# %%
+heading("4. Many outputs")
+
+
+def three(x):
+    """Return three outputs of two inputs."""
+    return torch.stack([x[0] ** 2, x[0] * x[1], 3 * x[1]])
+
+
+x = torch.tensor([2.0, 3.0], requires_grad=True)
+v = torch.tensor([1.0, 10.0, 100.0])
+refuses("three(x).backward(), without v", three(x).backward)
+three(x).backward(v)
+check("vᵀJ", x.grad, [1 * 4 + 10 * 3 + 100 * 0, 1 * 0 + 10 * 2 + 100 * 3])
+check("J", torch.func.jacrev(three)(x), [[4, 0], [3, 2], [0, 3]])
+
+# %% [markdown]
+# ## 5. Gradients add up
+# `backward` adds to `grad`, and does not replace it. That is right within one calculation, where a
+# number may be used twice. From one step of training to the next it is a slip: set `grad` back
+# before, to 0 or None. `zero_grad` of an optimizer does it for all its weights.
+
+# %%
+heading("5. Gradients add up")
+x = torch.tensor(2.0, requires_grad=True)
+for times in (1, 2, 3):
+    (x**2 + 3 * x + 1).backward()
+    check(f"x.grad after {times} x backward", x.grad, times * 7)
+x.grad.zero_()
+(x**2 + 3 * x + 1).backward()
+check("x.grad, set back before", x.grad, 7)
+torch.optim.SGD([x], lr=0.1).zero_grad()
+print(f"x.grad after zero_grad: {x.grad}")
+
+# %% [markdown]
+# What does it do to learning? Go downhill on $y$: $x ← x - 0.1 · (2x + 3)$. The bottom is at -1.5,
+# and each step leaves 0.8 of the way, so after $n$ steps $x = -1.5 + 3.5 · 0.8^n$. Without setting
+# back, all former slopes push on, and $x$ swings for ever.
+
+
+# %%
+def downhill(set_back, steps=60):
+    """Return x at each step of going down y, from 2."""
+    x = torch.tensor(2.0, requires_grad=True)
+    path = [x.item()]
+    for _ in range(steps):
+        if set_back:
+            x.grad = None
+        (x**2 + 3 * x + 1).backward()
+        with torch.no_grad():  # the step itself is not to be recorded: section 6
+            x -= 0.1 * x.grad
+        path.append(x.item())
+    return path
+
+
+right_way, slip = downhill(set_back=True), downhill(set_back=False)
+check("x after 10 steps", right_way[10], -1.5 + 3.5 * 0.8**10)
+check("x after 60 steps", right_way[60], -1.5, within=1e-5)
+furthest = max(abs(x + 1.5) for x in slip[40:])
+print(f"not set back, x is still as far as {furthest:.2f} from -1.5 after 40 steps")
+assert furthest > 3
+
+figure, axes = frame(7, 3.6)
+axes.plot(slip, ".-", color=ORANGE, linewidth=1, label="slip: slopes pile up")
+axes.plot(right_way, ".-", color=BLUE, label="set back before each step")
+axes.axhline(-1.5, color=GREEN, linestyle="--", label="bottom of y: -1.5")
+axes.set(xlabel="step", ylabel="x", title="with slopes not set back, x never comes to rest")
+axes.legend(loc="upper right", ncols=3, fontsize=8)
+axes.set_ylim(top=4)
+show(figure, "2_descent")
+
+# %% [markdown]
+# ## 6. Off the record
+# Under `no_grad` nothing is recorded: for steps of training, and for looking at results. `detach`
+# gives the same number in the same memory without its past, so autograd takes it for a constant.
+# `item()` gives a plain number: a sum of losses for printing wants that, or it keeps every record
+# alive.
+
+# %%
+heading("6. Off the record")
+x = torch.tensor(2.0, requires_grad=True)
+(x**2 + 3 * x + 1).backward()
+refuses("x.sub_(0.1 * x.grad), recorded", lambda: x.sub_(0.1 * x.grad))
+with torch.no_grad():
+    x.sub_(0.1 * x.grad)
+check("x after the step", x, 2 - 0.1 * 7)
+x = torch.tensor(2.0, requires_grad=True)
+check("from x to x.detach() in memory", x.detach().data_ptr() - x.data_ptr(), 0)
+check("slope of x * x", torch.autograd.grad(x * x, x)[0], 2 + 2)
+check("slope of x * x.detach()", torch.autograd.grad(x * x.detach(), x)[0], 2)
+kept, plain = 0, 0
+for _ in range(3):
+    kept, plain = kept + x**2, plain + (x**2).item()
+check("sum of three, as plain numbers", plain, 3 * 4)
+print(f"kept drags {kept.grad_fn.name()} along, plain is a {type(plain).__name__}")
+
+# %% [markdown]
+# ## 7. The record of a loss
+# Two points, (1, 3) and (2, 5), a line $wx + b$ with $w = 1, b = 0$. Loss: the mean squared error,
+# and a small fine on large weights, $0.1 w^2$. The line is off by $e = (-2, -3)$. By hand:
+#
+# $loss = (4 + 9)/2 + 0.1 = 6.6$, $dloss/db = 2 · mean(e) = -5$,
+# $dloss/dw = 2 · mean(e x) + 0.2 w = -8 + 0.2 = -7.8$
+#
+# Two ways lead to $w$, and what comes along them is added. `grad_fn.next_functions` leads from step
+# to step: we walk it and draw what we find.
+
+# %%
+heading("7. The record of a loss")
+points, targets = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0])
+w, b = torch.tensor(1.0, requires_grad=True), torch.tensor(0.0, requires_grad=True)
+loss = ((w * points + b - targets) ** 2).mean() + 0.1 * w**2
+loss.backward()
+check("loss", loss, (4 + 9) / 2 + 0.1)
+check("dloss/dw", w.grad, 2 * (-2 * 1 - 3 * 2) / 2 + 0.2 * 1)
+check("dloss/db", b.grad, 2 * (-2 - 3) / 2)
+
+
+# %%
+def record(result, names):
+    """Draw the steps that led to a result, in the order in which backward goes over them."""
+    depth, arrows = {}, set()
+
+    def walk(node, level):
+        depth[node] = max(level, depth.get(node, 0))
+        for earlier, _ in node.next_functions:
+            if earlier is not None:  # constants have no record
+                arrows.add((node, earlier))
+                walk(earlier, level + 1)
+
+    walk(result.grad_fn, 0)
+    levels = [[node for node in depth if depth[node] == i] for i in range(max(depth.values()) + 1)]
+    place = {node: (i, j) for i, nodes in enumerate(levels) for j, node in enumerate(nodes)}
+    figure, axes = frame(10, 3)
+    for node, (across, up) in place.items():
+        leaf = getattr(node, "variable", None)  # what is named AccumulateGrad holds a leaf
+        text, color = node.name().removesuffix("Backward0"), SKY
+        if leaf is not None:
+            text, color = f"{names[leaf]}\ngrad {leaf.grad:g}", ORANGE
+            place[node] = (across, -up)  # below, out of the way of other arrows
+        box = {"boxstyle": "round,pad=0.5", "facecolor": color, "alpha": 0.5}
+        axes.text(*place[node], text, ha="center", va="center", bbox=box)
+    for late, early in arrows:
+        style = {"arrowstyle": "-|>", "color": "0.4", "shrinkA": 26, "shrinkB": 30}
+        axes.annotate("", place[early], place[late], arrowprops=style)
+    low, high = min(up for _, up in place.values()), max(up for _, up in place.values())
+    axes.set(xlim=(-0.5, len(levels) - 0.5), ylim=(low - 0.5, high + 0.5))
+    axes.set_axis_off()
+    return figure
+
+
+figure = record(loss, {w: "w", b: "b"})
+title = "loss = mean((w x + b - y)²) + 0.1 w²\nbackward goes from its last step to the leaves"
+figure.axes[0].set_title(title)
+show(figure, "2_record")
+
+# %% [markdown]
+# ## Exercises
+# 1. By hand, then by `backward`: the slope of $(x^2 + 1)^3$ at 1. To expect: $3 · 2^2 · 2 = 24$.
+# 2. Call `three(x).sum().backward()` on a fresh `x`. Which $v$ is that? To expect: (1, 1, 1), and
+#    the sums of the columns of $J$, (7, 5).
+# 3. Draw the record of `torch.tanh(w * 2 + b)` with `record`. What has no box, and why? To expect:
+#    Tanh, Add, Mul, w and b; 2 is a constant, and no slope goes there.
