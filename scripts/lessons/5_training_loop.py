@@ -1,0 +1,347 @@
+"""Lesson 5. The training loop: five lines that are repeated, and how not to be fooled by them.
+
+Runs as a script (`./scripts/run lesson 5`) or, cell by cell, as a notebook.
+"""
+
+# %% [markdown]
+# # Lesson 5. The training loop
+#
+# A network learns by repeating five lines: forget the old gradients, guess, measure the error, ask
+# for the gradients, move the weights a little. The first half of this lesson writes them out, and
+# then shows that Lightning does the same, number for number. The second half is about how to tell
+# whether a network has *learned*, or has only learned its examples by heart.
+
+# %%
+import copy
+from functools import partial
+
+from kit import PICTURES, check, heading, show
+
+import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
+
+# isort: split
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor, nn
+
+from src.cli import main as linenet
+from src.curves import read_curves
+from src.data import MNIST
+from src.models import ReLUMLP
+from src.models.layers import multilayer
+from src.plots.style import BLACK, BLUE, ORANGE, frame
+from src.quiet import quieten
+
+quieten()  # Lightning's tips
+
+# %% [markdown]
+# ## Three sets of digits
+#
+# scikit-learn brings 1,797 small handwritten digits. They are cut into three parts:
+#
+# - **train**: the weights are fitted to these;
+# - **val** (validation): everything else that we choose, we choose by these: how long to train, how
+#   wide the network is;
+# - **test**: looked at once, at the very end. It answers how good the result is on digits that
+#   nobody has fitted or chosen anything by.
+#
+# Pixels come as 0 to 255. We subtract their mean and divide by their standard deviation, both taken
+# from the training digits alone: validation and test must not leak into anything.
+
+# %%
+heading("Three sets of digits")
+data = MNIST(source="digits", val_size=20_000)  # a third, as 20,000 of MNIST's 60,000 are
+data.setup("fit")
+train, val = (data.splits[name].indices for name in ("train", "val"))
+print(f"{len(train)} train, {len(val)} val, {len(data.splits['test'].indices)} test")
+x = (data.splits["train"].x - data.mean) / data.std  # train and val; the two lists say which
+y = data.splits["train"].y
+check("mean of the training pixels", x[train].mean(), 0, within=1e-4)
+check("their standard deviation", x[train].std(correction=0), 1, within=1e-4)
+check("digits that are in train and in val", len(set(train.tolist()) & set(val.tolist())), 0)
+
+# %% [markdown]
+# ## The loop, by hand
+#
+# One pass over the training digits is an *epoch*. It goes in *batches*, here of 100: a gradient
+# from a hundred digits is good enough to take a step, and costs little.
+
+
+# %%
+def one_epoch(net: nn.Module, optimizer: torch.optim.Optimizer, order: Tensor) -> list[float]:
+    """Train once on the digits of this order, and return the loss of each step."""
+    net.train()  # this is training: dropout is on
+    losses = []
+    for chosen in order.split(100):
+        optimizer.zero_grad()  # 1. forget the gradients of the last step
+        output = net(x[chosen])  # 2. forward: guess
+        loss = F.cross_entropy(output, y[chosen])  # 3. how wrong is that, on average?
+        loss.backward()  # 4. backward: a gradient for each weight
+        optimizer.step()  # 5. move each weight against its gradient
+        losses.append(loss.item())
+    return losses
+
+
+@torch.no_grad()  # no gradients are needed to judge
+def judge(net: nn.Module, digits: Tensor) -> tuple[float, float]:
+    """Return the loss of these digits and the share that is right."""
+    net.eval()  # this is judging: dropout is off
+    output = net(x[digits])
+    right = output.argmax(dim=1) == y[digits]
+    return F.cross_entropy(output, y[digits]).item(), right.float().mean().item()
+
+
+# %% [markdown]
+# The order is shuffled anew in each epoch. We take the project's own shuffle, so that Lightning can
+# be given the same batches below. `SGD` is the plainest optimizer: it subtracts learning rate times
+# gradient, which the first check looks at.
+
+# %%
+heading("The loop, by hand")
+EPOCHS, RATE = 3, 0.05
+torch.manual_seed(0)
+model = ReLUMLP(hidden=[64], optimizer=partial(torch.optim.SGD, lr=RATE))
+net = copy.deepcopy(model.net)  # the same first weights, for the loop
+optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
+batches = data.train_dataloader()
+
+first = copy.deepcopy(net)
+F.cross_entropy(first(x[batches.order()[:100]]), y[batches.order()[:100]]).backward()
+bias = first[-1].bias
+by_hand = (bias - RATE * bias.grad)[0].item()
+moved = copy.deepcopy(net)
+one_epoch(moved, torch.optim.SGD(moved.parameters(), lr=RATE), batches.order()[:100])
+check("a bias after one step: b - rate * gradient", moved[-1].bias[0], by_hand)
+
+losses, val_losses = [], []
+for epoch in range(EPOCHS):
+    batches.set_epoch(epoch)
+    losses += one_epoch(net, optimizer, batches.order())
+    loss, share = judge(net, val)
+    val_losses.append(loss)
+    print(f"epoch {epoch + 1}: validation loss {loss:.4f}, right {share:.1%}")
+
+# %% [markdown]
+# ## The same, by Lightning
+#
+# `model` is a LightningModule: the same network, and beside it what the loss is and which optimizer
+# to take. The Trainer owns the loop. `Losses` only writes down what it sees. If the two differed in
+# one batch, one weight or one sign, the losses would part within a few steps.
+
+
+# %%
+class Losses(Callback):
+    """Keeps the loss of each step."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        self.values.append(outputs["loss"].item())
+
+
+heading("The same, by Lightning")
+seen = Losses()
+off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+trainer = Trainer(max_epochs=EPOCHS, accelerator="cpu", callbacks=[seen], num_sanity_val_steps=0,
+                  enable_model_summary=False, **off)  # fmt: skip
+trainer.fit(model, datamodule=data)
+
+print("step   by hand      Lightning")
+for step in range(5):
+    print(f"{step:>4}   {losses[step]:.8f}   {seen.values[step]:.8f}")
+farthest = (torch.tensor(losses) - torch.tensor(seen.values)).abs().max()
+check(f"largest difference in {len(losses)} steps", farthest, 0)
+for name, weight in net.state_dict().items():
+    difference = (weight - model.net.state_dict()[name]).abs().max()
+    check(f"largest difference of {name}", difference, 0)
+check("validation loss after the last epoch", trainer.callback_metrics["val/loss"], val_losses[-1])
+
+# %% [markdown]
+# What, then, is Lightning for? Not for the five lines, but for all that grows around them:
+# checkpoints and going on after a crash, curves, the best epoch kept, several devices, and a place
+# where each of these is switched on without touching the loop. In this project one command does it
+# all. It is run here, and the validation losses that it writes are those of our loop.
+
+# %%
+heading("The same, by one command")
+words = f"""fit --model ReLUMLP --model.hidden [64]
+ --model.optimizer SGD --model.optimizer.lr {RATE} --trainer.max_epochs {EPOCHS}
+ --data MNIST --data.source digits --data.val_size 20000"""
+print("python -m src.cli", words.replace("\n", " \\\n"))
+linenet([*words.split(), "--trainer.logger.save_dir", str(PICTURES), "--trainer.accelerator",
+         "cpu", "--trainer.enable_progress_bar", "false", "--report", "false"])  # fmt: skip
+newest = max(PICTURES.glob("ReLUMLP/*/curves.csv"), key=lambda path: path.stat().st_mtime)
+check("its validation losses", read_curves(newest.read_text())["val/loss"][1], val_losses, 1e-5)
+
+# %% [markdown]
+# ## Learned by heart
+#
+# A hundred digits, and 669,706 weights to fit them: the network can know each by heart. Two
+# remedies are tried on the same digits, from the same first weights. *Dropout* sets half of the
+# hidden units to zero, others in each step, so that no unit can lean on another. *Weight decay*
+# takes a hundredth (learning rate times decay, 0.001 * 10) off every weight in every step, so that
+# only what many digits ask for stays. In all three cases we keep the weights of the lowest
+# validation loss: to stop in time is a remedy, too.
+
+
+# %%
+@torch.no_grad()
+def sure_when_wrong(net: nn.Module, digits: Tensor) -> float:
+    """Return the probability that a network gives to its wrong answers, on average."""
+    p = net.eval()(x[digits]).softmax(dim=1)
+    return p[p.argmax(dim=1) != y[digits]].amax(dim=1).mean().item()
+
+
+heading("Learned by heart")
+small = train[:100]
+check("weights", sum(p.numel() for p in multilayer([784, 512, 512, 10], "relu").parameters()),
+      784 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10)  # fmt: skip
+remedies = {"nothing against it": (0.0, 0.0), "dropout": (0.5, 0.0), "weight decay": (0.0, 10.0)}
+figure, panels = frame(10, 3.4, ncols=3, sharey=True)
+at_the_end = {}
+for panel, (name, (dropout, decay)) in zip(panels, remedies.items(), strict=True):
+    torch.manual_seed(0)
+    net = multilayer([784, 512, 512, 10], "relu", dropout)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.001, weight_decay=decay)
+    on_train, on_val, lowest = [], [], float("inf")
+    for epoch in range(1, 101):
+        one_epoch(net, optimizer, small)
+        on_train.append(judge(net, small)[0])
+        on_val.append(judge(net, val)[0])
+        if on_val[-1] < lowest:
+            lowest, kept, weights = on_val[-1], epoch, copy.deepcopy(net.state_dict())
+    at_the_end[name] = on_val[-1], judge(net, val)[1], sure_when_wrong(net, val)
+    net.load_state_dict(weights)
+    then = *judge(net, val), sure_when_wrong(net, val)
+    check(f"{name}: loss of the weights kept", then[0], lowest)
+    told = "validation loss {:.3f}, right {:.1%}, of wrong answers it is {:.0%} sure"
+    print(f"  after epoch {kept:>3}:", told.format(*then))
+    print("  after epoch 100:", told.format(*at_the_end[name]))
+    print(f"  training loss from {on_train[0]:.2f} to {on_train[-1]:.5f}")
+    if name == "nothing against it":
+        assert at_the_end[name][2] > then[2] + 0.1
+    panel.plot(range(1, 101), on_train, color=BLUE, label="100 training digits")
+    panel.plot(range(1, 101), on_val, color=ORANGE, label="validation digits")
+    panel.axvline(kept, color=BLACK, linestyle=":", label="weights kept")
+    panel.set(title=name, xlabel="epoch", ylim=(0, 1.5))
+    assert on_train[-1] < 0.01 * on_train[0]  # by heart
+panels[0].set_ylabel("loss")
+panels[0].legend(fontsize=8)
+show(figure, "5_overfitting")
+alone, *others = (loss for loss, _, _ in at_the_end.values())
+assert alone > 1.3 * max(others)
+
+# %% [markdown]
+# With nothing against it, the validation loss soon rises again, while the training loss falls to
+# nothing. The share of right answers does not suffer: what grows is the certainty with which the
+# wrong ones are given, and cross-entropy counts that.
+
+# %% [markdown]
+# ## Slip: choosing the epoch on the test set
+#
+# Many notes train for some epochs, look at the test accuracy after each, and report the best. That
+# best is partly luck: among forty epochs, one suits these very test digits. To see how much, we
+# draw 100 test and 100 validation digits from those that are not trained on, and call the rest
+# *fresh*: over a thousand digits that tell what an epoch is really worth. Twenty draws for each of
+# ten trainings.
+
+# %%
+heading("Slip: choosing the epoch on the test set")
+others = torch.cat([train[100:], val])  # never trained on
+rows = []
+for seed in range(10):
+    torch.manual_seed(seed)
+    net = multilayer([784, 64, 10], "relu", dropout=0.5)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)  # takes steps of even size
+    right = torch.empty(40, len(others))  # of each epoch, which of the others are right
+    for epoch in range(40):
+        one_epoch(net, optimizer, small)
+        with torch.no_grad():
+            right[epoch] = (net.eval()(x[others]).argmax(dim=1) == y[others]).float()
+    for _ in range(20):
+        test_part, val_part, fresh = torch.randperm(len(others)).tensor_split([100, 200])
+        on_test, on_val, on_fresh = (right[:, i].mean(dim=1) for i in (test_part, val_part, fresh))
+        by_test, by_val = on_test.argmax(), on_val.argmax()
+        rows.append([on_test[by_test], on_fresh[by_test], on_test[by_val], on_fresh[by_val]])
+points = 100 * torch.tensor(rows)
+seems, worth, honest, honest_worth = points.mean(dim=0).tolist()
+print("epoch chosen by   test accuracy it reports   what it is worth")
+print(f"test              {seems:>24.1f} %   {worth:>14.1f} %   {seems - worth:+.1f} points")
+print(f"validation        {honest:>24.1f} %   {honest_worth:>14.1f} %   "
+      f"{honest - honest_worth:+.1f} points")  # fmt: skip
+assert seems - worth > 1  # luck that was chosen
+assert abs(honest - honest_worth) < 1  # luck that evens out
+
+figure, axes = frame(6.5, 3.4)
+gaps = [points[:, 0] - points[:, 1], points[:, 2] - points[:, 3]]
+labels = [f"epoch chosen by {by}: {gap.mean():+.1f} on average"
+          for by, gap in zip(("test", "validation"), gaps, strict=True)]  # fmt: skip
+axes.hist(gaps, range(-11, 13, 2), color=[ORANGE, BLUE], label=labels)
+axes.axvline(0, color=BLACK, linewidth=1)
+axes.set(xlabel="reported test accuracy minus true accuracy, in points", ylabel="draws",
+         title="Chosen on the test set, a result looks better than it is")  # fmt: skip
+axes.set_ylim(top=axes.get_ylim()[1] * 1.25)  # room for the legend
+axes.legend(fontsize=8, loc="upper left")
+show(figure, "5_choosing_the_epoch")
+
+# %% [markdown]
+# ## Slip: forgetting `model.eval()`
+#
+# While training, dropout sets half of the units to zero and doubles those that it keeps, so that
+# their sum stays what it was on average. When judging, no unit may be missing. Without `eval()` the
+# network is judged with half of its units gone, others each time.
+
+# %%
+heading("Slip: forgetting model.eval()")
+layer, ones = nn.Dropout(0.5), torch.ones(100_000)
+check("dropout in training, values", layer.train()(ones).unique(), [0, 2])
+check("dropout in training, mean", layer(ones).mean(), 1, within=0.02)
+check("dropout in eval, values", layer.eval()(ones).unique(), [1])
+with torch.no_grad():
+    for mode in (True, False):
+        net.train(mode)
+        tries = [(net(x[val]).argmax(dim=1) == y[val]).float().mean().item() for _ in range(4)]
+        told = ", ".join(f"{share:.1%}" for share in tries)
+        print(f"{'train()' if mode else 'eval() '}  right, four times the same digits: {told}")
+        assert (len(set(tries)) > 1) == mode
+
+# %% [markdown]
+# ## Slip: batches that are not shuffled
+#
+# Files often come sorted by class. Then one batch is all zeros, the next all ones, and each step
+# unlearns what the last one learned: in the end the network answers what it saw last.
+
+# %%
+heading("Slip: batches that are not shuffled")
+figure, panels = frame(8, 3, ncols=2, sharey=True)
+sorted_by_label = train[y[train].argsort(stable=True)]
+for panel, name in zip(panels, ("shuffled", "sorted by label"), strict=True):
+    net = copy.deepcopy(first)
+    optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
+    for epoch in range(EPOCHS):
+        batches.set_epoch(epoch)
+        order = batches.order() if name == "shuffled" else sorted_by_label
+        one_epoch(net, optimizer, order)
+    answers = net(x[val]).argmax(dim=1).bincount(minlength=10)
+    print(f"{name:<16} right {judge(net, val)[1]:.1%}, answers 0 to 9: {answers.tolist()}")
+    colour = BLUE if name == "shuffled" else ORANGE
+    panel.bar(range(10), answers.tolist(), color=colour, label="answers")
+    panel.plot(range(10), y[val].bincount(), "_", markersize=16, color=BLACK, label="truth")
+    panel.set(title=name, xlabel="digit", xticks=range(10))
+panels[0].set_ylabel("validation digits")
+panels[0].legend(fontsize=8)
+assert answers.argmax() == 9  # the last of the sorted digits
+show(figure, "5_not_shuffled")
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. Leave `optimizer.zero_grad()` out of `one_epoch`. Gradients then add up over all steps. Which
+#    check stops first? (Not the bias after one step: there is nothing to add up yet. Lightning's
+#    losses differ from the third step on.)
+# 2. Let `small` be 1,000 digits instead of 100. Does validation loss still rise? (Hardly, and it is
+#    ten times lower: more data is the best remedy. The `assert` on it stops, as it should.)
+# 3. Choose the epoch among 5 epochs instead of 40, or by 1,000 test digits instead of 100. (Both
+#    leave luck less room: of the 2.2 points about half is left, or a tenth.)
