@@ -77,6 +77,8 @@ def test_every_other_line_of_a_block_is_known() -> None:
         "RUN=lightning_logs/mnist_mlp/version_0",
         ".venv/bin/tensorboard --logdir lightning_logs",
         "./scripts/test",
+        "./scripts/run lesson",
+        "./scripts/run lesson 3",  # in tests/lessons
         "./scripts/run bench",
         "./scripts/run bench epochs --model mnist_lenet",
         *(line.split("#")[0].strip() for line in TOOLS),
