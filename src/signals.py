@@ -30,9 +30,11 @@ class StopSignals:
                     self._before[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self.received and kind is None:  # what a handler raises in a destructor gets lost
+            raise SystemExit(128 + self.received)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received:

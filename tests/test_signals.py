@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,11 +31,19 @@ def test_outside_of_training_the_program_ends(number: signal.Signals) -> None:
 def test_while_training_a_signal_is_remembered(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with StopSignals() as signals:
+    with pytest.raises(SystemExit) as stop, StopSignals() as signals:
         signals.training = True
         os.kill(os.getpid(), number)
         assert signals.received == number
+    assert stop.value.code == 128 + number  # at the end at the latest
     assert "Stopping at the next batch" in capsys.readouterr().err
+
+
+def test_a_signal_that_came_in_a_destructor_is_not_lost() -> None:
+    """Python prints what is raised there, and goes on; the end of the run tells of it."""
+    with pytest.raises(SystemExit) as stop, StopSignals(), suppress(SystemExit):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.value.code == 128 + signal.SIGTERM
 
 
 def test_handlers_are_put_back() -> None:
