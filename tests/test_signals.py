@@ -27,14 +27,20 @@ def test_outside_of_training_the_program_ends(number: signal.Signals) -> None:
     assert stop.value.code == 128 + number
 
 
+def go_on_after(number: signal.Signals) -> None:
+    """Get a signal while training, and come to the end all the same."""
+    with StopSignals() as signals:
+        signals.training = True
+        os.kill(os.getpid(), number)
+        assert signals.received == number
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_while_training_a_signal_is_remembered(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop, StopSignals() as signals:
-        signals.training = True
-        os.kill(os.getpid(), number)
-        assert signals.received == number
+    with pytest.raises(SystemExit) as stop:
+        go_on_after(number)
     assert stop.value.code == 128 + number  # at the end at the latest
     assert "Stopping at the next batch" in capsys.readouterr().err
 
