@@ -1,10 +1,10 @@
-"""Runs a lesson of scripts/lessons/: text, values beside those worked out by hand, pictures.
+"""Runs a lesson: its values beside those worked out by hand, and its pictures.
 
     ./scripts/run lesson        lists the lessons
     ./scripts/run lesson 3      runs the third
 
-Each is a plain file in cells, which also opens as a notebook in VS Code or Jupyter. Pictures go to
-lightning_logs/lessons/.
+The text is in the file, in scripts/lessons/: plain cells, which also open as a notebook in VS Code
+or Jupyter. Pictures go to lightning_logs/lessons/.
 """
 
 import argparse
@@ -39,7 +39,10 @@ def main(args: Sequence[str] | None = None) -> None:
         print("\n".join(heading(path) for path in lessons().values()))
         return
     sys.path.insert(0, str(LESSONS))  # as Python itself does for a file that it runs
-    runpy.run_path(str(lessons()[number]), run_name="__main__")
+    path = lessons()[number]
+    runpy.run_path(str(path), run_name="__main__")
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    print(f"\nThe text that goes with these values, and exercises: {shown}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ def test_it_runs_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     monkeypatch.setattr(lesson.runpy, "run_path", lambda path, run_name: started.append(path))
     lesson.main(["4"])
     assert started[0].endswith("scripts/lessons/4_backpropagation.py")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("The text that goes with these values, and exercises: ")
+    assert last.endswith("scripts/lessons/4_backpropagation.py")
 
 
 def test_an_unknown_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,8 @@
 """Lesson 1. Tensors: tables of numbers, what is done with them, and where they lie in memory.
 
-./scripts/run lesson 1 prints the story; VS Code and Jupyter open this file as a notebook.
+./scripts/run lesson 1 prints its values; VS Code and Jupyter open this file as a notebook.
 """
 
-# %%
 import numpy as np
 import torch
 from kit import check, heading, refuses, show
@@ -12,6 +11,8 @@ from sklearn.datasets import load_digits
 from src.plots.style import BLUE, ORANGE, frame
 
 # %% [markdown]
+# # Lesson 1. Tensors
+#
 # ## 1. Making tensors
 # A tensor is a table of numbers: a single number, a list, a table of rows and columns, a stack of
 # tables, and so on. Images, weights and losses are all tensors. `shape` says how long each axis is.
@@ -24,30 +25,25 @@ check("zeros(2, 3)", torch.zeros(2, 3), [[0, 0, 0], [0, 0, 0]])
 check("new_ones(2): ones of the type of table", table.new_ones(2), [1, 1])
 
 # %% [markdown]
-# Random ones: `rand` is even between 0 and 1, so its mean is 1/2; `randn` is the bell curve with
-# mean 0 and standard deviation 1. `randn_like` takes shape and type from another tensor. After the
-# same seed come the same numbers.
+# Random numbers: `rand` gives each number between 0 and 1 the same chance, so the mean is 1/2;
+# `randn` is the bell curve with mean 0 and standard deviation 1. `randn_like` takes shape and type
+# from another tensor.
 
 # %%
-torch.manual_seed(0)
+torch.manual_seed(0)  # the same numbers in each run
 check("mean of 100,000 from rand", torch.rand(100_000).mean(), 0.5, within=0.01)
 check("standard deviation of as many from randn", torch.randn(100_000).std(), 1, within=0.01)
 check("shape of randn_like(table)", torch.randn_like(table).shape, (2, 3))
-torch.manual_seed(0)
-once = torch.rand(3)
-torch.manual_seed(0)
-assert torch.equal(once, torch.rand(3))
-print(f"rand(3) after seed 0, and once more: {once.numpy().round(4)}")
 
 # %% [markdown]
-# `empty` takes memory and writes nothing into it. You find what was there before: often the numbers
-# of a tensor that is gone, next time something else. Write into it before you read from it.
+# `empty` takes memory and writes nothing into it. You find what was there before: now zeros, now
+# the numbers of a tensor that is gone. Write into it before you read from it.
 
 # %%
 gone = torch.full((100_000,), 7.0)
 del gone
 sevens = (torch.empty(100_000) == 7).sum()
-print(f"of 100,000 values of empty, {sevens:,} are sevens that nobody asked for")
+print(f"of 100,000 values of empty, {sevens:,} are sevens left behind: the next run may differ")
 check("empty(2), filled before it is read", torch.empty(2).fill_(1.5), [1.5, 1.5])
 
 # %% [markdown]
@@ -68,7 +64,8 @@ check("the array, after shared.add_(1)", array, [10, 1, 1])
 # ## 2. Type and device
 # `dtype` is the kind of number. Whole numbers become `int64`, decimals `float32`; NumPy's decimals
 # are `float64`, and the two do not mix in a matrix product. Networks use `float32`, so write
-# `.float()`. Whole numbers have no mean of their kind, and want `.float()`, too.
+# `.float()`. The mean of whole numbers need not be whole, so PyTorch refuses it: write `.float()`
+# first.
 
 # %%
 heading("2. Type and device")
@@ -124,6 +121,7 @@ check("strides of flipped", flipped.stride(), (1, 3))
 check("place of flipped[2, 1] in memory", 2 * flipped.stride(0) + 1 * flipped.stride(1), 5)
 refuses("flipped.view(6)", lambda: flipped.view(6))
 check("flipped.reshape(6), a copy", flipped.reshape(6), [0, 3, 1, 4, 2, 5])
+assert flipped.reshape(6).data_ptr() != rows.data_ptr()  # it lies elsewhere
 check("rows.view(3, 2) does not transpose", rows.view(3, 2), [[0, 1], [2, 3], [4, 5]])
 check("flipped does", flipped, [[0, 3], [1, 4], [2, 5]])
 
@@ -181,8 +179,8 @@ cells(axes[0, 0], down.expand(3, 4), real, "(3, 1): its column is repeated")
 cells(axes[0, 1], across.expand(3, 4), [[0.5] * 4, [0.1] * 4, [0.1] * 4], "+ (4,): so is its row")
 cells(axes[0, 2], down + across, title="= (3, 4)")
 cells(axes[1, 0], predicted.expand(3, 3), real[:, :3], "predicted (3, 1)", color="Oranges")
-shades = [[0.5] * 3, [0.1] * 3, [0.1] * 3]
-cells(axes[1, 1], target.expand(3, 3), shades, "- target (3,)", color="Oranges")
+top_row = [[0.5] * 3, [0.1] * 3, [0.1] * 3]
+cells(axes[1, 1], target.expand(3, 3), top_row, "- target (3,)", color="Oranges")
 title = "= (3, 3), a slip: only the diagonal was meant"
 cells(axes[1, 2], predicted - target, 0.1 + 0.4 * np.eye(3), title, color="Oranges")
 show(figure, "1_broadcasting")
@@ -220,27 +218,27 @@ scores = [images @ first_weights for images in (raw, scaled)]  # (1797, 10) each
 check("largest score, raw / scaled", scores[0].max() / scores[1].max(), 255, within=1e-5)
 chance = [torch.softmax(each, dim=1) for each in scores]  # each row sums to 1
 sure_raw, sure_scaled = (each.amax(dim=1).mean().item() for each in chance)
-print(f"an untrained model is {sure_raw:.0%} sure on raw pixels, {sure_scaled:.0%} on scaled ones")
+print("how sure an untrained model is, on average over all digits:")
+print(f"{sure_raw:.0%} on raw pixels, {sure_scaled:.0%} on scaled ones")
 assert sure_raw > 0.95
 assert sure_scaled < 0.25
 
 # %%
 figure, (left, right) = frame(9, 4.2, ncols=2)
-title = "a digit is a tensor (8, 8), here raw"
-cells(left, pixels[0], pixels[0] / 255, title, size=9, color="Greys")
+cells(left, pixels[0], pixels[0] / 255, "the first digit, (8, 8), raw", size=9, color="Greys")
 places = np.arange(10)
-right.bar(places - 0.2, chance[0][0].numpy(), 0.4, color=ORANGE, label="raw, 0 to 255: sure")
-right.bar(places + 0.2, chance[1][0].numpy(), 0.4, color=BLUE, label="scaled, 0 to 1: open")
-right.set(xlabel="digit", ylabel="probability", xticks=places, ylim=(0, 1.2))
-right.set_title("what an untrained model says of it", fontsize=10)
-right.legend(loc="upper center", ncols=2)
+right.bar(places - 0.2, chance[0][0].numpy(), 0.4, color=ORANGE, label="raw: sure")
+right.bar(places + 0.2, chance[1][0].numpy(), 0.4, color=BLUE, label="scaled: undecided")
+right.set(xlabel="digit", ylabel="probability", xticks=places, ylim=(0, 1))
+title = f"on raw pixels {chance[0][0].max():.0%} sure of this digit, on average {sure_raw:.0%}"
+right.set_title(title, fontsize=10)
+right.legend()
 show(figure, "1_pixels")
 
 # %% [markdown]
 # ## 8. Names that hide others
-# A name means what you gave it last. Call a variable `sum`, `input` or `torch`, and Python's own is
-# hidden until you `del` yours. And in a notebook, `x = x / 255` scales once more each time its cell
-# is run. Give the result a new name, as `scaled` above, and running a cell twice does no harm.
+# A name means what you gave it last. Call a variable `sum` or `input`, and Python's own is hidden
+# until you `del` yours. Call one `torch`, and you must import torch again.
 
 # %%
 heading("8. Names that hide others")
@@ -248,10 +246,6 @@ sum = torch.tensor([1, 2, 3]).sum()  # a slip
 refuses("sum([1, 2, 3]), its name taken", lambda: sum([1, 2, 3]))  # noqa: F821
 del sum
 check("sum([1, 2, 3]), after del sum", sum([1, 2, 3]), 6)  # noqa: F821
-x = torch.tensor(255.0)
-for _ in range(2):  # a cell that is run twice
-    x = x / 255
-check("white, after x = x / 255 is run twice", x, 1 / 255)
 
 # %% [markdown]
 # ## Exercises

@@ -1,9 +1,8 @@
 """Lesson 2. Autograd: how PyTorch finds slopes, each beside the one that the chain rule gives.
 
-./scripts/run lesson 2 prints the story; VS Code and Jupyter open this file as a notebook.
+./scripts/run lesson 2 prints its values; VS Code and Jupyter open this file as a notebook.
 """
 
-# %%
 import numpy as np
 import torch
 from kit import check, heading, refuses, show
@@ -11,6 +10,8 @@ from kit import check, heading, refuses, show
 from src.plots.style import BLUE, GREEN, ORANGE, SKY, frame
 
 # %% [markdown]
+# # Lesson 2. Autograd
+#
 # ## 1. A slope
 # To learn is to change numbers so that an error gets smaller. Which way to go, and how much it
 # matters, is told by the slope; the slopes of one result are together its **gradient**. PyTorch
@@ -29,9 +30,9 @@ check("dy/dx at 2", x.grad, 2 * 2 + 3)
 
 # %% [markdown]
 # `x` is a **leaf**: you made it, nothing was calculated. Its slope is put into `x.grad`. `y` is a
-# result, so it has a `grad_fn`: its last step, the way back into the record. `backward` uses the
-# record up; to go back once more, calculate once more. Slopes need decimals: whole numbers are
-# refused.
+# result, so it has a `grad_fn`: its last step, the way back into the record. `backward` throws away
+# what it noted on the way, so a second call fails: calculate once more. Slopes need decimals: whole
+# numbers are refused.
 
 # %%
 print(f"x: leaf {x.is_leaf}, grad_fn {x.grad_fn}")
@@ -97,29 +98,24 @@ assert torch.autograd.gradcheck(steep, two.clone().requires_grad_())
 print("gradcheck agrees")
 
 # %%
-figure, (left, right) = frame(10, 4, ncols=2)
-places = np.linspace(-5, 4, 100)
-left.plot(places, places**2 + 3 * places + 1, color=BLUE, label="y = x² + 3x + 1")
-left.plot(places[60:], 11 + 7 * (places[60:] - 2), color=ORANGE, label="tangent at 2: slope 7")
-left.plot([2, 3, 3], [11, 11, 18], ":", color="black", label="1 to the right, 7 up")
-left.set(xlabel="x", ylabel="y", title="a slope says how y answers to x")
-left.legend(loc="upper left")
+figure, axes = frame(6, 3.6)
 widths = 10.0 ** np.arange(-12, 0)
 for dtype, color in ((torch.float32, ORANGE), (torch.float64, BLUE)):
     found = [central_difference(steep, two.to(dtype), h).item() for h in widths]
-    right.loglog(widths, np.abs(np.array(found) - 864), "o-", color=color, label=str(dtype)[6:])
-right.loglog(widths[6:], 144 * widths[6:] ** 2, "--", color="black", label="144 h²")
-right.set(xlabel="h", ylabel="error of the central difference")
-right.set_title("a small h is good, until rounding takes over")
-right.legend(loc="lower left")
-show(figure, "2_slope")
+    axes.loglog(widths, np.abs(np.array(found) - 864), "o-", color=color, label=str(dtype)[6:])
+axes.loglog(widths[6:], 144 * widths[6:] ** 2, "--", color="black", label="144 h²")
+axes.set(xlabel="h", ylabel="error of the central difference")
+axes.set_title("a small h is good, until rounding takes over")
+axes.legend(loc="lower left")
+show(figure, "2_difference")
 
 # %% [markdown]
 # ## 4. Many outputs
 # With several outputs and inputs there is a slope for each pair: the **Jacobian** $J$, a row for
 # each output, a column for each input. Here $y = (x_1^2, x_1 x_2, 3 x_2)$ at (2, 3), worked out:
 #
-# $J = [[2x_1, 0], [x_2, x_1], [0, 3]] = [[4, 0], [3, 2], [0, 3]]$
+# $J = \begin{pmatrix} 2x_1 & 0 \\ x_2 & x_1 \\ 0 & 3 \end{pmatrix}$, here
+# $J = \begin{pmatrix} 4 & 0 \\ 3 & 2 \\ 0 & 3 \end{pmatrix}$
 #
 # `backward` never builds it. It takes one weight for each output, $v$, and gives $v^T J$. For a
 # single loss the weight is 1, and need not be said. If you want all of $J$, there is
@@ -224,10 +220,10 @@ print(f"kept drags {kept.grad_fn.name()} along, plain is a {type(plain).__name__
 # %% [markdown]
 # ## 7. The record of a loss
 # Two points, (1, 3) and (2, 5), a line $wx + b$ with $w = 1, b = 0$. Loss: the mean squared error,
-# and a small fine on large weights, $0.1 w^2$. The line is off by $e = (-2, -3)$. By hand:
+# and a small penalty for large weights, $0.1 w^2$. The line is off by $e = (-2, -3)$. By hand:
 #
-# $loss = (4 + 9)/2 + 0.1 = 6.6$, $dloss/db = 2 · mean(e) = -5$,
-# $dloss/dw = 2 · mean(e x) + 0.2 w = -8 + 0.2 = -7.8$
+# $\text{loss} = (4 + 9)/2 + 0.1 = 6.6$, $d\,\text{loss}/db = 2 · \text{mean}(e) = -5$,
+# $d\,\text{loss}/dw = 2 · \text{mean}(e x) + 0.2 w = -8 + 0.2 = -7.8$
 #
 # Two ways lead to $w$, and what comes along them is added. `grad_fn.next_functions` leads from step
 # to step: we walk it and draw what we find.
@@ -263,7 +259,8 @@ def record(result, names):
         leaf = getattr(node, "variable", None)  # what is named AccumulateGrad holds a leaf
         text, color = node.name().removesuffix("Backward0"), SKY
         if leaf is not None:
-            text, color = f"{names[leaf]}\ngrad {leaf.grad:g}", ORANGE
+            slope = "" if leaf.grad is None else f"\ngrad {leaf.grad:g}"
+            text, color = f"{names[leaf]}{slope}", ORANGE
             place[node] = (across, -up)  # below, out of the way of other arrows
         box = {"boxstyle": "round,pad=0.5", "facecolor": color, "alpha": 0.5}
         axes.text(*place[node], text, ha="center", va="center", bbox=box)
@@ -286,5 +283,6 @@ show(figure, "2_record")
 # 1. By hand, then by `backward`: the slope of $(x^2 + 1)^3$ at 1. To expect: $3 · 2^2 · 2 = 24$.
 # 2. Call `three(x).sum().backward()` on a fresh `x`. Which $v$ is that? To expect: (1, 1, 1), and
 #    the sums of the columns of $J$, (7, 5).
-# 3. Draw the record of `torch.tanh(w * 2 + b)` with `record`. What has no box, and why? To expect:
-#    Tanh, Add, Mul, w and b; 2 is a constant, and no slope goes there.
+# 3. Set `w.grad = b.grad = None`, then draw the record of `torch.tanh(w * 2 + b)` with `record`.
+#    What has no box, and why? To expect: Tanh, Add, Mul, w and b; 2 is a constant, and no slope
+#    goes there.

@@ -1,4 +1,4 @@
-"""What every lesson uses: a value beside the one worked out by hand, and a picture."""
+"""What every lesson uses: a value beside the expected one, and a picture."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -16,20 +16,20 @@ from src.plots.style import png
 PICTURES = Path(__file__).resolve().parents[2] / "lightning_logs" / "lessons"
 
 
-def check(what: str, found: Any, by_hand: Any, within: float = 1e-6) -> None:
-    """Print a value beside the one worked out by hand, and stop if they differ.
+def check(what: str, found: Any, expected: Any, within: float = 1e-6) -> None:
+    """Print a value beside the expected one, and stop if they differ.
 
     Args:
         what: Name or formula of the value.
         found: What the code gives: a number, a tensor or an array.
-        by_hand: What it should be.
+        expected: What it should be.
         within: Largest difference that is rounding, absolute and relative.
     """
-    one, other = (torch.as_tensor(value).detach().double() for value in (found, by_hand))
+    one, other = (torch.as_tensor(value).detach().double() for value in (found, expected))
     torch.testing.assert_close(
         one, other, rtol=within, atol=within, msg=f"{what}: {one}, not {other}"
     )
-    print(f"{what:<44} {_shown(one)}   by hand {_shown(other)}")
+    print(f"{what:<44} {_shown(one)}   expected {_shown(other)}")
 
 
 def heading(text: str) -> None:

@@ -65,8 +65,8 @@ def assert_drawn(run: Run, names: Sequence[str]) -> None:
 
 
 def value(run: Run, what: str) -> np.ndarray:
-    """Return the value that was printed beside the one by hand."""
-    found = re.search(rf"^{re.escape(what)} +(\S.*?)   by hand", run.text, re.MULTILINE)
+    """Return the value that was printed beside the expected one."""
+    found = re.search(rf"^{re.escape(what)} +(\S.*?)   expected", run.text, re.MULTILINE)
     assert found, f"{what} was not printed"
     return np.array(json.loads(found[1]), dtype=float)
 
