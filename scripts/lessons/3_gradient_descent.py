@@ -1,12 +1,5 @@
 """Lesson 3. Gradient descent: go downhill by the slope, and know how far a step may go."""
 
-# %% [markdown]
-# # Gradient descent
-# A model has numbers that may change, its weights. The loss is one number that says how wrong the
-# model is with them. To train is to look for weights of small loss, and nearly every network is
-# trained in one way: ask in which direction the loss rises, go a little the other way, ask again.
-
-# %%
 import warnings
 from functools import partial
 
@@ -22,6 +15,12 @@ from src.plots.regression import squared_error
 from src.plots.style import BLACK, BLUE, GREEN, ORANGE, PINK, YELLOW, frame
 
 # %% [markdown]
+# # Lesson 3. Gradient descent
+# A model has numbers that may change, its weights. The loss is one number that says how wrong the
+# model is with them. To train is to look for weights of small loss, and nearly every network is
+# trained in one way: ask in which direction the loss rises, go a little the other way, ask again.
+
+# %% [markdown]
 # ## 1. The slope, by hand and by PyTorch
 # Three points, and lines y = w x through the origin with one weight w. The loss is the mean squared
 # error. Its slope, called the gradient, follows by the rules of school:
@@ -30,8 +29,8 @@ from src.plots.style import BLACK, BLUE, GREEN, ORANGE, PINK, YELLOW, frame
 #     L'(w) = 2/n Σ (w xᵢ - yᵢ) xᵢ
 #
 # At w = 1 the line is below the points by 1, 2 and 3. So L = (1 + 4 + 9) / 3 = 14/3 and
-# L' = 2/3 (-1·1 - 2·2 - 3·3) = -28/3: the loss falls as w grows. PyTorch gets the same number from
-# `backward()`; how it does so is the next lesson.
+# L' = 2/3 (-1·1 - 2·2 - 3·3) = -28/3: the loss falls as w grows. `backward()` of lesson 2 gets the
+# same number.
 
 # %%
 heading("1. The slope, by hand and by PyTorch")
@@ -45,35 +44,17 @@ check("gradient at w = 1", w.grad, -28 / 3)
 # %% [markdown]
 # A step of descent is w ← w - η L'(w). The learning rate η says how far to go. With η = 3/28 one
 # step leads from 1 to 1 + 3/28 · 28/3 = 2, the best w, where the slope is 0 and descent stays.
-#
-# **A slip: no `zero_grad()`.** `backward()` adds to the gradient that is already there. If nobody
-# clears it, each step repeats all those before. With the same η, w then runs through the valley
-# and up the other side, and after six steps it is back where it began: it never arrives.
-
+# `backward()` adds to the gradient that is there, so a loop calls `zero_grad()` first: lesson 2
+# shows what happens without.
 
 # %%
-def descend(clear):
-    """Return w at the start and after each of twelve steps."""
-    w = torch.tensor(1.0, requires_grad=True)
-    way = [w.item()]
-    for _ in range(12):
-        if clear:
-            w.grad = None  # as optimizer.zero_grad() does
-        mse_loss(w * xs, ys).backward()
-        with torch.no_grad():
-            w -= 3 / 28 * w.grad
-        way.append(w.item())
-    return way
-
-
-cleared, piled_up = descend(clear=True), descend(clear=False)
-check("w, cleared", cleared[:7], [1, 2, 2, 2, 2, 2, 2])
-check("w, zero_grad() forgotten", piled_up[:7], [1, 2, 3, 3, 2, 1, 1])
+check("w after one step", w - 3 / 28 * w.grad, 2)
+check("gradient at w = 2", grad(lambda w: mse_loss(w * xs, ys))(torch.tensor(2.0)), 0)
 
 figure, axes = frame(6, 4)
 ws = np.linspace(-0.2, 4.2, 200)
 axes.plot(ws, squared_error(ws, 0, xs.numpy(), ys.numpy()), color=BLUE, label="loss")
-axes.plot(ws[:90], 14 / 3 - 28 / 3 * (ws[:90] - 1), "--", color=ORANGE, label="slope at w = 1")
+axes.plot(ws[:90], 14 / 3 - 28 / 3 * (ws[:90] - 1), "--", color=ORANGE, label="tangent at w = 1")
 axes.annotate("", (2, 0), (1, 14 / 3), arrowprops={"arrowstyle": "->", "lw": 1.5})
 axes.text(2, 5.5, "one step,\nη = 3/28", ha="center")
 axes.set(xlabel="w", ylabel="mean squared error", title="The slope says which way is down")
@@ -83,17 +64,18 @@ show(figure, "3_loss")
 
 # %% [markdown]
 # ## 2. How far a step may go
-# Now 64 points that bend a little, sorted by x, and lines y = w x + b. With two weights, the slopes
-# of the slopes are a table, the Hessian. For a line it is the same everywhere:
+# Now 64 points that bend a little, sorted by x, and lines y = w x + b. How fast each slope changes
+# as each weight changes is a table of 2 x 2, the Hessian H. For a line it is the same everywhere:
 #
 #     H = 2/n | Σ xᵢ²  Σ xᵢ |
 #             | Σ xᵢ    n   |
 #
-# The loss is a long bowl. Along either of its two axes, the eigenvectors of H, it is a parabola,
-# and its eigenvalue λ says how steep. A step multiplies the distance to the floor by 1 - ηλ there:
-# that shrinks as long as 1 - ηλ is between -1 and 1. So with L, the larger λ, descent converges for
-# η < 2/L; beyond, each step lands further away on the other side. We try a rate that is too small,
-# the one that is right for the steep axis, 1/L, and both sides of the bound.
+# The bowl has two axes. Along each the loss is a plain parabola. The directions are called
+# eigenvectors of H, and the number λ that says how steep it is, eigenvalue. A step multiplies the
+# distance to the floor by 1 - ηλ there: that shrinks as long as 1 - ηλ is between -1 and 1. So with
+# L, the larger λ, descent converges for η < 2/L; beyond, each step lands further away on the other
+# side. We try a rate that is too small, then 1/L, which needs one step along the steep axis and
+# still many along the other, and both sides of the bound.
 
 # %%
 heading("2. How far a step may go")
@@ -130,14 +112,18 @@ check("L, the larger eigenvalue", steepest, middle + (middle**2 - bowl.det()).sq
 bound = 2 / steepest.item()
 
 figure, axes = frame(7, 4)
-rates = {0.02: "too small", 0.5: "right", 0.99: "just under 2/L", 1.01: "just over: diverges"}
+rates = {0.02: "too small", 0.5: "1/L, steep axis at once"}
+rates |= {0.99: "just under 2/L", 1.01: "just over: diverges"}
 for (share, name), color in zip(rates.items(), (YELLOW, GREEN, BLUE, ORANGE), strict=True):
     way = walk(partial(SGD, lr=share * bound), passes=200)
     distance = (way - best) @ axes_of_bowl[:, 1]
     check(f"{share} · 2/L: a step multiplies distance by", distance[1] / distance[0], 1 - 2 * share)
+    after = distance[200] / distance[0]
+    check(f"{share} · 2/L: 200 steps multiply it by", after, (1 - 2 * share) ** 200)
     excess = [(loss(weights) - loss(best)).item() for weights in way]
+    assert (excess[-1] < excess[0]) == (share < 1)
     print(f"  loss above the least: {excess[0]:.3g}, after 200 steps {excess[-1]:.3g}")
-    axes.semilogy(np.maximum(excess, 1e-12), color=color, label=f"{share} · 2/L, {name}")
+    axes.semilogy(np.maximum(excess, 1e-12), color=color, label=f"{share} · 2/L: {name}")
 axes.set(xlabel="step", ylabel="loss above the least", ylim=(1e-9, 1e5))
 axes.set_title(f"Descent converges below η = 2/L = {bound:.3f}, and only there")
 axes.legend(loc="lower left")
@@ -145,8 +131,8 @@ show(figure, "3_learning_rate")
 
 # %% [markdown]
 # **A slip: `elementwise_mean`.** Old notes ask for `reduction="elementwise_mean"`. It is called
-# "mean" today and is the default. Who writes "sum" instead gets n times the gradient, and the bound
-# is 2/(nL). With n = 64, the rate 1/L that was right now lands 63 times as far on the other side.
+# "mean" today and is the default. With "sum" the gradient is n times as large, and the bound is
+# 2/(nL). With n = 64, the rate 1/L, fine until now, lands 63 times as far on the other side.
 
 # %%
 with warnings.catch_warnings(record=True) as said:
@@ -168,8 +154,11 @@ check('"sum" at 1/L multiplies distance by', one_step / distance[0], 1 - 64)
 # *Momentum* keeps a velocity v ← 0.7 v + gradient and goes w ← w - η v: what pulls to and fro
 # cancels out, what pulls one way adds up. *Adam* divides a running mean of the gradient by the root
 # of a running mean of its square, for each weight alone. Its first step is η along each axis,
-# however steep that is. Both overshoot at first, and arrive while plain descent still creeps along
-# the valley.
+# however steep that is. Both overshoot at first. After 40 steps momentum has arrived and Adam has
+# not quite, while plain descent still creeps along the valley.
+#
+# To compare methods, one looks for a rate that suits each: here 0.1 for all 64, mini-batches and
+# momentum, 0.05 for one example and 0.4 for Adam.
 
 # %%
 heading("3. Fewer examples a step, and better steps")
@@ -200,6 +189,9 @@ in_order = walk(plain, batch_size=8, shuffle=False)
 for name, (way, _) in {**ways, "mini-batches, sorted": (in_order, None)}.items():
     print(f"{name:<20} {len(way) - 1:>5} steps in 40 passes, loss {loss(way[-1]):.4f}")
 print(f"{'least squares':<40} loss {loss(best):.4f}")
+ends = {name: loss(way[-1]) - loss(best) for name, (way, _) in ways.items()}
+assert ends["all 64, momentum"] < 0.001 < ends["all 64, Adam"] < ends["all 64 a step"] / 5
+assert loss(in_order[-1]) > 1.2 * loss(best)
 
 
 def draw_bowl(axes):
@@ -275,9 +267,11 @@ check("Hessian at the saddle", hessian(f, places[0]), [[-2, 0], [0, 1]])
 still, shaken = stroll([0.0, 1.5], noise=0, walkers=1), stroll([0.0, 1.5], noise=0.1)
 check("from the ridge, plain descent ends at", still[-1, :, 0], [0, 0])
 check("with noise, share in the shallow hollow", (shaken[-1, 0] > 0.5).double().mean(), 0.5, 0.05)
+left = {}
 for noise in (0.1, 2, 4):
-    left = (stroll([1.0, 0.0], noise)[-1, 0] < -0.5).double().mean()
-    print(f"noise {noise}: {left:.1%} of 1,000 left the shallow hollow for the deep one")
+    left[noise] = (stroll([1.0, 0.0], noise)[-1, 0] < -0.5).double().mean()
+    print(f"noise {noise}: {left[noise]:.1%} of 1,000 left the shallow hollow for the deep one")
+assert left[0.1] == 0 < left[2] < left[4]
 
 figure, axes = frame(7.5, 4.2)
 grid = np.linspace(-2.9, 1.9, 120), np.linspace(-1.2, 1.8, 100)
@@ -285,8 +279,9 @@ axes.contour(*grid, f(np.meshgrid(*grid)), np.linspace(-2.6, 3, 24), cmap="Blues
 lines = axes.plot(shaken[:, 0, :10], shaken[:, 1, :10], color=ORANGE, linewidth=1)
 lines[0].set_label("ten with a little noise")
 axes.plot(*still[:, :, 0].T, color=BLACK, linewidth=2.5, label="without noise")
-for place, name in zip(places, ("saddle", "shallow hollow", "deep hollow"), strict=True):
-    axes.plot(*place, "*", color=BLUE, markersize=13)
+names = {"saddle": "X", "shallow hollow": "*", "deep hollow": "*"}
+for place, (name, marker) in zip(places, names.items(), strict=True):
+    axes.plot(*place, marker, color=BLUE, markersize=13, zorder=5)
     axes.text(place[0], -0.3, name, ha="center", backgroundcolor="white")
 axes.set(xlabel="x", ylabel="y", title="On the ridge, noise decides")
 axes.legend(loc="upper left")
@@ -294,8 +289,9 @@ show(figure, "3_saddle")
 
 # %% [markdown]
 # ## Exercises
-# 1. Replace x by x - x.mean() in part 2. What are H, its eigenvalues and the bound now?
-#    (H is diagonal and the bowl rounder: descent needs far fewer steps. So one normalises inputs.)
+# 1. Add `x = x - x.mean()` after the line of y in part 2. What are H, its eigenvalues and the bound
+#    now? (H is diagonal and the bowl rounder: descent needs far fewer steps. So one normalises
+#    inputs.)
 # 2. Let stochastic descent in part 3 divide its learning rate by the number of the pass. Does it
 #    settle? (Yes: steps that shrink average the noise out.)
 # 3. Start a millionth beside the ridge, at [1e-6, 1.5], without noise. When is x = 0.5 reached?

@@ -1,26 +1,26 @@
 """Lesson 4. Backpropagation: the gradient of every weight by the chain rule, with numpy alone."""
 
+import numpy as np
+import torch
+from kit import check, heading, refuses, show
+from matplotlib.colors import LinearSegmentedColormap
+from torch.func import grad
+from torch.nn.functional import cross_entropy
+
+from src.plots.style import BLACK, BLUE, ORANGE, frame
+
 # %% [markdown]
-# # Backpropagation
+# # Lesson 4. Backpropagation
 # The last lesson went downhill by the slope. But how does one find the slope for each of a
 # network's weights? By the chain rule, from the loss backwards, layer by layer. This is all that
 # `backward()` does. Here we write it out for a network of two layers, compare each number with
 # PyTorch's, and train the network without PyTorch.
 
-# %%
-import numpy as np
-import torch
-from kit import check, heading, show
-from matplotlib.colors import LinearSegmentedColormap
-from torch.nn.functional import cross_entropy
-
-from src.plots.style import BLACK, BLUE, GREEN, ORANGE, frame
-
 # %% [markdown]
 # ## 1. From scores to a loss
 # A classifier gives each class a score, any number, also called logit. *Softmax* makes
-# probabilities of them: positive, and 1 together. *Cross-entropy* is the surprise at the true
-# class:
+# probabilities of them: positive, and 1 together. *Cross-entropy* is minus the logarithm of the
+# probability that was given to the true class: 0 if it was 1, large if it was near 0.
 #
 #     pₖ = exp(zₖ) / Σⱼ exp(zⱼ)        L = -ln p(true class)
 #
@@ -49,25 +49,36 @@ scores = np.log([1.0, 2.0, 5.0])
 check("softmax of ln 1, ln 2, ln 5", np.exp(log_softmax(scores)), [1 / 8, 2 / 8, 5 / 8])
 check("loss if the second is true", -log_softmax(scores)[1], np.log(4))
 print(f"scores 1000 higher, naive: {naive(scores + 1000)}")
+assert np.isnan(naive(scores + 1000)).all()
 check("the same, largest subtracted", np.exp(log_softmax(scores + 1000)), [1 / 8, 2 / 8, 5 / 8])
 check("ln p of scores 0 and 1000", log_softmax(np.array([0.0, 1000.0])), [-1000, 0])
-with np.errstate(over="ignore"):
-    print(f"in 32 bits exp(88) is {np.exp(np.float32(88)):.3g}, exp(89) {np.exp(np.float32(89))}")
 
 # %% [markdown]
 # ## 2. Forward, and back
 # Two spirals, 100 points each, and a network of two layers: 2 inputs, 16 hidden units, 2 classes.
 #
 #     Z1 = X W1 + b1      (200, 16)    X is (200, 2), W1 (2, 16), b1 (16)
-#     A  = tanh(Z1)       (200, 16)    without the bend, two layers would be one
+#     A  = tanh(Z1)       (200, 16)    without tanh, the two products could be written as one
 #     Z2 = A W2 + b2      (200, 2)     W2 is (16, 2), b2 (2)
 #     P  = softmax(Z2)    (200, 2)     L = mean of -ln P at the true class
 #
 # Write dZ for the slope of L with respect to Z, a table of Z's shape. The chain rule says: the
-# slope at the input of a step is the slope at its output times the slope of the step. For softmax
-# and cross-entropy together this is as simple as can be: what the network said minus what is true,
-# P - Y, where Y has a 1 at the true class. For a product X W it is a product with the other factor,
-# and there is only one order in which the shapes fit.
+# slope at the input of a step is the slope at its output times the slope of the step. A number that
+# is used several times gets the sum.
+#
+# **Softmax and cross-entropy together.** For one point of true class t, L = -zₜ + ln Σⱼ exp(zⱼ). So
+#
+#     dL/dzₖ = exp(zₖ) / Σⱼ exp(zⱼ), minus 1 if k = t
+#
+# This is what the network said minus what is true, P - Y, where Y has a 1 at the true class. The
+# loss is a mean over n points, so each counts 1/n, and dZ2 = (P - Y) / n.
+#
+# **A product.** Z2[i,k] = Σₕ A[i,h] W2[h,k] + b2[k]. Here W2[h,k] is used by each point i, and
+# A[i,h] for each class k:
+#
+#     W2[h,k] gets Σᵢ A[i,h] dZ2[i,k]      that is, dW2 = Aᵀ dZ2
+#     A[i,h]  gets Σₖ dZ2[i,k] W2[h,k]     that is, dA = dZ2 W2ᵀ
+#     b2[k]   gets Σᵢ dZ2[i,k]             that is, db2 = the sum of dZ2 over the points
 
 # %%
 heading("2. Forward, and back")
@@ -148,7 +159,7 @@ check("dW1[1, 3], nudged", (nudged[0] - nudged[1]) / 2e-5, slopes[0][1, 3], with
 
 # %%
 heading("3. Training, with numpy alone")
-losses, shapes = [], {}
+weights, losses, shapes = fresh(), [], {}
 ends = np.linspace(-2.4, 2.4, 200)
 plane = np.stack(np.meshgrid(ends, ends), axis=-1).reshape(-1, 2)  # (40000, 2)
 for step in range(3001):
@@ -160,7 +171,7 @@ for step in range(3001):
         print(f"step {step:>4}: loss {losses[-1]:.4f}, {accuracy:.1%} right")
     slopes = backward(A, log_P, weights[2])
     weights = [weight - 0.5 * slope for weight, slope in zip(weights, slopes, strict=True)]
-print(f"guessing would cost ln 2 = {np.log(2):.4f}")
+check("loss at first, about that of guessing", losses[0], np.log(2), within=0.05)
 check("share right at last", accuracy, 1)
 
 figure, all_axes = frame(11, 4.5, ncols=3, sharey=True)
@@ -170,17 +181,11 @@ for axes, (step, (p, accuracy)) in zip(all_axes, shapes.items(), strict=True):
     axes.contour(ends, ends, p, [0.5], colors=BLACK)
     for label, color in enumerate((BLUE, ORANGE)):
         axes.scatter(*X[y == label].T, s=14, color=color, edgecolors="white", linewidths=0.4)
-    axes.set(xlabel="first input", title=f"step {step:,}: {accuracy:.0%} right")
+    title = f"step {step:,}: {accuracy:.0%} right, loss {losses[step]:.3f}"
+    axes.set(xlabel="first input", title=title)
 all_axes[0].set(ylabel="second input")
 figure.suptitle("The boundary (black) winds itself around the spirals")
 show(figure, "4_boundary")
-
-figure, axes = frame(6.5, 4)
-axes.semilogy(losses, color=BLUE, label="training loss")
-axes.axhline(np.log(2), color=ORANGE, linestyle="--", label="guessing, ln 2")
-axes.set(xlabel="step", ylabel="mean cross-entropy", title="Far below guessing, by numpy alone")
-axes.legend()
-show(figure, "4_loss")
 
 # %% [markdown]
 # ## 4. Two slips at the loss
@@ -192,10 +197,7 @@ show(figure, "4_loss")
 # %%
 heading("4. Two slips at the loss")
 z, labels = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 0.0]]), torch.tensor([0, 1])
-try:
-    cross_entropy(z, labels.float())
-except RuntimeError as error:
-    print(f"labels as floats, PyTorch says: {error}")
+refuses("labels as floats", lambda: cross_entropy(z, labels.float()))
 by_hand = (np.log(np.e**2 + np.e + 1) - 2 + np.log(2 + np.e**3) - 3) / 2
 check("labels as int64", cross_entropy(z, labels.float().long()), by_hand)
 check("as floats of the scores' shape", cross_entropy(z, torch.eye(3)[labels]), by_hand)
@@ -203,41 +205,22 @@ ten_times = cross_entropy(z, 10 * torch.eye(3)[labels])
 check("no probabilities, and no complaint", ten_times, 10 * by_hand)
 
 # %% [markdown]
-# **Softmax twice.** `cross_entropy` takes scores and applies softmax itself. If the network ends
-# in softmax, too, it sees "scores" from 0 to 1. Nothing fails and something is learned, but badly.
-# Let m be the lead of the true class over the other. Then
-#
-#     once:   L = ln(1 + exp(-m))        from 0 up, with slope -1 where all is wrong
-#     twice:  L = ln(1 + exp(-t))        with t = p(true) - p(other) = tanh(m/2), from -1 to 1
-#
-# So the loss never falls below ln(1 + 1/e) = 0.313 (with ten classes ln(1 + 9/e) = 1.461: if your
-# loss stops there, you know why). And worse, where the network is surely wrong the slope is almost
-# 0, so that the examples that should teach most teach nothing.
+# **Softmax twice.** `cross_entropy` applies softmax itself. If the network does so, too, nothing
+# fails, but its "scores" lie between 0 and 1. So with ten classes the loss never falls below
+# ln(1 + 9/e) = 1.461: if yours stops there, you know why. And where the network is surely wrong,
+# the slope is almost 0: the examples that should teach most teach nothing.
 
 # %%
-m = torch.linspace(-8, 8, 161, dtype=torch.float64, requires_grad=True)
-pair, true = torch.stack([m, torch.zeros_like(m)], dim=1), torch.zeros(161, dtype=torch.long)
-once = cross_entropy(pair, true, reduction="none")
-twice = cross_entropy(pair.softmax(dim=1), true, reduction="none")
-lead = m.detach().numpy()
-check("once", once, np.log1p(np.exp(-lead)))
-check("twice", twice, np.log1p(np.exp(-np.tanh(lead / 2))))
-perfect = torch.tensor([[1.0] + 9 * [0.0]])  # of ten classes
-check("least with ten classes", cross_entropy(perfect, true[:1]), np.log(1 + 9 / np.e))
-(slope_once,) = torch.autograd.grad(once.sum(), m)
-(slope_twice,) = torch.autograd.grad(twice.sum(), m)
-check("slope once, at m = -8", slope_once[0], -1 / (1 + np.exp(-8)))
-bend = (1 - np.tanh(-4) ** 2) / 2  # tanh(m/2)' at m = -8
-check("slope twice, at m = -8", slope_twice[0], -bend / (1 + np.exp(np.tanh(-4))))
-
-figure, axes = frame(6.5, 4)
-axes.plot(lead, once.detach(), color=GREEN, label="cross_entropy(scores)")
-axes.plot(lead, twice.detach(), color=ORANGE, label="cross_entropy(softmax(scores))")
-axes.axhline(np.log1p(np.exp(-1)), color=BLACK, linestyle=":", label="ln(1 + 1/e) = 0.313")
-axes.set(xlabel="lead of the true class over the other", ylabel="loss")
-axes.set_title("Softmax twice: flat where it should be steep, and never 0")
-axes.legend()
-show(figure, "4_softmax_twice")
+perfect, true = 100 * torch.eye(10)[:1], torch.tensor([0])
+wrong = torch.tensor([[-8.0, 0.0]], dtype=torch.float64)
+check("least loss, softmax twice", cross_entropy(perfect.softmax(1), true), np.log(1 + 9 / np.e))
+p = 1 / (1 + np.exp(8))  # of the true class, as softmax gives it
+r = 1 / (1 + np.exp(1 - 2 * p))  # as softmax of (p, 1 - p) gives it
+once = grad(lambda z: cross_entropy(z, true))(wrong)
+twice = grad(lambda z: cross_entropy(z.softmax(1), true))(wrong)
+check("slopes where wrong, softmax once", once, [[p - 1, 1 - p]])
+slope = 2 * (r - 1) * p * (1 - p)  # (r - 1) dp + (1 - r) d(1 - p), and dp = p (1 - p) dz
+check("slopes where wrong, softmax twice", twice, [[slope, -slope]])
 
 # %% [markdown]
 # ## Exercises
