@@ -86,6 +86,16 @@ def test_the_bound_of_the_learning_rate_holds(lesson: Any, line: Any) -> None:
     assert excess[1.01] > 1e12
 
 
+def test_centred_inputs_make_a_rounder_bowl(line: Any) -> None:
+    """The first exercise."""
+    rows, _ = line
+    centred = rows - [rows[:, 0].mean(), 0]
+    before, after = (np.linalg.eigvalsh(2 / 64 * each.T @ each) for each in (rows, centred))
+    np.testing.assert_allclose(2 / 64 * centred.T @ centred, np.diag(after), atol=1e-12)
+    assert after[-1] == pytest.approx(2)
+    assert before[-1] / before[0] > 4 * after[-1] / after[0]
+
+
 def test_momentum_and_adam_by_their_formulas(lesson: Any, line: Any) -> None:
     weights = other = lesson.start.numpy()
     velocity = mean = square = np.zeros(2)
@@ -157,6 +167,9 @@ def test_noise_leaves_ridge_and_hollow(lesson: Any) -> None:
         ("error, 14 / 3", "error, 13 / 3", "loss at w = 1"),
         ("w - 3 / 28", "w - 3 / 29", "w after one step"),
         ("[x.sum(), 64]]", "[x.sum(), 63]]", "Hessian"),
+        ("batch_size=8, shuffle=False", "batch_size=8", ""),
+        ("stroll([1.0, 0.0], noise)", "stroll([1.0, 0.0], 0.1)", ""),
+        ("(1 - 2 * share) ** 200", "(1 - 2 * share) ** 199", "0.02 · 2/L: 200 steps"),
         ("distance[0], 1 - 2 * share", "distance[0], 1 - share", "0.02 · 2/L"),
     ],
 )
