@@ -293,9 +293,9 @@ show(figure, "3_saddle")
 # %% [markdown]
 # ## Exercises
 # 1. Add `x = x - x.mean()` after the line of y in part 2, and run that part. What are H, its
-#    eigenvalues and the bound now? (H is diagonal, 2 is the larger eigenvalue and the bound is 1. The
-#    bowl is rounder, so descent needs far fewer steps: this is why one normalises inputs. Part 3 then
-#    stops, for what it says of 40 passes is about the bowl of before.)
+#    eigenvalues and the bound now? (H is diagonal, its larger eigenvalue is 2 and the bound is 1.
+#    The bowl is rounder, so descent needs far fewer steps. So one normalises inputs. Part 3
+#    then stops, for what it says of 40 passes is about the bowl of before.)
 # 2. Let stochastic descent in part 3 divide its learning rate by the number of the pass. Does it
 #    settle? (Yes: steps that shrink average the noise out.)
 # 3. Start a millionth beside the ridge, at [1e-6, 1.5], without noise. When is x = 0.5 reached?
