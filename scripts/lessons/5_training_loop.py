@@ -1,17 +1,8 @@
 """Lesson 5. The training loop: five lines that are repeated, and how not to be fooled by them.
 
-Runs as a script (`./scripts/run lesson 5`) or, cell by cell, as a notebook.
+`./scripts/run lesson 5` prints its values; VS Code and Jupyter open this file as a notebook.
 """
 
-# %% [markdown]
-# # Lesson 5. The training loop
-#
-# A network learns by repeating five lines: forget the old gradients, guess, measure the error, ask
-# for the gradients, move the weights a little. The first half of this lesson writes them out, and
-# then shows that Lightning does the same, number for number. The second half is about how to tell
-# whether a network has *learned*, or has only learned its examples by heart.
-
-# %%
 import copy
 from functools import partial
 
@@ -36,7 +27,15 @@ from src.quiet import quieten
 quieten()  # Lightning's tips
 
 # %% [markdown]
-# ## Three sets of digits
+# # Lesson 5. The training loop
+#
+# A network learns by repeating five lines: forget the old gradients, guess, measure the error, ask
+# for the gradients, move the weights a little. The first half of this lesson writes them out, and
+# then shows that Lightning does the same, number for number. The second half is about how to tell
+# whether a network has *learned*, or has only learned its examples by heart.
+
+# %% [markdown]
+# ## 1. Three sets of digits
 #
 # scikit-learn brings 1,797 small handwritten digits. They are cut into three parts:
 #
@@ -50,8 +49,9 @@ quieten()  # Lightning's tips
 # from the training digits alone: validation and test must not leak into anything.
 
 # %%
-heading("Three sets of digits")
-data = MNIST(source="digits", val_size=20_000)  # a third, as 20,000 of MNIST's 60,000 are
+heading("1. Three sets of digits")
+# val_size is written for MNIST's 60,000; of fewer digits, the same share, a third
+data = MNIST(source="digits", val_size=20_000)
 data.setup("fit")
 train, val = (data.splits[name].indices for name in ("train", "val"))
 print(f"{len(train)} train, {len(val)} val, {len(data.splits['test'].indices)} test")
@@ -62,7 +62,7 @@ check("their standard deviation", x[train].std(correction=0), 1, within=1e-4)
 check("digits that are in train and in val", len(set(train.tolist()) & set(val.tolist())), 0)
 
 # %% [markdown]
-# ## The loop, by hand
+# ## 2. The loop, by hand
 #
 # One pass over the training digits is an *epoch*. It goes in *batches*, here of 100: a gradient
 # from a hundred digits is good enough to take a step, and costs little.
@@ -98,32 +98,33 @@ def judge(net: nn.Module, digits: Tensor) -> tuple[float, float]:
 # gradient, which the first check looks at.
 
 # %%
-heading("The loop, by hand")
+heading("2. The loop, by hand")
 EPOCHS, RATE = 3, 0.05
 torch.manual_seed(0)
 model = ReLUMLP(hidden=[64], optimizer=partial(torch.optim.SGD, lr=RATE))
-net = copy.deepcopy(model.net)  # the same first weights, for the loop
-optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
+ours = copy.deepcopy(model.net)  # the same first weights, for the loop
+optimizer = torch.optim.SGD(ours.parameters(), lr=RATE)
 batches = data.train_dataloader()
+batches.set_epoch(0)
 
-first = copy.deepcopy(net)
+first = copy.deepcopy(ours)
 F.cross_entropy(first(x[batches.order()[:100]]), y[batches.order()[:100]]).backward()
 bias = first[-1].bias
 by_hand = (bias - RATE * bias.grad)[0].item()
-moved = copy.deepcopy(net)
+moved = copy.deepcopy(first)
 one_epoch(moved, torch.optim.SGD(moved.parameters(), lr=RATE), batches.order()[:100])
 check("a bias after one step: b - rate * gradient", moved[-1].bias[0], by_hand)
 
 losses, val_losses = [], []
 for epoch in range(EPOCHS):
     batches.set_epoch(epoch)
-    losses += one_epoch(net, optimizer, batches.order())
-    loss, share = judge(net, val)
+    losses += one_epoch(ours, optimizer, batches.order())
+    loss, share = judge(ours, val)
     val_losses.append(loss)
     print(f"epoch {epoch + 1}: validation loss {loss:.4f}, right {share:.1%}")
 
 # %% [markdown]
-# ## The same, by Lightning
+# ## 3. The same, by Lightning
 #
 # `model` is a LightningModule: the same network, and beside it what the loss is and which optimizer
 # to take. The Trainer owns the loop. `Losses` only writes down what it sees. If the two differed in
@@ -141,20 +142,21 @@ class Losses(Callback):
         self.values.append(outputs["loss"].item())
 
 
-heading("The same, by Lightning")
+heading("3. The same, by Lightning")
 seen = Losses()
 off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
 trainer = Trainer(max_epochs=EPOCHS, accelerator="cpu", callbacks=[seen], num_sanity_val_steps=0,
                   enable_model_summary=False, **off)  # fmt: skip
-trainer.fit(model, datamodule=data)
+theirs = copy.deepcopy(model)  # so that this cell can be run again
+trainer.fit(theirs, datamodule=data)
 
 print("step   by hand      Lightning")
 for step in range(5):
     print(f"{step:>4}   {losses[step]:.8f}   {seen.values[step]:.8f}")
 farthest = (torch.tensor(losses) - torch.tensor(seen.values)).abs().max()
 check(f"largest difference in {len(losses)} steps", farthest, 0)
-for name, weight in net.state_dict().items():
-    difference = (weight - model.net.state_dict()[name]).abs().max()
+for name, weight in ours.state_dict().items():
+    difference = (weight - theirs.net.state_dict()[name]).abs().max()
     check(f"largest difference of {name}", difference, 0)
 check("validation loss after the last epoch", trainer.callback_metrics["val/loss"], val_losses[-1])
 
@@ -163,27 +165,36 @@ check("validation loss after the last epoch", trainer.callback_metrics["val/loss
 # checkpoints and going on after a crash, curves, the best epoch kept, several devices, and a place
 # where each of these is switched on without touching the loop. In this project one command does it
 # all. It is run here, and the validation losses that it writes are those of our loop.
+#
+# At the end it judges by the test digits, too, and gets far fewer of them right. These 257 digits
+# were written by other people than most of the training digits (`src/data/digits.py`): validation
+# says how good we are on the same writers, test on new ones.
 
 # %%
-heading("The same, by one command")
+print("\nthe same, by one command:")
 words = f"""fit --model ReLUMLP --model.hidden [64]
  --model.optimizer SGD --model.optimizer.lr {RATE} --trainer.max_epochs {EPOCHS}
  --data MNIST --data.source digits --data.val_size 20000"""
-print("python -m src.cli", words.replace("\n", " \\\n"))
-linenet([*words.split(), "--trainer.logger.save_dir", str(PICTURES), "--trainer.accelerator",
-         "cpu", "--trainer.enable_progress_bar", "false", "--report", "false"])  # fmt: skip
+print("./scripts/run", words.replace("\n", " \\\n"))
+aside = ["--trainer.logger.save_dir", str(PICTURES), "--trainer.accelerator", "cpu",
+         "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false",
+         "--report", "false"]  # fmt: skip
+linenet([*words.split(), *aside])
 newest = max(PICTURES.glob("ReLUMLP/*/curves.csv"), key=lambda path: path.stat().st_mtime)
-check("its validation losses", read_curves(newest.read_text())["val/loss"][1], val_losses, 1e-5)
+curves = read_curves(newest.read_text())
+check("its validation losses", curves["val/loss"][1], val_losses, 1e-5)
+for name, who in (("val/acc", "the same writers"), ("test/acc", "new writers")):
+    print(f"  {name:<8} {curves[name][1][-1]:.1%} right: {who}")
 
 # %% [markdown]
-# ## Learned by heart
+# ## 4. Learned by heart
 #
-# A hundred digits, and 669,706 weights to fit them: the network can know each by heart. Two
-# remedies are tried on the same digits, from the same first weights. *Dropout* sets half of the
-# hidden units to zero, others in each step, so that no unit can lean on another. *Weight decay*
-# takes a hundredth (learning rate times decay, 0.001 * 10) off every weight in every step, so that
-# only what many digits ask for stays. In all three cases we keep the weights of the lowest
-# validation loss: to stop in time is a remedy, too.
+# A hundred digits, and 669,706 weights to fit them: the network can know each by heart. A hundred
+# digits are one batch, so an epoch is one step here. Two remedies are tried on the same digits,
+# from the same first weights. *Dropout* sets half of the hidden units to zero, others in each step,
+# so that no unit can lean on another. *Weight decay* takes a hundredth (learning rate times decay,
+# 0.001 * 10) off every weight in every step, so that only what many digits ask for stays. In all
+# three cases we keep the weights of the lowest validation loss: to stop in time is a remedy, too.
 
 
 # %%
@@ -194,7 +205,7 @@ def sure_when_wrong(net: nn.Module, digits: Tensor) -> float:
     return p[p.argmax(dim=1) != y[digits]].amax(dim=1).mean().item()
 
 
-heading("Learned by heart")
+heading("4. Learned by heart")
 small = train[:100]
 check("weights", sum(p.numel() for p in multilayer([784, 512, 512, 10], "relu").parameters()),
       784 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10)  # fmt: skip
@@ -215,11 +226,12 @@ for panel, (name, (dropout, decay)) in zip(panels, remedies.items(), strict=True
     at_the_end[name] = on_val[-1], judge(net, val)[1], sure_when_wrong(net, val)
     net.load_state_dict(weights)
     then = *judge(net, val), sure_when_wrong(net, val)
-    check(f"{name}: loss of the weights kept", then[0], lowest)
-    told = "validation loss {:.3f}, right {:.1%}, of wrong answers it is {:.0%} sure"
-    print(f"  after epoch {kept:>3}:", told.format(*then))
-    print("  after epoch 100:", told.format(*at_the_end[name]))
+    line = "validation loss {:.3f}, right {:.1%}, of wrong answers it is {:.0%} sure"
+    print(f"{name}, weights kept from epoch {kept}:")
+    print(f"  after epoch {kept:>3}:", line.format(*then))
+    print("  after epoch 100:", line.format(*at_the_end[name]))
     print(f"  training loss from {on_train[0]:.2f} to {on_train[-1]:.5f}")
+    assert at_the_end[name][1] > then[1] - 0.01  # the share of right answers does not suffer
     if name == "nothing against it":
         assert at_the_end[name][2] > then[2] + 0.1
     panel.plot(range(1, 101), on_train, color=BLUE, label="100 training digits")
@@ -230,8 +242,8 @@ for panel, (name, (dropout, decay)) in zip(panels, remedies.items(), strict=True
 panels[0].set_ylabel("loss")
 panels[0].legend(fontsize=8)
 show(figure, "5_overfitting")
-alone, *others = (loss for loss, _, _ in at_the_end.values())
-assert alone > 1.3 * max(others)
+alone, *remedied = (loss for loss, _, _ in at_the_end.values())
+assert alone > 1.2 * max(remedied)
 
 # %% [markdown]
 # With nothing against it, the validation loss soon rises again, while the training loss falls to
@@ -239,7 +251,7 @@ assert alone > 1.3 * max(others)
 # wrong ones are given, and cross-entropy counts that.
 
 # %% [markdown]
-# ## Slip: choosing the epoch on the test set
+# ## 5. Slip: choosing the epoch on the test set
 #
 # Many notes train for some epochs, look at the test accuracy after each, and report the best. That
 # best is partly luck: among forty epochs, one suits these very test digits. To see how much, we
@@ -248,20 +260,20 @@ assert alone > 1.3 * max(others)
 # ten trainings.
 
 # %%
-heading("Slip: choosing the epoch on the test set")
-others = torch.cat([train[100:], val])  # never trained on
+heading("5. Slip: choosing the epoch on the test set")
+unseen = torch.cat([train[100:], val])  # never trained on
 rows = []
 for seed in range(10):
     torch.manual_seed(seed)
-    net = multilayer([784, 64, 10], "relu", dropout=0.5)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)  # takes steps of even size
-    right = torch.empty(40, len(others))  # of each epoch, which of the others are right
+    spare = multilayer([784, 64, 10], "relu", dropout=0.5)
+    optimizer = torch.optim.Adam(spare.parameters(), lr=0.01)
+    right = torch.empty(40, len(unseen))  # of each epoch, which of the unseen are right
     for epoch in range(40):
-        one_epoch(net, optimizer, small)
+        one_epoch(spare, optimizer, small)
         with torch.no_grad():
-            right[epoch] = (net.eval()(x[others]).argmax(dim=1) == y[others]).float()
+            right[epoch] = (spare.eval()(x[unseen]).argmax(dim=1) == y[unseen]).float()
     for _ in range(20):
-        test_part, val_part, fresh = torch.randperm(len(others)).tensor_split([100, 200])
+        test_part, val_part, fresh = torch.randperm(len(unseen)).tensor_split([100, 200])
         on_test, on_val, on_fresh = (right[:, i].mean(dim=1) for i in (test_part, val_part, fresh))
         by_test, by_val = on_test.argmax(), on_val.argmax()
         rows.append([on_test[by_test], on_fresh[by_test], on_test[by_val], on_fresh[by_val]])
@@ -276,67 +288,61 @@ assert abs(honest - honest_worth) < 1  # luck that evens out
 
 figure, axes = frame(6.5, 3.4)
 gaps = [points[:, 0] - points[:, 1], points[:, 2] - points[:, 3]]
-labels = [f"epoch chosen by {by}: {gap.mean():+.1f} on average"
-          for by, gap in zip(("test", "validation"), gaps, strict=True)]  # fmt: skip
-axes.hist(gaps, range(-11, 13, 2), color=[ORANGE, BLUE], label=labels)
-axes.axvline(0, color=BLACK, linewidth=1)
+for by, gap, colour in zip(("test", "validation"), gaps, (ORANGE, BLUE), strict=True):
+    label = f"epoch chosen by {by}: {gap.mean():+.1f} on average"
+    axes.hist(gap, range(-13, 14, 2), histtype="step", linewidth=2, color=colour, label=label)
+    axes.axvline(gap.mean(), color=colour, linestyle="--")
 axes.set(xlabel="reported test accuracy minus true accuracy, in points", ylabel="draws",
          title="Chosen on the test set, a result looks better than it is")  # fmt: skip
 axes.set_ylim(top=axes.get_ylim()[1] * 1.25)  # room for the legend
-axes.legend(fontsize=8, loc="upper left")
+axes.legend(fontsize=8, loc="upper left", framealpha=1)
 show(figure, "5_choosing_the_epoch")
 
 # %% [markdown]
-# ## Slip: forgetting `model.eval()`
+# ## 6. Slip: forgetting `model.eval()`
 #
 # While training, dropout sets half of the units to zero and doubles those that it keeps, so that
 # their sum stays what it was on average. When judging, no unit may be missing. Without `eval()` the
 # network is judged with half of its units gone, others each time.
 
 # %%
-heading("Slip: forgetting model.eval()")
+heading("6. Slip: forgetting model.eval()")
+torch.manual_seed(0)
 layer, ones = nn.Dropout(0.5), torch.ones(100_000)
 check("dropout in training, values", layer.train()(ones).unique(), [0, 2])
 check("dropout in training, mean", layer(ones).mean(), 1, within=0.02)
 check("dropout in eval, values", layer.eval()(ones).unique(), [1])
-with torch.no_grad():
-    for mode in (True, False):
-        net.train(mode)
-        tries = [(net(x[val]).argmax(dim=1) == y[val]).float().mean().item() for _ in range(4)]
-        told = ", ".join(f"{share:.1%}" for share in tries)
-        print(f"{'train()' if mode else 'eval() '}  right, four times the same digits: {told}")
-        assert (len(set(tries)) > 1) == mode
+for mode, name in ((True, "train()"), (False, "eval() ")):
+    spare.train(mode)
+    with torch.no_grad():
+        tries = [(spare(x[val]).argmax(dim=1) == y[val]).float().mean().item() for _ in range(2)]
+    print(f"{name}  right, twice the same digits: {tries[0]:.1%}, {tries[1]:.1%}")
+    assert (tries[0] != tries[1]) == mode
 
 # %% [markdown]
-# ## Slip: batches that are not shuffled
+# ## 7. Slip: batches that are not shuffled
 #
 # Files often come sorted by class. Then one batch is all zeros, the next all ones, and each step
-# unlearns what the last one learned: in the end the network answers what it saw last.
+# unlearns what the last one learned (lesson 3 draws it): in the end the network answers mostly the
+# class that it saw last.
 
 # %%
-heading("Slip: batches that are not shuffled")
-figure, panels = frame(8, 3, ncols=2, sharey=True)
+heading("7. Slip: batches that are not shuffled")
 sorted_by_label = train[y[train].argsort(stable=True)]
-for panel, name in zip(panels, ("shuffled", "sorted by label"), strict=True):
+for name in ("shuffled", "sorted by label"):
     net = copy.deepcopy(first)
     optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
     for epoch in range(EPOCHS):
         batches.set_epoch(epoch)
-        order = batches.order() if name == "shuffled" else sorted_by_label
-        one_epoch(net, optimizer, order)
+        one_epoch(net, optimizer, batches.order() if name == "shuffled" else sorted_by_label)
     answers = net(x[val]).argmax(dim=1).bincount(minlength=10)
     print(f"{name:<16} right {judge(net, val)[1]:.1%}, answers 0 to 9: {answers.tolist()}")
-    colour = BLUE if name == "shuffled" else ORANGE
-    panel.bar(range(10), answers.tolist(), color=colour, label="answers")
-    panel.plot(range(10), y[val].bincount(), "_", markersize=16, color=BLACK, label="truth")
-    panel.set(title=name, xlabel="digit", xticks=range(10))
-panels[0].set_ylabel("validation digits")
-panels[0].legend(fontsize=8)
-assert answers.argmax() == 9  # the last of the sorted digits
-show(figure, "5_not_shuffled")
+most = answers.argmax()
+print(f"sorted, it answers mostly {most}: {answers[most]} times of {len(val)}")
+check("the class it saw last", y[sorted_by_label[-1]], most)
 
 # %% [markdown]
-# ## Exercises
+# ## 8. Exercises
 #
 # 1. Leave `optimizer.zero_grad()` out of `one_epoch`. Gradients then add up over all steps. Which
 #    check stops first? (Not the bias after one step: there is nothing to add up yet. Lightning's
