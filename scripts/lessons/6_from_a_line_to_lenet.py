@@ -1,8 +1,32 @@
 """Lesson 6. From a line to LeNet: what each rung of the ladder adds, told by its own runs.
 
-Runs as a script (`./scripts/run lesson 6`) or, cell by cell, as a notebook. Finished runs in
-lightning_logs/ are taken as they are; rungs that are missing are trained for a few epochs.
+`./scripts/run lesson 6` prints its values; VS Code and Jupyter open this file as a notebook.
+Finished runs in lightning_logs/ are taken as they are; rungs that are missing are trained for a few
+epochs.
 """
+
+from typing import Any
+
+from kit import check, heading, show
+from ladder import Trained, finished, opened
+
+import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
+
+# isort: split
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from src.curves import read_curves
+from src.data import MNIST
+from src.models.layers import multilayer
+from src.plots.images import WORDS, middle, mosaic
+from src.plots.images import show as draw
+from src.plots.style import BLUE, CYCLE, ORANGE, frame
+from src.quiet import quieten
+from src.runs import tested
+
+quieten()  # Lightning's tips
 
 # %% [markdown]
 # # Lesson 6. From a line to LeNet
@@ -13,106 +37,48 @@ lightning_logs/ are taken as they are; rungs that are missing are trained for a 
 # their runs. So the numbers are those of *your* runs, and other runs may tell another story.
 
 # %%
-import sys
-from contextlib import redirect_stdout
-from io import StringIO
-from pathlib import Path
-from typing import Any
-
-import kit
-from kit import check, heading, show
-
-import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
-
-# isort: split
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from src import plots
-from src.cli import main as linenet
-from src.curves import read_curves
-from src.data import MNIST
-from src.messages import CONFIGS
-from src.models.layers import multilayer
-from src.plots.images import middle, mosaic
-from src.plots.images import show as draw
-from src.plots.style import BLUE, CYCLE, ORANGE, frame
-from src.quiet import quieten
-from src.runs import last_saved, tested, trained
-
-sys.path.append(str(Path(kit.__file__).parents[1]))
-from trained import Trained, open_run
-
-quieten()
 RUNGS = {
     "mnist_logistic": ("logistic regression", "a line for each class, and softmax"),
     "mnist_sigmoid_mlp": ("sigmoid MLP", "a hidden layer: boundaries bend"),
-    "mnist_relu_mlp": ("ReLU MLP", "ReLU: gradients that do not fade"),
+    "mnist_relu_mlp": ("ReLU MLP", "ReLU instead of sigmoid, one more layer"),
     "mnist_mlp": ("dropout MLP", "dropout, and more units"),
     "mnist_lenet": ("LeNet", "convolution: pixels have neighbours"),
 }
 NAMES = [name for name, _ in RUNGS.values()]
 
 # %% [markdown]
-# ## The runs
+# ## 1. The runs
 #
 # MNIST is 60,000 digits to learn from and 10,000 to be tested by. Where it can be neither found
 # nor downloaded, the small digits of scikit-learn stand in. All rungs must be judged by the same
-# digits, so only runs on this data set count.
+# digits, so only runs on this data set count. `finished` gives the folder of the newest, or trains
+# one (`ladder.py`, beside this file); `opened` gives its model.
 
 # %%
-heading("The runs")
+heading("1. The runs")
 data = MNIST()
 data.prepare_data()
 data.setup("fit")
 images, labels = data.splits["test"].x, data.splits["test"].y
-official = data.name == "MNIST"
 print(f"{data.source}: {len(labels):,} test digits")
-
-
-def newest(config: str, place: Path) -> Path | None:
-    """Return the folder of the newest run of a config that was tested on these digits."""
-    folders = [path.parent for path in place.glob(f"{config}/*/config.yaml") if trained(path)]
-    fitting = []
-    for folder in folders:
-        results = tested(folder)
-        if results and (results["dataset"]["name"], results["tested"]) == (data.name, len(labels)):
-            fitting.append(folder)
-    return max(fitting, key=last_saved, default=None)
-
-
-def train_shortly(config: str) -> Path | None:
-    """Train a rung for a few epochs, as the command line does, into lightning_logs/lessons/."""
-    epochs = "2" if official else "20"  # the small digits have fewer batches in an epoch
-    words = ["fit", "--config", f"{CONFIGS / config}.yaml", "--config", f"{CONFIGS}/with/fast.yaml",
-             "--trainer.max_epochs", epochs, "--data.source", "mnist" if official else "digits",
-             "--trainer.logger.save_dir", str(kit.PICTURES), "--figures.only", "[]",
-             "--report", "false", "--trainer.enable_progress_bar", "false"]  # fmt: skip
-    print(f"{config} has no finished run: training it for {epochs} epochs only ...", flush=True)
-    with redirect_stdout(StringIO()):
-        linenet(words)
-    return newest(config, kit.PICTURES)
 
 
 def answers(run: Trained) -> Tensor:
     """Return the digit that a run takes each test image for."""
     with torch.no_grad():
-        x, _ = run.data.on_after_batch_transfer((run.data.padded(images), labels), 0)
-        return torch.cat([run.model(batch).argmax(dim=1) for batch in x.split(1000)])
+        batches = run.normalised(images).split(1000)
+        return torch.cat([run.model(batch).argmax(dim=1) for batch in batches])
 
 
-folders: list[Path] = []
-for config in RUNGS:
-    own = newest(config, kit.PICTURES.parent) or newest(config, kit.PICTURES)
-    folders.append(own or train_shortly(config))
-    print(f"  {config}: {folders[-1].relative_to(kit.PICTURES.parent)}")
-runs = [open_run(str(folder), "the lesson") for folder in folders]
+folders = [finished(config, data) for config in RUNGS]
+runs = [opened(folder) for folder in folders]
 results: list[dict[str, Any]] = [tested(folder) for folder in folders]
 said = torch.stack([answers(run) for run in runs])  # (rungs, digits)
 right = said == labels
 
 # %% [markdown]
+# ## 2. What came out
+#
 # The accuracy of each run was written down when it was tested. Here its best weights read the test
 # digits once more. The number of parameters is worked out from the sizes of the layers: a dense
 # layer has inputs x outputs weights, a convolution one small filter for each pair of channels, and
@@ -131,22 +97,22 @@ def by_hand(layer: nn.Module) -> int:
     return 0
 
 
-heading("What came out")
+heading("2. What came out")
 parameters = [result["parameters"] for result in results]
 mistakes = (~right).sum(dim=1).tolist()
 for name, run, result, good in zip(NAMES, runs, results, right, strict=True):
     few = 3 / len(labels)  # digits on the edge: another machine rounds otherwise
     check(f"{name}: accuracy", result["metrics"]["test/acc"], good.double().mean(), within=few)
     check(f"{name}: parameters", result["parameters"], sum(map(by_hand, run.model.net)))
-print(f"\n{'':<20} {'adds':<36} {'right':>8} {'wrong':>6} {'parameters':>11} epochs seconds")
+print(f"\n{'':<20} {'adds':<40} {'right':>8} {'wrong':>6} {'parameters':>11} epochs seconds")
 for i, (name, adds) in enumerate(RUNGS.values()):
     share, seconds = right[i].double().mean(), results[i]["seconds"]["fit"]
-    print(f"{name:<20} {adds:<36} {share:>8.2%} {mistakes[i]:>6} {parameters[i]:>11,}"
+    print(f"{name:<20} {adds:<40} {share:>8.2%} {mistakes[i]:>6} {parameters[i]:>11,}"
           f" {results[i]['epochs']:>6} {seconds:>7.1f}")  # fmt: skip
 print(f"seconds of fit on: {', '.join(sorted({result['device'] for result in results}))}")
-share = parameters[-1] / parameters[-2]
-told = f"{mistakes[-1]} mistakes where the {NAMES[-2]} makes {mistakes[-2]}"
-print(f"\nLeNet makes {told}, with {share:.2f} times its parameters.")
+fewer = f"{mistakes[-1]} mistakes where the {NAMES[-2]} makes {mistakes[-2]}"
+smaller = f"{parameters[-1]:,} parameters against {parameters[-2]:,}"
+print(f"\nLeNet makes {fewer}, with {smaller}.")
 
 # %%
 figure, axes = frame(7, 4.2)
@@ -155,9 +121,10 @@ places = [(0, 10, "center"), (0, -18, "center"), (10, -4, "left"), (0, 10, "cent
 for i, (name, (aside, above, side)) in enumerate(zip(NAMES, places, strict=True)):
     point = parameters[i], 100 * right[i].double().mean().item()
     axes.plot(*point, "o", markersize=9, color=CYCLE[i])
-    axes.annotate(name, point, (aside, above), textcoords="offset points", ha=side, color=CYCLE[i])
+    axes.annotate(f"{i + 1} {name}", point, (aside, above), textcoords="offset points", ha=side,
+                  color=CYCLE[i])  # fmt: skip
 axes.set(xscale="log", xlabel="parameters", ylabel="test accuracy, %",
-         title=f"LeNet: {told}, with {share:.2f} times the parameters")  # fmt: skip
+         title=f"LeNet: {fewer},\nwith {smaller}")  # fmt: skip
 axes.title.set_size(10)
 axes.margins(x=0.2, y=0.2)
 axes.grid(alpha=0.3)
@@ -168,27 +135,28 @@ show(figure, "6_rungs")
 # up as its kind is usually trained. What an idea alone is worth, only runs that differ in nothing
 # else can say; the exercises make some.
 #
-# ## A line for each class, softmax, and bias
+# ## 3. A line for each class, softmax, and bias
 #
 # Logistic regression multiplies each pixel by a weight and adds up: ten sums, one for each digit.
 # *Softmax* makes probabilities of them: all are positive, and together they are 1. A *bias* lets a
-# class have a head start, whatever the image shows. Where a run has none, an image of zeros gets
-# ten equal answers.
+# class have a head start, whatever the image shows. Where a run has none, an input of zeros (after
+# normalising: mean grey everywhere) gets ten equal answers. Logistic regression, sigmoid MLP and
+# dropout MLP have no bias: exercise 1 shows what it is worth.
 
 # %%
-heading("A line for each class, softmax, and bias")
+heading("3. A line for each class, softmax, and bias")
 line = runs[0].model
-first_image, _ = runs[0].data.on_after_batch_transfer((images[:1], labels[:1]), 0)
+first_image = runs[0].normalised(images[:1])
 with torch.no_grad():
     weight, bias = line.net[1].weight, line.net[1].bias
     sums = (weight * first_image.flatten()).sum(dim=1) + (0 if bias is None else bias)
     probabilities = line(first_image).softmax(dim=1)[0]
-    check("probabilities of the first test digit, sum", probabilities.sum(), 1)
-    check("the largest of them", probabilities.max(), sums.max().exp() / sums.exp().sum(), 1e-4)
+    largest = sums.max().exp() / sums.exp().sum()
+    check("first test digit, largest probability", probabilities.max(), largest, within=1e-4)
     print(f"it is a {labels[0]}, taken for a {probabilities.argmax()}")
     if bias is None:
         nothing = line(torch.zeros_like(first_image)).softmax(dim=1)
-        check("without a bias, an image of zeros, largest", nothing.max(), 0.1)
+        check("without a bias, an input of zeros, largest", nothing.max(), 0.1)
 
 # %% [markdown]
 # The weights can be looked at: red pixels speak for the class, blue ones against it. Logistic
@@ -205,26 +173,32 @@ sheets = [
     ("ReLU MLP: the hidden units with the largest weights", units[strongest].view(-1, *shape)),
     ("LeNet: its first filters, enlarged", runs[4].model.net[0].weight),
 ]
-figure, panels = frame(9, 4.6, nrows=3, height_ratios=[1, 1, 1.5])
+figure, panels = frame(9, 4.4, nrows=3, height_ratios=[1.2, 1, 1.7])
 for panel, (title, weights) in zip(panels, sheets, strict=True):
     limit = 0.5 * weights.detach().abs().max()  # beyond it the colour stays
-    sheet = mosaic(weights.detach() / limit, len(weights), empty=torch.nan)
+    below = 0.2 if weights is sheets[0][1] else 0.0  # room for the names of the digits
+    sheet = mosaic(weights.detach() / limit, len(weights), below, empty=torch.nan)
     panel.imshow(sheet[..., 0], cmap="RdBu_r", vmin=-1, vmax=1)
     panel.set_title(title, fontsize=10, loc="left")
     panel.set_axis_off()
+for digit in range(10):
+    panels[0].text(*middle(digit, 10, *shape[1:], 0.2), str(digit), **WORDS)
 show(figure, "6_first_weights")
 
 # %% [markdown]
-# ## Sigmoid against ReLU
+# ## 4. Sigmoid against ReLU
 #
 # On its way back to the first layer, a gradient is multiplied by the slope of each bend that it
 # passes. The slope of a sigmoid is at most a quarter, and near zero far out. The slope of ReLU is
 # one, or zero. The left and the middle show the size of the gradients in the two runs, layer by
 # layer. They differ in depth and optimizer; so the right compares two fresh networks that are equal
 # but for the bend, six layers deep, on the same thousand digits.
+#
+# Left and middle: with two or three layers nothing fades yet, sigmoid or not. Right: with six, the
+# first sigmoid layer gets a tiny share of what the last one gets. The shares are printed.
 
 # %%
-heading("Sigmoid against ReLU")
+heading("4. Sigmoid against ReLU")
 at = torch.linspace(-6, 6, 1201, requires_grad=True)  # in steps of 0.01, with 0 among them
 [slope] = torch.autograd.grad(at.sigmoid().sum(), at)
 check("largest slope of the sigmoid", slope.max(), 1 / 4)
@@ -240,9 +214,11 @@ for bend in ("sigmoid", "relu"):
     net = multilayer([784, 100, 100, 100, 100, 100, 10], bend)
     F.cross_entropy(net(x), y).backward()
     norms[bend] = [layer.weight.grad.norm().item() for layer in net if isinstance(layer, nn.Linear)]
-    told = ", ".join(f"{norm:.2g}" for norm in norms[bend])
-    print(f"{bend:<8} fresh, gradient of layer 1 to 6: {told}")
+    sizes = ", ".join(f"{norm:.2g}" for norm in norms[bend])
+    print(f"{bend:<12} fresh, gradient of layer 1 to 6: {sizes}")
 fading = {bend: first / last for bend, (first, *_, last) in norms.items()}
+for bend, ratio in fading.items():
+    print(f"{bend:<12} fresh, layer 1 gets {ratio:.2g} times what layer 6 gets")
 assert fading["sigmoid"] < 0.01 * fading["relu"]
 
 figure, panels = frame(11, 3.6, ncols=3, sharey=True)
@@ -250,13 +226,13 @@ for panel, i in zip(panels, (1, 2), strict=False):
     curves = read_curves((folders[i] / "curves.csv").read_text())
     layers = [torch.tensor(c) for name, c in curves.items() if name.startswith("gradient/")]
     for j, curve in enumerate(layers):
-        n = max(
-            1, curve.shape[1] // 30
-        )  # points that are averaged, or the lines would be a thicket
+        n = max(1, curve.shape[1] // 30)  # so many points are averaged, or lines get shaggy
         epochs, values = curve.unfold(1, n, n).mean(dim=2)
         panel.plot(epochs, values, color=CYCLE[j], label=f"layer {j + 1}")
-    told = ", ".join(f"{curve[1].mean():.2g}" for curve in layers)
-    print(f"{NAMES[i]:<12} while training, mean gradient of layer 1 to {len(layers)}: {told}")
+    means = [curve[1].mean().item() for curve in layers]
+    sizes = ", ".join(f"{mean:.2g}" for mean in means)
+    print(f"{NAMES[i]:<12} while training, mean gradient of layer 1 to {len(layers)}: {sizes}")
+    print(f"{'':<12} layer 1 gets {means[0] / means[-1]:.2g} times what layer {len(layers)} gets")
     panel.set(title=f"{NAMES[i]}, while training", xlabel="epoch", yscale="log")
     panel.legend(fontsize=8)
 for bend, colour in (("sigmoid", ORANGE), ("relu", BLUE)):
@@ -267,21 +243,44 @@ panels[0].set_ylabel("norm of the gradient")
 show(figure, "6_gradients")
 
 # %% [markdown]
-# ## The mistakes that one rung makes and the next does not
+# ## 5. Dropout and convolution
+#
+# *Dropout* sets some hidden units to zero in each step, others each time, so that no unit can lean
+# on another: the network learns less by heart (lesson 5). *Convolution* moves one small filter over
+# the whole image, so that a stroke found in one place is known in all others.
+#
+# Whether less is learned by heart is told by the gap between the losses at the end: training (mean
+# of the last epoch) and validation. Beware: with dropout, training is measured while units are
+# missing, and that alone makes the gap look smaller.
+
+# %%
+heading("5. Dropout and convolution")
+gaps = []
+print(f"{'':<20} training  validation    gap")
+for name, folder in list(zip(NAMES, folders, strict=True))[2:]:
+    curves = read_curves((folder / "curves.csv").read_text())
+    epochs, values = (torch.tensor(numbers) for numbers in curves["train/loss"])
+    on_train, on_val = values[epochs > epochs[-1] - 1].mean(), curves["val/loss"][1][-1]
+    gaps.append((on_val - on_train).item())
+    print(f"{name:<20} {on_train:>8.3f}  {on_val:>10.3f} {gaps[-1]:>+6.3f}")
+for before, after, idea in ((0, 1, "dropout"), (1, 2, "convolution")):
+    verdict = "shrinks" if abs(gaps[after]) < abs(gaps[before]) else "does not shrink"
+    print(f"with {idea} the gap {verdict}: {gaps[before]:+.3f}, then {gaps[after]:+.3f}")
+
+# %% [markdown]
+# ## 6. The mistakes that one rung makes and the next does not
 #
 # All rungs read the same test digits, so we can ask which mistakes an idea mends, and which it
 # makes anew. Below each digit stands what it is, and what the rungs take it for, from the first to
 # the last. The digits are the first of each kind in the test set, not chosen.
 
 # %%
-heading("The mistakes that one rung makes and the next does not")
+heading("6. The mistakes that one rung makes and the next does not")
 rows = []
 for i in range(len(RUNGS) - 1):
     mended, anew = right[i + 1] & ~right[i], right[i] & ~right[i + 1]
-    print(
-        f"{NAMES[i]:<20} -> {NAMES[i + 1]:<18} mends {mended.sum():>4}, makes {anew.sum():>4} anew"
-    )
-    check("  so many mistakes are left", mistakes[i + 1], mistakes[i] - mended.sum() + anew.sum())
+    change = f"{NAMES[i]:<20} -> {NAMES[i + 1]:<12}"
+    print(f"{change} mends {mended.sum():>4}, makes {anew.sum():>4} anew")
     rows.append((f"{NAMES[i]} wrong, {NAMES[i + 1]} right", mended))
 never = ~right.any(dim=0)
 print(f"{never.sum()} of {len(labels):,} digits are read by none of the five")
@@ -295,16 +294,14 @@ for panel, (title, which) in zip(panels, rows, strict=True):
     sheet[: len(chosen)] = images[chosen] / 255
     draw(panel, mosaic(sheet, 10, below=0.5))
     for place, digit in enumerate(chosen.tolist()):
-        told = "".join(str(answer) for answer in said[:, digit].tolist())
-        panel.text(
-            *middle(place, 10, 28, 28, 0.5), f"{labels[digit]}\n{told}", **plots.images.WORDS
-        )
+        taken = " ".join(str(answer) for answer in said[:, digit].tolist())
+        panel.text(*middle(place, 10, 28, 28, 0.5), f"{labels[digit]}\n{taken}", **WORDS)
     panel.set_title(f"{title}: {which.sum()}", fontsize=10, loc="left")
     panel.set_axis_off()
 show(figure, "6_mistakes")
 
 # %% [markdown]
-# ## Exercises
+# ## 7. Exercises
 #
 # Run this lesson again after each of the first two. The numbers are those of MNIST, where this was
 # written; yours will differ in the last digits.

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lesson import LESSONS
 from torch import nn
 
 from src.errors import UserError
@@ -34,7 +35,12 @@ def run_on_the_digits(folder: Path, *changes: tuple[str, str]) -> Run:
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The lesson where there is no run yet, with two epochs for twenty to save time."""
     folder = tmp_path_factory.mktemp("lesson")
-    return run_on_the_digits(folder, ('else "20"', 'else "2"'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(LESSONS)
+        import ladder
+
+        patch.setitem(ladder.EPOCHS, "digits", 2)
+        return run_on_the_digits(folder)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +72,7 @@ def test_finished_runs_are_taken_and_drawn(lesson: Run) -> None:
     assert_drawn(lesson, [f"6_{name}.png" for name in pictures])
     assert "257 test digits" in lesson.text
     assert "LeNet makes" in lesson.text
+    assert "61,706 parameters against 668,672" in lesson.text
 
 
 def test_sizes_are_those_of_the_papers(lesson: Run) -> None:
@@ -113,6 +120,25 @@ def test_fresh_gradients_are_those_of_numpy(lesson: Run) -> None:
         norms.insert(0, np.linalg.norm(d.T @ value))
         d = d @ weight * value * (1 - value)
     np.testing.assert_allclose(names["norms"]["sigmoid"], norms, rtol=1e-3)
+
+
+def test_the_first_sigmoid_layer_gets_a_tiny_share_and_it_is_told(lesson: Run) -> None:
+    first, *_, last = lesson.norms["sigmoid"]
+    assert first < 0.01 * last
+    assert f"sigmoid      fresh, layer 1 gets {first / last:.2g} times" in lesson.text
+
+
+def test_gaps_are_those_of_the_curves(lesson: Run) -> None:
+    assert len(lesson.gaps) == 3
+    for gap, config in zip(lesson.gaps, CONFIGS[2:], strict=True):
+        text = (lesson.pictures.parent / config / "version_0/curves.csv").read_text()
+        rows = [line.split(",") for line in text.splitlines()[1:]]
+        on_train = [(float(row[1]), float(row[3])) for row in rows if row[2] == "train/loss"]
+        last = [loss for epoch, loss in on_train if epoch > on_train[-1][0] - 1]
+        on_val = [float(row[3]) for row in rows if row[2] == "val/loss"]
+        np.testing.assert_allclose(gap, on_val[-1] - np.mean(last), atol=1e-5)
+    for idea in ("dropout", "convolution"):
+        assert f"with {idea} the gap " in lesson.text
 
 
 def test_a_wrong_count_stops_the_lesson(lesson: Run, tmp_path: Path) -> None:
