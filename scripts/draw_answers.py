@@ -41,9 +41,10 @@ def answer(run: Trained, image: Image.Image | None) -> Answer | None:
     seen, pad = run.data.as_example(image), run.data.pad
     if seen.min() == seen.max():
         return None
-    probabilities = run.probabilities(seen[None])[0]
-    best, x = int(probabilities.argmax()), run.normalised(seen[None])[0]
-    fall = occlusion(lambda hidden: run.model.probabilities(run.model(hidden))[:, best], x)
+    x = run.normalised(seen[None])
+    probabilities = run.judged(x)[0]
+    best = int(probabilities.argmax())
+    fall = occlusion(lambda hidden: run.judged(hidden)[:, best], x[0])
     rows, columns = seen.shape[1:]
     return Answer(probabilities, seen, fall[pad : pad + rows, pad : pad + columns])
 

@@ -54,9 +54,13 @@ class Trained:
         unknown = torch.zeros(len(images), dtype=torch.int64)
         return self.data.on_after_batch_transfer((self.data.padded(images), unknown), 0)[0]
 
+    def judged(self, x: Tensor) -> Tensor:
+        """Return the probabilities `(n, classes)` of images as the network gets them."""
+        return self.model.probabilities(self.model(x))
+
     def probabilities(self, images: Tensor) -> Tensor:
         """Return the probabilities `(n, classes)` of raw uint8 images, as the project evaluates."""
-        return self.model.probabilities(self.model(self.normalised(images)))
+        return self.judged(self.normalised(images))
 
 
 class Opening(ExperimentCLI):

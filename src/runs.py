@@ -58,30 +58,31 @@ def with_config(words: list[str]) -> tuple[list[str], Path | None]:
     best checkpoint, too. What else is said on the command line is laid over it.
     """
     command = next((word for word in words if word in (*JUDGING, "fit")), "")
-    flag = "--run" if command in JUDGING else "--resume"
+    judging = command in JUDGING
+    flag = "--run" if judging else "--resume"
     name, checkpoint = _option(words, flag), _option(words, "--ckpt_path")
-    if command in JUDGING and not any(word.startswith((flag, *OTHERWISE)) for word in words):
+    if judging and not any(word.startswith((flag, *OTHERWISE)) for word in words):
         raise UserError(
             f"{command} needs a run: give --run lightning_logs/NAME/version_N, or latest."
         )
     if name is None or not command:
         return words, None
-    if checkpoint and command == "fit":
+    if checkpoint and not judging:
         raise UserError("--resume finds its checkpoint by itself; leave --ckpt_path away.")
     given = _option(words, "--config") or _option(words, "-c")
     folder = _as_first_process(find(name, Path(given).stem if given else None, flag))
-    if folder is None and command == "fit":
+    if folder is None:
+        if judging:
+            raise UserError(f"{flag} {name}: there is no run of {given} in {LOGS.absolute()}.")
         print(f"No run of {given} is there to resume: starting the first.", file=sys.stderr)
         return words, None
-    if folder is None:
-        raise UserError(f"{flag} {name}: there is no run of {given} in {LOGS.absolute()}.")
     found = ["--config", str(folder / "config.yaml")]
-    if command in JUDGING and name == "latest":
+    if judging and name == "latest":
         print(f"The latest run is {folder}.")
-    if command in JUDGING and not checkpoint:
+    if judging and not checkpoint:
         found += ["--ckpt_path", str(best(folder))]
     place = words.index(command) + 1
-    return [*words[:place], *found, *words[place:]], folder if command == "fit" else None
+    return [*words[:place], *found, *words[place:]], None if judging else folder
 
 
 def best(folder: Path) -> Path:
