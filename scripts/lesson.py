@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
+import src.libraries  # noqa: F401  (first)
 
 LESSONS = Path(__file__).resolve().parent / "lessons"
 

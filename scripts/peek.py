@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
+import src.libraries  # noqa: F401  (first)
 
 # isort: split
 from rich.console import Console
@@ -21,10 +21,10 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from src.checkpoints import is_sealed, unpacked
-from src.messages import in_words
-from src.runs import best, find
-from src.settings import flat
+from src.command.failures import in_words
+from src.runs.checkpoint_io import is_sealed, unpacked
+from src.runs.find import best_checkpoint, find
+from src.runs.settings import flat
 
 Facts = dict[str, Any]
 
@@ -49,7 +49,7 @@ def file_of(name: str) -> Path:
         return Path(name)
     folder = find(name, None, "peek")
     assert folder  # only a run of a given config can be missing
-    return best(folder)
+    return best_checkpoint(folder)
 
 
 def part(of: Any, *names: str) -> Facts:

@@ -10,7 +10,9 @@ import os
 from pathlib import Path
 
 from PIL import Image
-from results import PROJECT, train
+
+from scripts.results import train
+from scripts.shared.tables import PROJECT
 
 LOGS = Path("lightning_logs", "pictures")
 FROM = {  # picture, and the config whose run it is of

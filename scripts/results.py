@@ -17,8 +17,8 @@ from typing import Any
 
 from rich.progress import track
 
-PROJECT = Path(__file__).resolve().parents[1]
-README = PROJECT / "README.md"
+from scripts.shared.tables import PROJECT, into_page
+
 LOGS = Path("lightning_logs", "results")
 LADDER = [
     "line", "line_noisy", "regression_mlp", "mnist_logistic", "mnist_sigmoid_mlp",
@@ -70,13 +70,6 @@ def caption(runs: list[Results]) -> str:
     return f"Mean ± standard deviation over {seeds} seeds; {one['device']}; {versions}; {commit}."
 
 
-def into_readme(name: str, text: str) -> None:
-    """Put a text between the README's marks of this name."""
-    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-    before, rest = README.read_text().split(begin)
-    README.write_text(before + begin + text + end + rest.split(end)[1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -95,7 +88,7 @@ def main() -> None:
     table = head + "\n".join(rows) + "\n\n" + caption([run for _, run in runs]) + "\n"
     print(table)
     if arguments.configs == LADDER:
-        into_readme("results", table)
+        into_page("README.md", "results", table)
 
 
 if __name__ == "__main__":

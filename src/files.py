@@ -1,17 +1,20 @@
-"""Files that are whole or absent."""
+"""Files written atomically, and locks between processes."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 from src.errors import UserError
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write beside `path`, flush to the disk and rename, so that no half-written file is left.
+    """Write a file atomically: write beside `path`, flush to the disk, then rename.
 
     Raises:
-        UserError: If the file cannot be written; what was there before is still there then.
+        UserError: If the file cannot be written; an earlier file of that name is left as it was.
     """
     data = content.encode() if isinstance(content, str) else content
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -30,12 +33,14 @@ def write_whole(path: Path, content: str | bytes) -> None:
             raise
         raise UserError(
             f"{path} cannot be written: {error.strerror} ({len(data):,} bytes).\n"
-            "Whatever was there before is intact."
+            "An earlier file of that name is intact."
         ) from error
 
 
 def _flush_names(folder: Path) -> None:
-    """A new name is on the disk only when its folder is."""
+    """Flush a folder to the disk, since only then a new name in it is there after a power cut."""
+    if os.name != "posix":  # Windows cannot open a folder, and flushes names by itself
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -44,6 +49,27 @@ def _flush_names(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what writers that were killed have left in a folder and below."""
+    """Remove the unfinished files of killed processes in a folder and below."""
     for part in folder.rglob("*.part"):
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def lock(path: Path, timeout: float = -1) -> Iterator[None]:
+    """Hold a lock file, which is removed at the end; the lock of a dead process is free.
+
+    Args:
+        path: The lock file, in an existing folder.
+        timeout: Seconds to wait for another process; negative waits for ever.
+
+    Raises:
+        filelock.Timeout: If another process holds the lock for longer.
+    """
+    held = FileLock(path)
+    held.acquire(timeout=timeout)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows cannot remove a file that another process has open
+            path.unlink()  # still locked: a process that has just opened it sees that it is gone
+        held.release()

@@ -13,11 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import src.libraries  # noqa: F401  (first)
+
+# isort: split
 import torch
 from PIL import Image
 
 from src.callbacks import Figures
-from src.cli import ExperimentCLI, main
+from src.cli import main
+from src.command.experiment import ExperimentCLI
 from src.data import MNIST
 
 PROJECT = Path(__file__).resolve().parents[1]

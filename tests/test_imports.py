@@ -10,7 +10,7 @@ import yaml
 from src.cli import main
 from src.errors import UserError
 from src.imports import allowed, import_class, restrict_imports
-from src.optim import build_optimizer
+from src.training.optimizers import build_optimizer
 from tests.conftest import PROJECT
 
 LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml")]

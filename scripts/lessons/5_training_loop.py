@@ -8,7 +8,7 @@ from functools import partial
 
 from kit import PICTURES, check, heading, show
 
-import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
+import src.libraries  # noqa: F401  (first)
 
 # isort: split
 import torch
@@ -17,12 +17,12 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor, nn
 
 from src.cli import main as linenet
-from src.curves import read_curves
+from src.command.quiet import quieten
 from src.data import MNIST
 from src.models import ReLUMLP
 from src.models.layers import multilayer
 from src.plots.style import BLACK, BLUE, ORANGE, frame
-from src.quiet import quieten
+from src.runs.curves import read_curves
 
 quieten()  # Lightning's tips
 

@@ -10,21 +10,21 @@ from typing import Any
 from kit import check, heading, show
 from ladder import Trained, finished, opened
 
-import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
+import src.libraries  # noqa: F401  (first)
 
 # isort: split
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from src.curves import read_curves
+from src.command.quiet import quieten
 from src.data import MNIST
 from src.models.layers import multilayer
 from src.plots.images import WORDS, middle, mosaic
 from src.plots.images import show as draw
 from src.plots.style import BLUE, CYCLE, ORANGE, frame
-from src.quiet import quieten
-from src.runs import tested
+from src.runs.curves import read_curves
+from src.runs.results import read_results
 
 quieten()  # Lightning's tips
 
@@ -72,7 +72,7 @@ def answers(run: Trained) -> Tensor:
 
 folders = [finished(config, data) for config in RUNGS]
 runs = [opened(folder) for folder in folders]
-results: list[dict[str, Any]] = [tested(folder) for folder in folders]
+results: list[dict[str, Any]] = [read_results(folder) for folder in folders]
 said = torch.stack([answers(run) for run in runs])  # (rungs, digits)
 right = said == labels
 

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import kit
 
-import src  # noqa: F401  (first: it makes torchvision and Lightning importable)
+import src.libraries  # noqa: F401  (first)
 
 # isort: split
 from src.cli import main as linenet
+from src.command.config_files import CONFIGS
 from src.data import MNIST
-from src.messages import CONFIGS
-from src.runs import last_saved, tested, trained
+from src.runs.find import is_fit, last_saved
+from src.runs.results import read_results
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from trained import Trained, open_run
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+from scripts.shared.trained import Trained, open_run
 
 EPOCHS = {"mnist": 2, "digits": 20}  # the small digits have fewer batches in an epoch
 
@@ -39,7 +40,7 @@ def _newest(config: str, data: MNIST, place: Path) -> Path | None:
     """Return the folder of the newest run that was tested on all test digits of these data."""
     fitting = []
     for path in place.glob(f"{config}/*/config.yaml"):
-        results = tested(path.parent) if trained(path) else None
+        results = read_results(path.parent) if is_fit(path) else None
         wanted = data.name, len(data.splits["test"].x)
         if results and (results["dataset"]["name"], results["tested"]) == wanted:
             fitting.append(path.parent)

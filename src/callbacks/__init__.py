@@ -1,18 +1,23 @@
-"""What happens beside training; a class listed here has a short name on the command line."""
+"""Lightning callbacks; a class listed here has a short name in trainer.callbacks.
 
+Thin: the work is done in runs, training, inference and plots. Only command and scripts import it.
+"""
+
+import src.libraries  # noqa: F401  (first)
 from src.callbacks.closed_form import ClosedForm
 from src.callbacks.figures import Figures
 from src.callbacks.finite_guard import FiniteGuard
 from src.callbacks.hparams import HParams
 from src.callbacks.identity import Identity
 from src.callbacks.layer_health import LayerHealth
-from src.callbacks.own_images import OwnImagesTeller
+from src.callbacks.own_images import OwnImagesReport
 from src.callbacks.predictions import PredictionWriter
 from src.callbacks.resume_points import ResumePoints
+from src.callbacks.run_config import RunConfig
 from src.callbacks.run_record import RunRecord
 from src.callbacks.step_seed import StepSeed
 
 __all__ = [
     "ClosedForm", "Figures", "FiniteGuard", "HParams", "Identity", "LayerHealth",
-    "OwnImagesTeller", "PredictionWriter", "ResumePoints", "RunRecord", "StepSeed",
+    "OwnImagesReport", "PredictionWriter", "ResumePoints", "RunConfig", "RunRecord", "StepSeed",
 ]  # fmt: skip

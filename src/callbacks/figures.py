@@ -1,4 +1,4 @@
-"""When and where pictures are made: from the first process, into the run folder and TensorBoard."""
+"""Draws pictures at the end of fit and test, into the run folder and TensorBoard."""
 
 import gc
 from pathlib import Path
@@ -15,34 +15,35 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from src.callbacks.pictures import Drawings, Picture, Seen, of_line, of_result, of_training
-from src.curves import Points, read_curves
 from src.files import write_whole
 from src.plots.style import DPI, png
+from src.runs.curves import Points, read_curves
+from src.training.internals import write_summary
 
 
 class Figures(Callback):
     """Draws what was learned and where it fails, at the end of fit and test.
 
-    Pictures go into `figures/` of the run folder and to TensorBoard, whose logger they need. Those
-    that make no sense for a run, such as the confusion matrix of a regression, are left out.
+    Pictures go into `figures/` of the run folder and to TensorBoard, whose logger is required.
+    Those that do not apply to a run, such as the confusion matrix of a regression, are left out.
 
     Args:
-        only: Draw these and no others; `[]` draws none. By default all that make sense.
-        drop: Draw all but these.
-        every_n_epochs: Draw those of the result also while training, from the validation set, into
-            `figures/epochN/`, in the validations after each so many epochs; never by default.
+        only: Draw only these; `[]` draws none. By default all that apply.
+        drop: Do not draw these.
+        every_n_epochs: During training, also draw those of the validation set every N epochs, into
+            `figures/epochN/`. By default never.
     """
 
     def __init__(
         self,
         only: list[Picture] | None = None,
-        drop: list[Picture] = [],  # noqa: B006  (the command line shows it)
+        drop: list[Picture] = [],  # noqa: B006  (--help shows it)
         every_n_epochs: PositiveInt | None = None,
     ) -> None:
         self.only, self.drop, self.every = only, drop, every_n_epochs
         self.outputs: list[Tensor] = []
         self.targets: list[Tensor] = []
-        self.curves: dict[str, Points] = {}  # of the training, if there was one
+        self.curves: dict[str, Points] = {}  # of the training before this test, if any
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.outputs, self.targets = [], []
@@ -69,10 +70,12 @@ class Figures(Callback):
             self._publish(trainer, of_result(seen), "val", f"epoch{trainer.current_epoch + 1:02d}/")
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Draw the training when its times have been taken, whether a test follows or not."""
+        """Draw the training curves, after the time of fit was measured."""
         if stage != "fit" or self.only == []:
             return
-        path = Path(str(trainer.log_dir), "curves.csv")  # on every process: the first tells it
+        path = Path(
+            str(trainer.log_dir), "curves.csv"
+        )  # call log_dir on every process: it is broadcast
         if not path.exists():
             return
         self.curves = read_curves(path.read_text())
@@ -85,14 +88,14 @@ class Figures(Callback):
             self._publish(trainer, of_result(seen) | of_line(seen, self.curves), "test")
 
     def _due(self, trainer: Trainer) -> bool:
-        """Return whether this test, or this validation, is one to draw."""
+        """Return whether to draw pictures of this test or validation."""
         if trainer.testing:
             return self.only != []
         training = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
         return bool(self.every and training and (trainer.current_epoch + 1) % self.every == 0)
 
     def _seen(self, trainer: Trainer, model: LightningModule, split: str) -> Seen | None:
-        """Return what the model said of a split, on the first process, if it said anything."""
+        """Return the outputs of the model for a split, on the first process only."""
         if not self.outputs:
             return None
         output, y = (whole(trainer, torch.cat(kept)) for kept in (self.outputs, self.targets))
@@ -110,13 +113,13 @@ class Figures(Callback):
                 figure = draw()
                 publish(logger, figure, f"{stage}/{name}", f"{place}{name}", trainer.global_step)
                 del figure
-                gc.collect()  # it refers to itself, and holds megabytes of pixels
-            except Exception as error:  # a picture is not worth the results of a run
+                gc.collect()  # a figure is a reference cycle that holds megabytes of pixels
+            except Exception as error:  # a failed picture must not cost the results of the run
                 rank_zero_warn(f"The picture {name} could not be drawn: {error!r}")
 
 
 def whole(trainer: Trainer, share: Tensor) -> Tensor:
-    """Return the examples of all processes in the order of the split, as the loader deals them."""
+    """Gather the samples of all processes, in the order of the split."""
     if trainer.world_size == 1:
         return share
     shares: list[Any] = [None] * trainer.world_size
@@ -126,10 +129,10 @@ def whole(trainer: Trainer, share: Tensor) -> Tensor:
 
 
 def publish(logger: TensorBoardLogger, figure: Figure, tag: str, name: str, step: int) -> None:
-    """Write a picture as PNG into the run folder and, drawn once, to TensorBoard."""
+    """Write a picture as PNG into the run folder, and the same PNG to TensorBoard."""
     content = png(figure)
     write_whole(Path(logger.log_dir, "figures", f"{name}.png"), content)
     width, height = (int(inches * DPI) for inches in figure.get_size_inches())
     image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=content)
     summary = Summary(value=[Summary.Value(tag=tag, image=image)])
-    logger.experiment._get_file_writer().add_summary(summary, step)
+    write_summary(logger, summary, step)

@@ -1,4 +1,4 @@
-"""Stops a run whose numbers have become NaN or infinite, and keeps such weights off the disk."""
+"""Stops a run whose loss or weights have become NaN or infinite."""
 
 from math import isfinite
 from typing import Any
@@ -7,48 +7,32 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from src.errors import UserError
+from src.training.finite import check_weights, explain
 
 
 class FiniteGuard(Callback):
-    """Looks at the loss before each step, and at the weights before they are saved.
+    """Checks the loss before each step, and the weights before each checkpoint.
 
-    Gradients are not looked at: reading them all would take 2 to 4 % of a small model's step. One
-    that is NaN makes weights and the next loss NaN; one that is infinite may hide in a unit that is
-    saturated, until then.
+    Gradients are not checked: reading all of them takes 2 to 4 % of a small model's step. A NaN in
+    a gradient makes the weights and the next loss NaN. An infinite gradient of a saturated unit may
+    stay unseen until the next checkpoint.
     """
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
         finite = isfinite(loss.item())
-        if trainer.world_size > 1:  # or the others would wait for this one
+        if trainer.world_size > 1:  # all processes must stop, or the others would wait
             finite = trainer.strategy.reduce_boolean_decision(finite, all=True)
         if not finite:
-            look_at_weights(trainer, pl_module)
-            made = "The step was not made."
-            raise UserError(report(f"the loss is not finite ({loss.item():g})", made, trainer))
+            check_weights(trainer, pl_module)
+            what = f"The loss is not finite ({loss.item():g})"
+            raise UserError(explain(what, "The step was not made.", trainer))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        look_at_weights(trainer, pl_module)
+        check_weights(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        look_at_weights(trainer, pl_module)
-
-
-def look_at_weights(trainer: Trainer, model: LightningModule) -> None:
-    """Raise UserError if a weight is NaN or infinite: a gradient was, or a step too long."""
-    for name, weight in model.named_parameters():
-        if not weight.isfinite().all():
-            what = f"a gradient is not finite, nor is the weight {name} since,"
-            raise UserError(report(what, "No checkpoint holds it.", trainer))
-
-
-def report(what: str, saved: str, trainer: Trainer) -> str:
-    """Return what is wrong, where in the run, and what to do."""
-    rate = trainer.optimizers[0].param_groups[0]["lr"]
-    return (
-        f"{what} at step {trainer.global_step}, epoch {trainer.current_epoch}, lr {rate:g}.\n"
-        f"{saved} Lower --model.optimizer.lr, or look for values in the data that are NaN or huge."
-    )
+        check_weights(trainer, pl_module)

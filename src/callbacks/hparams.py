@@ -1,16 +1,17 @@
-"""TensorBoard's HPARAMS tab: the settings of the run beside the metrics that it really reached."""
+"""Fills TensorBoard's HPARAMS tab with settings and final metrics."""
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams as summarise
 
-from src.settings import flat
+from src.runs.settings import flat
+from src.training.internals import write_summary
 
 
 class HParams(Callback):
-    """Writes the settings of model and data, and names the metrics whose curves stand beside them.
+    """Writes the settings of model and data to the HPARAMS tab, and the names of its metrics.
 
-    No metric is written twice: the tab shows the last point of each curve, and the test metrics.
+    The tab takes the values from the curves, the last point of each, so no metric is logged twice.
     """
 
     def __init__(self) -> None:
@@ -27,4 +28,4 @@ class HParams(Callback):
             settings = {name: v for name, v in all_settings.items() if v is not None}
             metrics = dict.fromkeys([*tested, *self.names], 0.0)
             for part in summarise(settings, metrics):
-                logger.experiment._get_file_writer().add_summary(part)
+                write_summary(logger, part)

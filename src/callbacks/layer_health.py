@@ -1,4 +1,4 @@
-"""Whether each layer learns: the size of its gradients, and its units that do nothing."""
+"""Logs whether each layer learns: gradient norms, dead units and saturated values."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,23 +8,23 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from src.callbacks.looking import batch_of, listening
+from src.inference.activations import batch_of, listening
 
-EXAMPLES = 200  # of the validation set, on which units are watched
-FLAT = 0.98  # of the way to its limits, a sigmoid or tanh passes on less than 4 % of a gradient
+SAMPLES = 200  # validation samples on which activations are measured
+FLAT = 0.98  # this close to its limits, a sigmoid or tanh passes less than 4 % of the gradient
 
 
 def dead(output: Tensor) -> Tensor:
-    """Return for each unit whether it is zero on every example and place, and so never learns."""
+    """Return for each unit whether it is zero for all samples and positions, and never learns."""
     return (output.flatten(2) if output.dim() > 2 else output[..., None]).amax(dim=(0, 2)).le(0)
 
 
 def saturated(low: float) -> Callable[[Tensor], Tensor]:
-    """Return a function that tells of each value between `low` and 1 whether it is near either."""
+    """Return a function that says for each value in [low, 1] whether it is close to either end."""
     return lambda output: ((2 * output - 1 - low) / (1 - low)).abs() > FLAT
 
 
-WATCHED: dict[type[nn.Module], tuple[str, Callable[[Tensor], Tensor]]] = {
+MEASURES: dict[type[nn.Module], tuple[str, Callable[[Tensor], Tensor]]] = {
     nn.ReLU: ("dead", dead),
     nn.Sigmoid: ("saturated", saturated(low=0.0)),
     nn.Tanh: ("saturated", saturated(low=-1.0)),
@@ -34,34 +34,36 @@ WATCHED: dict[type[nn.Module], tuple[str, Callable[[Tensor], Tensor]]] = {
 class LayerHealth(Callback):
     """Logs by layer the norm of the gradient, dead units and saturated values.
 
-    `gradient/LAYER` comes every `trainer.log_every_n_steps` steps from the first on; with each
-    validation come `dead/LAYER`, the share of the units of a ReLU that are zero on all of 200
-    examples, and `saturated/LAYER`, the share of the values of a sigmoid or tanh that are near its
-    limits. `start/loss` is the loss before the first step: the logarithm of the number of classes,
-    if the first weights favour none. A line's weight and bias are logged as `line/NAME`. Where
-    gradients are scaled, in 16 bits, there are no norms.
+    `gradient/LAYER` is logged every `trainer.log_every_n_steps` steps. After each validation,
+    `dead/LAYER` is the share of ReLU units that are zero for all of 200 samples, and
+    `saturated/LAYER` the share of sigmoid or tanh values close to their limits. `start/loss` is the
+    loss before the first step: the logarithm of the number of classes if the initial weights favour
+    none. The weight and bias of a line are logged as `line/NAME`. With 16-bit gradient scaling
+    there are no norms.
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-        self.begun = trainer.global_step > 0 or self.scaled
-        self.noted = -1  # the last step, of which an optimizer may ask several times
+        self.started = trainer.global_step > 0 or self.scaled
+        self.logged = (
+            -1
+        )  # the last step; an optimizer may evaluate the loss several times in a step
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
     ) -> None:
-        if not self.begun:
-            self.begun = True
-            whole = loss.item() * trainer.accumulate_grad_batches  # Lightning has divided it
+        if not self.started:
+            self.started = True
+            whole = loss.item() * trainer.accumulate_grad_batches  # Lightning divides it
             log(trainer, {"start/loss": whole}, step=0)
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
         every, step = trainer.log_every_n_steps, trainer.global_step
-        if not every or step % every or step == self.noted or self.scaled:
+        if not every or step % every or step == self.logged or self.scaled:
             return
-        self.noted = step
+        self.logged = step
         parameters = dict(pl_module.named_parameters())
         norms = {
             f"gradient/{name.removesuffix('.weight')}": parameter.grad.norm().item()
@@ -74,13 +76,13 @@ class LayerHealth(Callback):
         data = trainer.datamodule
         if not (trainer.global_step and trainer.is_global_zero and "val" in data.splits):
             return
-        with watched(pl_module) as shares, torch.no_grad():
-            pl_module(batch_of(data, "val", slice(EXAMPLES), pl_module.device))
+        with measured(pl_module) as shares, torch.no_grad():
+            pl_module(batch_of(data, "val", slice(SAMPLES), pl_module.device))
         log(trainer, shares, trainer.global_step - 1)
 
 
 def line(parameters: Mapping[str, Tensor]) -> dict[str, float]:
-    """Return the weight and bias of a model that has no more."""
+    """Return the weight and bias of a model with one input and one output; else nothing."""
     names = {name: f"line/{name.rsplit('.', 1)[-1]}" for name in parameters}
     single = all(parameter.numel() == 1 for parameter in parameters.values())
     if not single or len({*names.values()}) < len(names):
@@ -89,21 +91,21 @@ def line(parameters: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def log(trainer: Trainer, values: dict[str, float], step: int) -> None:
-    """Log at once, past the means over steps and processes that `self.log` would take."""
+    """Log immediately; `self.log` would average over steps and processes."""
     for logger in trainer.loggers if values else []:
         logger.log_metrics(values, step)
         logger.save()
 
 
 @contextmanager
-def watched(model: LightningModule) -> Iterator[dict[str, float]]:
-    """Give a dictionary that a forward pass fills with what its layers are found to be."""
+def measured(model: LightningModule) -> Iterator[dict[str, float]]:
+    """Yield a dictionary that the next forward pass fills with `dead/LAYER`, `saturated/LAYER`."""
     shares: dict[str, float] = {}
-    layers = {name: layer for name, layer in model.named_modules() if type(layer) in WATCHED}
+    layers = {name: layer for name, layer in model.named_modules() if type(layer) in MEASURES}
 
-    def look(name: str, output: Tensor) -> None:
-        what, share = WATCHED[type(layers[name])]
+    def measure(name: str, output: Tensor) -> None:
+        what, share = MEASURES[type(layers[name])]
         shares[f"{what}/{name}"] = share(output).float().mean().item()
 
-    with listening(layers, look):
+    with listening(layers, measure):
         yield shares

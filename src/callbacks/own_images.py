@@ -1,4 +1,4 @@
-"""What `predict` tells of images of the user's own: a table, and pictures of what was seen."""
+"""Shows the predictions for own images: a table, and pictures of the network's input."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +15,14 @@ from torch import Tensor
 from src.callbacks.figures import publish, whole
 from src.plots import image_probabilities
 
-LISTED = 20  # images in the table; all are in the CSV
-PAGE, PAGES = 24, 10  # images in a picture, and pictures
+LISTED = 20  # images in the table; the CSV has all
+PAGE, PAGES = 24, 10  # images per picture, and number of pictures
 
 
-class OwnImagesTeller(Callback):
-    """Prints what was predicted for images of the user's own, and draws them as the network saw.
+class OwnImagesReport(Callback):
+    """Prints the predictions for own images, and draws the images as the network gets them.
 
-    The pictures are `figures/own_images_01.png` and so on, of the first 240 images.
+    The pictures `figures/own_images_01.png` and so on show the first 240 images.
     """
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -44,7 +44,7 @@ class OwnImagesTeller(Callback):
                 self.images.append(trainer.datamodule.denormalise(batch[0]).cpu())
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Tell it when the progress bar is gone."""
+        """Print and draw after the progress bar is closed."""
         if stage != "predict" or not self.probabilities:
             return
         probabilities = whole(trainer, torch.cat(self.probabilities))
@@ -56,30 +56,30 @@ class OwnImagesTeller(Callback):
 
 
 def table(data: Any, probabilities: Tensor) -> Table:
-    """Return the first images, each with its likeliest class and the next."""
-    found = Table("file", "prediction", "probability", "or else", title="Your images")
+    """Return a table of the first images, each with its two most probable classes."""
+    found = Table("file", "prediction", "probability", "second best", title="Your images")
     found.columns[0].overflow = "fold"
     for name, likely in zip(data.file_names[:LISTED], probabilities[:LISTED], strict=True):
         first, *others = _likeliest(data, likely)
         words = name, *first, *(" ".join(other) for other in others)
-        found.add_row(*map(Text, words))  # names may look like markup
+        found.add_row(*map(Text, words))  # file names may look like markup
     if len(probabilities) > LISTED:
         found.caption = f"and {len(probabilities) - LISTED:,} more in predictions.csv"
     return found
 
 
 def draw(logger: TensorBoardLogger, data: Any, images: Tensor, probabilities: Tensor) -> None:
-    """Draw the images, a page at a time."""
+    """Draw the images, 24 per picture."""
     for number, page in enumerate(torch.arange(len(images)).split(PAGE), start=1):
         captions = [caption(data, probabilities, i) for i in page.tolist()]
         names, name = data.class_names, f"own_images_{number:02}"
         figure = image_probabilities(images[page], probabilities[page], names, captions)
         publish(logger, figure, f"predict/{name}", name, step=0)
-    print(f"As the network saw them: {logger.log_dir}/figures/own_images_*.png")
+    print(f"The images as the network gets them: {logger.log_dir}/figures/own_images_*.png")
 
 
 def caption(data: Any, probabilities: Tensor, index: int) -> str:
-    """Return the end of a file's name and what it was taken for."""
+    """Return the end of the file name, the predicted class and its probability."""
     best, likely = next(_likeliest(data, probabilities[index]))
     name = Path(data.file_names[index]).name
     return f"{name if len(name) <= 20 else f'…{name[-19:]}'}: {best}, {likely}"

@@ -1,4 +1,4 @@
-"""Which pictures tell what about a run; a picture is drawn only when it is asked for."""
+"""The pictures that apply to a run, by name; each is drawn only when its function is called."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from src import plots
-from src.callbacks.closed_form import least_squares
-from src.callbacks.looking import batch_of, listening
-from src.curves import Points
+from src.inference.activations import batch_of, listening
+from src.models.linear_regression import least_squares
+from src.runs.curves import Points
 
 Picture = Literal[
     "confusion_matrix", "confused_pairs", "class_scores", "worst_mistakes", "reliability",
@@ -22,19 +22,19 @@ Picture = Literal[
 ]  # fmt: skip
 Drawings = dict[str, Callable[[], Figure]]
 SHEET = 30  # images on a sheet
-MOST = 8  # convolutions whose maps are drawn
-POINTS = 2000  # that are drawn around a line; more are a cloud
+MOST = 8  # convolutions whose feature maps are drawn
+POINTS = 2000  # samples drawn around a line
 
 
 @dataclass
 class Seen:
-    """What a model said of a split.
+    """The outputs of a model for a split.
 
     Attributes:
-        model: Answers `probabilities(output)`, and holds the network as `net`.
+        model: The model, with `probabilities(output)` and the network as `net`.
         data: The data module.
         split: Name of the split.
-        output: What the model gave for each example `(n, num_outputs)`.
+        output: Output for each sample `(n, num_outputs)`.
         y: Targets, classes `(n,)` or values `(n, num_outputs)`.
     """
 
@@ -57,28 +57,28 @@ class Seen:
         return self.predicted == self.y
 
     def chance(self, classes: Tensor) -> Tensor:
-        """Return the probability of one class for each example."""
+        """Return the probability of a given class for each sample."""
         return self.probabilities.gather(1, classes[:, None])[:, 0]
 
     @cached_property
     def names(self) -> list[str]:
         return self.data.class_names or [str(i) for i in range(self.data.num_classes)]
 
-    def batch(self, examples: Tensor) -> Tensor:
-        """Return so chosen examples as the model gets them."""
-        return batch_of(self.data, self.split, examples, self.model.device)
+    def batch(self, samples: Tensor) -> Tensor:
+        """Return samples, chosen by position, as the model gets them."""
+        return batch_of(self.data, self.split, samples, self.model.device)
 
-    def images(self, examples: Tensor) -> Tensor:
-        """Return so chosen examples as they look, pixels in [0, 1]."""
-        pixels = self.data.denormalise(self.batch(examples)).cpu()
+    def images(self, samples: Tensor) -> Tensor:
+        """Return samples, chosen by position, as images with pixels in [0, 1]."""
+        pixels = self.data.denormalise(self.batch(samples)).cpu()
         low, high = pixels.min(), pixels.max()
-        if low < 0 or high > 1:  # numbers in the shape of an image
+        if low < 0 or high > 1:  # random numbers in the shape of an image
             pixels = (pixels - low) / (high - low)
         return pixels
 
 
 def of_result(seen: Seen) -> Drawings:
-    """Return the drawings of what a model made of a split, by name."""
+    """Return the pictures of the outputs of a model for a split, by name."""
     shape = seen.data.input_shape
     is_image = len(shape) == 3 and shape[0] in (1, 3)
     drawings: Drawings = {}
@@ -105,20 +105,22 @@ def of_result(seen: Seen) -> Drawings:
 
 
 def _worst(seen: Seen) -> Tensor:
-    """Return the mistakes that gave the truth the least chance, worst first."""
+    """Return the mistakes with the lowest probability of the true class, worst first."""
     order = torch.where(seen.right, torch.inf, seen.chance(seen.y)).argsort(stable=True)
     return order[: min(SHEET, int((~seen.right).sum()))]
 
 
 def _some(seen: Seen) -> Tensor:
-    """Return examples at random, the same ones in every run."""
-    generator = torch.Generator().manual_seed(0)  # its own: training must not notice
+    """Return random samples, the same ones in every run."""
+    generator = torch.Generator().manual_seed(
+        0
+    )  # a generator of its own, so that training is not affected
     return torch.randperm(len(seen.y), generator=generator)[:SHEET]
 
 
 def _sheet(seen: Seen, what: str, choose: Callable[[Seen], Tensor]) -> Figure:
     chosen, names = choose(seen), seen.names
-    title = f"{what} of the {seen.split} set: prediction, how sure, and truth"
+    title = f"{what} of the {seen.split} set: prediction, probability, true class"
     about = (seen.predicted, seen.chance(seen.predicted), seen.y, seen.right)
     captions = [
         f"{names[p]}  {100 * c:.0f} %" + ("" if right else f"\ntrue: {names[t]}")
@@ -128,7 +130,7 @@ def _sheet(seen: Seen, what: str, choose: Callable[[Seen], Tensor]) -> Figure:
 
 
 def of_layers(seen: Seen) -> Drawings:
-    """Return the drawings of a network that looks at images: its first weights, its maps."""
+    """Return the pictures of a network for images: weights of its first layer, feature maps."""
     modules = list(seen.model.net.modules())
     layers = [module for module in modules if isinstance(module, nn.Linear | nn.Conv2d)]
     convolutions = [module for module in layers if isinstance(module, nn.Conv2d)]
@@ -146,32 +148,34 @@ def of_layers(seen: Seen) -> Drawings:
 
 
 def _feature_maps(seen: Seen, convolutions: list[nn.Conv2d]) -> Figure:
-    """Send one example through the network, and keep what each convolution makes of it."""
+    """Draw the feature maps of each convolution for the first sample."""
     maps: list[Tensor] = []
-    example, layers = torch.tensor([0]), {str(i): layer for i, layer in enumerate(convolutions)}
+    sample, layers = torch.tensor([0]), {str(i): layer for i, layer in enumerate(convolutions)}
     with listening(layers, lambda _, output: maps.append(output[0].cpu())), torch.no_grad():
-        seen.model(seen.batch(example))
+        seen.model(seen.batch(sample))
     names = [f"convolution {i}: {len(layer)} maps" for i, layer in enumerate(maps, start=1)]
-    return plots.feature_maps(seen.images(example)[0], list(zip(names, maps, strict=True)))
+    return plots.feature_maps(seen.images(sample)[0], list(zip(names, maps, strict=True)))
 
 
 def of_line(seen: Seen, curves: Mapping[str, Points]) -> Drawings:
-    """Return the drawings of a line through points, and of the way of its weights."""
+    """Return the pictures of a line through points, and of the path of its weights."""
     split, model = seen.data.splits.get("train"), seen.model
     shapes = split and (split.x.shape[1:], split.y.shape[1:])
     if seen.data.num_classes or shapes != ((1,), (1,)):
         return {}
     some = split.indices[:: max(1, len(split.indices) // POINTS)]
     x, y = split.x[some], split.y[some]
-    way = [torch.tensor(values) for name, (_, values) in curves.items() if name.startswith("line/")]
-    if not way:  # a curve, or a line that was trained elsewhere
+    paths = [
+        torch.tensor(values) for name, (_, values) in curves.items() if name.startswith("line/")
+    ]
+    if not paths:  # not a line, or one that was trained in another run
         with torch.no_grad():
             line = model(x.to(model.device)).float().cpu()[:, 0]
         return {"line_fit": partial(plots.line_fit, x[:, 0], y[:, 0], line[None])}
     weights = torch.cat([p.detach().float().cpu().flatten() for p in model.parameters()])
-    path = torch.cat([torch.stack(way, dim=1), weights[None]])
+    path = torch.cat([torch.stack(paths, dim=1), weights[None]])
     steps = {0, *((len(path) - 1) ** torch.linspace(0, 1, 8)).round().long().tolist()}
-    times = path[sorted(steps)]  # closer together at the start, where most happens
+    times = path[sorted(steps)]  # closer together at the start, where it changes most
     ones = torch.cat([x, torch.ones_like(x)], dim=1)[:, : path.shape[1]]
     every = split.indices
     best = least_squares(split.x[every], split.y[every], bias=path.shape[1] == 2).flatten()
@@ -184,13 +188,13 @@ def of_line(seen: Seen, curves: Mapping[str, Points]) -> Drawings:
 def of_training(
     curves: Mapping[str, Points], classes: int | None, loss: str | None, saver: Any
 ) -> Drawings:
-    """Return the drawings of what was logged while training.
+    """Return the pictures of the training curves.
 
     Args:
-        curves: By name.
+        curves: Curves by name.
         classes: Number of classes; None in regression.
         loss: Name of the loss.
-        saver: The checkpoint callback, which knows which metric chooses the best epoch, or None.
+        saver: The checkpoint callback, which knows the metric that chooses the best epoch, or None.
     """
     guess = log(classes) if classes and loss == "cross_entropy" else None
     tensors = {name: (torch.tensor(e), torch.tensor(v)) for name, (e, v) in curves.items()}
@@ -220,7 +224,7 @@ def of_training(
 
 
 def _best_epoch(tensors: Mapping[str, plots.Series], saver: Any) -> float | None:
-    """Return the epoch whose weights were kept, if a metric chose it."""
+    """Return the epoch whose checkpoint is best, if a metric chose it."""
     if saver is None or saver.monitor not in tensors:
         return None
     epochs, values = tensors[saver.monitor]

@@ -1,9 +1,10 @@
-"""The run's record: what was run, on what, how long it took and what came out."""
+"""Records a run: command, data, versions, times and metrics, as `results.json`."""
 
 import json
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,36 +14,40 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from src.files import write_whole
-from src.provenance import device_name, git_state, versions
+from src.runs.provenance import device_name, git_state, versions
 
 
 class RunRecord(Callback):
-    """Gathers metrics and times, and writes `results.json` into the run folder after fit and test.
+    """Collects metrics and times, and writes `results.json` after fit, test and validate.
 
-    Beside the results stand the command, seed, data source, versions, device and git commit that
-    it takes to repeat the run.
+    The file also holds what is needed to repeat the run: command, seed, data source, versions,
+    device and git commit.
+
+    Args:
+        words: The words of the command; by default those of the command line.
+        resumes: Whether the command resumes a run.
     """
 
-    def __init__(self, args: Any = None) -> None:
-        words = sys.argv[1:] if args is None else [str(word) for word in args]
-        self.commands = [shlex.join(["python", "-m", "src.cli", *words])]  # and those of resuming
-        self.resumes = any(word.partition("=")[0] == "--resume" for word in words)
+    def __init__(self, words: Sequence[str] | None = None, resumes: bool = False) -> None:
+        words = sys.argv[1:] if words is None else words
+        self.commands = [shlex.join(["python", "-m", "src.cli", *words])]  # then those resuming it
+        self.resumes = resumes
         self.started = time.perf_counter()
         self.fit_seconds = 0.0
-        self.epoch_seconds: list[float] = []  # of training, without validation
-        self.part_seconds = 0.0  # of an epoch that a resumed run has behind it
-        self.samples = self.epochs = self.steps = self.tested = 0
+        self.epoch_seconds: list[float] = []  # of training only, without validation
+        self.part_seconds = 0.0  # of the epoch within which a resumed run starts
+        self.samples = self.epochs = self.steps = self.tested = self.validated = 0
+        self.evaluated = 0  # samples of the current validation or test
         self.metrics: dict[str, float] = {}
         self.results: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         now = time.perf_counter()
         self._fit_started = now - self.fit_seconds
-        # A run resumed within an epoch, and a sanity check, come before the start of an epoch.
+        # Also set here for a run that is resumed within an epoch, and for the sanity check.
         self._epoch_started, self._validating = now - self.part_seconds, 0.0
-        # Other callbacks choose by what was measured before, which Lightning forgets on resuming.
-        for name, value in self.metrics.items():
-            trainer._logger_connector._callback_metrics[name] = torch.tensor(value)
+        # Other callbacks choose by earlier metrics, which Lightning does not restore on resuming.
+        trainer.callback_metrics.update({k: torch.tensor(v) for k, v in self.metrics.items()})
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._epoch_started, self._validating = time.perf_counter(), 0.0
@@ -53,11 +58,15 @@ class RunRecord(Callback):
         self.samples += len(batch[1]) * trainer.world_size
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._validation_started = time.perf_counter()
+        self._validation_started, self.evaluated = time.perf_counter(), 0
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self.validated = self._total_evaluated(trainer)
         if trainer.state.fn == TrainerFn.FITTING:
             self._validating += time.perf_counter() - self._validation_started
+        else:
+            self._write(trainer, pl_module, trainer.ckpt_path)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.epoch_seconds.append(self._since_epoch_start())
@@ -84,7 +93,7 @@ class RunRecord(Callback):
         record = dict(checkpoint["record"])
         commands, seconds = record.pop("commands", []), record.pop("total_seconds", 0.0)
         vars(self).update(record)
-        if self.resumes:  # and is no new run from the checkpoint of another
+        if self.resumes:  # not a new run that starts from the checkpoint of another one
             self.commands, self.started = commands + self.commands, self.started - seconds
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -93,10 +102,7 @@ class RunRecord(Callback):
         checkpoint = getattr(trainer.checkpoint_callback, "best_model_path", None)
         self._write(trainer, pl_module, checkpoint)
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.tested = 0
-
-    def on_test_batch_end(
+    def on_validation_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
@@ -105,15 +111,24 @@ class RunRecord(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self.tested += len(batch[1])
+        self.evaluated += len(batch[1])
+
+    on_test_batch_end = on_validation_batch_end
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.evaluated = 0
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.tested = self._total_evaluated(trainer)
         self._write(trainer, pl_module, trainer.ckpt_path)
 
+    def _total_evaluated(self, trainer: Trainer) -> int:
+        """Return the number of samples evaluated on all processes."""
+        count = torch.tensor(float(self.evaluated), device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(count, reduce_op="sum"))
+
     def _write(self, trainer: Trainer, model: LightningModule, checkpoint: Any) -> None:
-        folder = trainer.log_dir  # on every process: it is told by the first
-        tested = torch.tensor(float(self.tested), device=trainer.strategy.root_device)
-        self.tested = int(trainer.strategy.reduce(tested, reduce_op="sum"))
+        folder = trainer.log_dir  # call it on every process: it is broadcast
         self._note_metrics(trainer)
         if not trainer.is_global_zero:
             return
@@ -137,6 +152,7 @@ class RunRecord(Callback):
             "seed": trainer.datamodule.seed,
             "metrics": self.metrics,
             "tested": self.tested,
+            "validated": self.validated,
             "best_checkpoint": checkpoint,
             "epochs": self.epochs if trained else None,
             "steps": self.steps if trained else None,
@@ -150,9 +166,11 @@ class RunRecord(Callback):
         }
 
     def _seconds(self) -> dict[str, float | None]:
-        """Return the time of fit, of training alone, of its median epoch, and of the whole."""
+        """Return the seconds of fit, of training only, of the median epoch, and of the command."""
         times = {"fit": self.fit_seconds, "train": sum(self.epoch_seconds)}
-        times["epoch"] = median(self.epoch_seconds[1:] or self.epoch_seconds or [0])  # warm
+        times["epoch"] = median(
+            self.epoch_seconds[1:] or self.epoch_seconds or [0]
+        )  # not the first
         known = {name: round(t, 3) if self.epochs else None for name, t in times.items()}
         return known | {"total": round(time.perf_counter() - self.started, 3)}
 

@@ -1,5 +1,9 @@
-"""The data sets; a class listed here has a short name on the command line."""
+"""The data sets, one LightningDataModule a file; a class listed here has a short name as --data.
 
+Imports ground modules only; every package but plots may import it.
+"""
+
+import src.libraries  # noqa: F401  (first)
 from src.data.base import TensorData
 from src.data.cifar10 import CIFAR10
 from src.data.folder import ImageFolder

@@ -1,29 +1,31 @@
 """Downloads that end in seconds where there is no network, and leave a whole file or none."""
 
-import fcntl
 import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from filelock import Timeout
 from rich.console import Console
 from rich.progress import Progress
 from torchvision.datasets.utils import calculate_md5, check_integrity
 
 from src.data.checks import shown
 from src.errors import UserError
+from src.files import lock
 
 SECONDS = 5.0  # to answer, and for each piece
 PIECE = 4096  # bytes; who sends fewer in that time stalls
 LARGEST = 2**30  # bytes; no data set here comes near
 PREFIX = ".unfinished-"
+LOCK = ".lock"
 OLD = 3600.0  # seconds; what was left unfinished before that, nobody is working at
 
 
@@ -47,27 +49,27 @@ def fetch(urls: Sequence[str], md5: str, target: Path) -> None:
 def workshop(folder: Path) -> Iterator[Path]:
     """Lend a new folder in `folder`, for what is not finished, to one process at a time.
 
-    The lock is the kernel's, on `folder` itself: it ends with its process, however that ends.
+    The lock ends with its process, however that ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(descriptor, folder)
+    with _locked(folder):
         for left in folder.glob(f"{PREFIX}*"):  # by killed ones, or by one of another machine
             if time.time() - left.stat().st_mtime > OLD:
                 shutil.rmtree(left, ignore_errors=True)
         with TemporaryDirectory(prefix=PREFIX, dir=folder) as lent:
             yield Path(lent)
-    finally:
-        os.close(descriptor)
 
 
-def _lock(descriptor: int, folder: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"Waiting for another process that writes into {shown(folder)}", file=sys.stderr)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time write into a folder, and say so while another one does."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(lock(folder / LOCK, timeout=0))
+        except Timeout:
+            print(f"Waiting for another process that writes into {shown(folder)}", file=sys.stderr)
+            held.enter_context(lock(folder / LOCK))
+        yield
 
 
 def _first(urls: Sequence[str], md5: str, path: Path) -> Path:

@@ -1,5 +1,9 @@
-"""The ladder, from a line to LeNet; a class listed here has a short name on the command line."""
+"""The models, one LightningModule a file; a class listed here has a short name as --model.
 
+Imports training and ground modules; callbacks, command and scripts import it.
+"""
+
+import src.libraries  # noqa: F401  (first)
 from src.models.base import Model
 from src.models.lenet import LeNet
 from src.models.linear_regression import LinearRegression

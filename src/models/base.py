@@ -10,7 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from src.models.means import Means
-from src.optim import build_optimizer, build_scheduler, check, spec
+from src.training.optimizers import build_optimizer, build_scheduler, check, spec
 
 Batch = tuple[Tensor, Tensor]
 
@@ -49,6 +49,8 @@ class Model(LightningModule):
                 self.save_hyperparameters({name: spec(self.hparams[name])})
         specs = self.hparams["optimizer"], self.hparams["scheduler"]
         check(*specs, scheduler_interval, self.parameters())
+        if shape := self.hparams.get("input_shape"):  # the table of layers shows sizes and FLOPs
+            self.example_input_array = torch.zeros(1, *shape)
         self._means = {stage: Means() for stage in ("train", "val", "test")}
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from src.models.base import Model
 
@@ -33,3 +34,15 @@ class LinearRegression(Model):
     ) -> None:
         net = nn.Sequential(nn.Flatten(), nn.Linear(prod(input_shape), num_outputs, bias))
         super().__init__(net, loss=loss, **kwargs)
+
+
+def least_squares(x: Tensor, y: Tensor, bias: bool) -> Tensor:
+    """Return the closed-form solution of linear regression: weights, then the bias if there is one.
+
+    Args:
+        x: Samples `(n, features)`.
+        y: Targets `(n, 1)`.
+        bias: Whether the line has an intercept; then a column of ones is added to x.
+    """
+    columns = [x.double()] + [torch.ones(len(x), 1, dtype=torch.float64)] * bias
+    return torch.linalg.lstsq(torch.cat(columns, dim=1), y.double()).solution

@@ -1,4 +1,7 @@
-"""Pictures: tensors in, matplotlib Figure out; no Lightning, no files."""
+"""Pictures: tensors in, matplotlib Figure out; no Lightning, no files.
+
+Imports nothing of this project; every package above may import it.
+"""
 
 from src.plots.classification import (
     class_scores,

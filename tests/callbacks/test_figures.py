@@ -17,9 +17,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from src.callbacks import Figures, LayerHealth
 from src.callbacks.figures import whole
 from src.callbacks.pictures import Seen, of_result
-from src.curves import read_curves
 from src.data import MNIST
 from src.models import LeNet, ReLUMLP
+from src.runs.curves import read_curves
 from tests.conftest import PROJECT
 from tests.models.test_training import trainer
 

@@ -8,7 +8,7 @@ import pytest
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from src.checkpoints import read_checkpoint
+from src.runs.checkpoint_io import read_checkpoint
 from tests.conftest import PROJECT
 
 CONFIG = str(PROJECT / "configs/mnist_relu_mlp.yaml")

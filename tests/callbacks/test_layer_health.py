@@ -10,10 +10,10 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from torch import nn
 
 from src.callbacks import LayerHealth
-from src.callbacks.layer_health import dead, saturated, watched
-from src.curves import read_curves
+from src.callbacks.layer_health import dead, measured, saturated
 from src.data import MNIST
 from src.models import ReLUMLP, SigmoidMLP
+from src.runs.curves import read_curves
 from tests.conftest import PROJECT
 
 
@@ -52,7 +52,7 @@ def test_saturated_units_are_those_within_a_hundredth_of_their_range(
 @pytest.mark.parametrize("model", [ReLUMLP(hidden=[16, 8]), SigmoidMLP(hidden=[16])])
 def test_shares_are_those_of_the_layers_of_the_network(model: Any) -> None:
     x = 5 * torch.randn(50, 1, 28, 28)
-    with watched(model) as shares:
+    with measured(model) as shares:
         model(x)
     values, expected = x, {}
     for number, layer in enumerate(model.net):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from src.callbacks.pictures import Seen, of_line, of_training
-from src.curves import Points
 from src.data import Line
 from src.models import LinearRegression
+from src.runs.curves import Points
 
 
 def line_seen(bias: bool) -> Seen:

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
 from src.callbacks import RunRecord
-from src.summary import print_summary
+from src.runs.summary import print_summary
 
 BATCH = (None, torch.zeros(10))
 

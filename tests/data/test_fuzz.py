@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import faults_data
 import pytest
 from torch import Tensor
 from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 
+import scripts.faults.data as faults_data
 from src.data.idx import read_idx
 
 

@@ -1,0 +1,312 @@
+"""Times linenet against the loop one would write by hand, the usual template and the bare step.
+
+    ./scripts/run bench                                  # all of it, and the README's tables
+    ./scripts/run bench epochs --model mnist_lenet       # one comparison
+    ./scripts/run bench start memory
+
+Every measurement is a process of its own; in `epochs` and `start` contenders take turns, so that a
+busy machine slows all alike. `epochs` prints no time unless linenet and the loop by hand compute
+the same losses. The real MNIST files are needed. Figures go to lightning_logs/bench/, with machine
+and versions.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any
+
+from rich.progress import track
+
+from scripts.shared.tables import PROJECT, Rows, into_page, markdown, mnist_files
+
+MODELS = ["mnist_logistic", "mnist_sigmoid_mlp", "mnist_relu_mlp", "mnist_mlp", "mnist_lenet"]
+WHO = ["floor", "plain", "linenet", "template"]
+GOALS = {  # linenet / plain at most, template / linenet at least
+    "mnist_logistic": (1.8, 12), "mnist_sigmoid_mlp": (1.15, ""), "mnist_relu_mlp": (1.15, ""),
+    "mnist_mlp": (1, 2.5), "mnist_lenet": (1, 2.5),
+}  # fmt: skip
+GROWN = "mnist_relu_mlp"  # the model of `growth`
+SECTIONS = ["epochs", "loader", "start", "memory", "safety", "targets", "growth"]
+LOGS = Path("lightning_logs", "bench")
+TOLERANCE = 1e-5  # of a loss
+IMPORT = (
+    "import os, runpy; runpy.run_path('src/torchvision_compat.py')['import_torchvision']();"
+    "import lightning.pytorch.cli; os._exit(0)"
+)
+FIRST_STEP = (
+    "import src.libraries, os, runpy;"
+    "from torch.optim.optimizer import register_optimizer_step_post_hook;"
+    "register_optimizer_step_post_hook(lambda *_: os._exit(0));"
+    "runpy.run_module('src.cli', run_name='__main__')"
+)
+PEAK = "import runpy{}; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+TO_ACCURACY = """Test accuracy after so many epochs with `configs/with/fast.yaml`, three seeds.
+Goals: 97 % in 2 s of training with `mnist_relu_mlp`, and 99 % in 15 s with `mnist_lenet`.
+"""
+GROWTH = """`mnist_relu_mlp` on more and more examples, where the goal was equal time for each to
+10 %, and in larger and larger batches:
+"""
+SAFETY = """What seeds by the step, looks for NaN and for signals, and whole checkpoints cost, where
+the goals were 1 % of the time at most, and 50 ms a checkpoint:
+"""
+FACTS = (
+    "import json, torch; from src.runs.provenance import *;"
+    "d = torch.device('cuda' if torch.cuda.is_available() else 'cpu');"
+    "print(json.dumps({'device': device_name(d), 'versions': versions(), 'git': git_state()}))"
+)
+
+
+def python(*words: str) -> str:
+    """Return what a Python process prints; its folder is the project's."""
+    data = {"DATA_DIR": str(Path(os.environ.get("DATA_DIR") or "data").absolute())}
+    command, settings = [sys.executable, *words], {**os.environ, **data}
+    done = subprocess.run(
+        command, cwd=PROJECT, env=settings, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"error: {' '.join(words)[:200]} failed:\n{done.stderr[-500:]}")
+    return done.stdout
+
+
+class Bench:
+    """The sections; each measures, shows its progress and returns the rows of its table."""
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self.models, self.rounds = arguments.model, arguments.rounds
+        self.n_epochs, self.accelerator = arguments.epochs, arguments.accelerator
+        self.batch_size, self.folder = arguments.batch_size, folder
+
+    def fit(self, model: str, *words: str) -> list[str]:
+        """Return the command that trains a model as a user does, but for where it is logged."""
+        config, logs = f"configs/{model}.yaml", f"--trainer.logger.save_dir={self.folder}"
+        where = ["--data.source=mnist", f"--trainer.accelerator={self.accelerator}"]
+        return ["fit", "--config", config, *words, *where, logs]
+
+    def linenet(self, model: str, *words: str) -> dict[str, Any]:
+        """Return the results of a run."""
+        python("-m", "src.cli", *self.fit(model, *words))
+        newest = max(self.folder.glob("*/*/results.json"), key=os.path.getmtime)
+        return json.loads(newest.read_text())
+
+    def baseline(self, who: str, model: str, batch_size: int, epochs: int) -> list[float]:
+        words = [f"--batch_size={batch_size}", f"--epochs={epochs}"]
+        words.append(f"--accelerator={self.accelerator}")
+        printed = python("-m", "scripts.bench.contenders", who, f"configs/{model}.yaml", *words)
+        return json.loads(printed.splitlines()[-1])
+
+    def epoch(self, model: str, who: str, batch_size: int) -> float:
+        """Return the median seconds of an epoch after a warm-up."""
+        epochs = self.n_epochs + 1
+        if who == "linenet":
+            words = [f"--trainer.max_epochs={epochs}", f"--data.batch_size={batch_size}"]
+            return seconds(self.linenet(model, *words))
+        return median(self.baseline(who, model, batch_size, epochs)[1:])
+
+    def epochs(self) -> Rows:
+        for model in track(self.models, "Same losses?"):
+            most = max(self.baseline("difference", model, self.batch_size, 1))
+            if most > TOLERANCE:
+                raise SystemExit(f"error: {model} computes other losses, by {most:.1g}; no times.")
+        times: dict[str, dict[str, list[float]]] = {m: {w: [] for w in WHO} for m in self.models}
+        turns = list(product(range(self.rounds), self.models, WHO))
+        for _, model, who in track(turns, "Epochs"):
+            times[model][who].append(self.epoch(model, who, self.batch_size))
+        return [self._compared(model, times[model]) for model in self.models]
+
+    def _compared(self, model: str, times: dict[str, list[float]]) -> dict[str, Any]:
+        def ratio(one: str, other: str) -> float:
+            return median(a / b for a, b in zip(times[one], times[other], strict=True))
+
+        goals = GOALS[model]
+        return {
+            "seconds an epoch": model,
+            **{who: median(times[who]) for who in WHO},
+            "linenet / plain": ratio("linenet", "plain"), "at most": goals[0],
+            "template / linenet": ratio("template", "linenet"), "at least": goals[1],
+        }  # fmt: skip
+
+    def loader(self) -> Rows:
+        times = self.baseline("loader", "mnist_mlp", 100, epochs=8)[1:]
+        return [row("batches of 60,000 images alone, s", median(times), "≤ 0.10")]
+
+    def start(self) -> Rows:
+        times: dict[str, list[float]] = {IMPORT: [], FIRST_STEP: []}
+        for _, code in track(list(product(range(5), times)), "Start"):
+            began = time.perf_counter()
+            python("-c", code, *self.fit("mnist_mlp"))
+            times[code].append(time.perf_counter() - began)
+        imports, first = median(times[IMPORT]), median(times[FIRST_STEP])
+        return [
+            row("import of lightning.pytorch.cli as Python does it, s", imports),
+            row("from the command to the first step, s", first),
+            row("the second / the first", first / imports, "≤ 1.35"),
+        ]
+
+    def safety(self) -> Rows:
+        """Time what stands between a run and its loss: looks at each step, and checkpoints."""
+        rows: Rows = []
+        for model in track(self.models, "Safety"):
+            words = ["-m", "scripts.bench.safety", f"configs/{model}.yaml"]
+            words.append(f"--accelerator={self.accelerator}")
+            runs = [json.loads(python(*words).splitlines()[-1]) for _ in range(self.rounds)]
+            share = median(looks / fit for fit, looks, *_ in runs)
+            saves = [1000 * save for _, _, *saves in runs for save in saves]
+            rows.append({
+                "what safety costs": model, "looks at each step, % of fit": 100 * share,
+                "a checkpoint, ms": median(saves), "the slowest of them": max(saves),
+            })  # fmt: skip
+        return rows
+
+    def memory(self) -> Rows:
+        run = "; runpy.run_module('src.cli', run_name='__main__')"
+        codes = [PEAK.format("; import src.command.experiment"), PEAK.format(run)]
+        words = self.fit("mnist_mlp", "--trainer.max_epochs=2")
+        peaks = [int(python("-c", code, *words).split()[-1]) for code in track(codes, "Memory")]
+        above = (peaks[1] - peaks[0]) * 1024 / 1e6
+        return [row("peak memory of mnist_mlp above the imports, MB", above, "≤ 150")]
+
+    def targets(self) -> Rows:
+        """Train with configs/with/fast.yaml for more and more epochs, until 99 % are reached."""
+        rows: Rows = []
+        able = [model for model in self.models if model != "mnist_logistic"]  # a line stops at 93 %
+        for model in track(able, "Time to accuracy"):
+            for epochs in (1, 2, 3, 5):
+                rows.append(self._fast(model, epochs))
+                if rows[-1]["test"] >= 0.99:
+                    break
+        return rows
+
+    def _fast(self, model: str, epochs: int) -> dict[str, Any]:
+        words = ["--config", "configs/with/fast.yaml", f"--trainer.max_epochs={epochs}"]
+        runs = [self.linenet(model, *words, f"--seed_everything={seed}") for seed in range(3)]
+        accuracy = [run["metrics"]["test/acc"] for run in runs]
+        return {
+            "with/fast.yaml": model, "epochs": epochs,
+            "test": mean(accuracy), "sd": stdev(accuracy),
+            "seconds of training": mean(run["seconds"]["train"] for run in runs),
+            "of fit": mean(run["seconds"]["fit"] for run in runs),
+        }  # fmt: skip
+
+    def growth(self) -> Rows:
+        """Time an example among more and more of them, and in larger and larger batches."""
+        root = repeated_mnist(self.folder / "repeated", times=10)
+        sizes: dict[int, tuple[str, ...]]
+        sizes = {size: (f"--data.train_size={size}",) for size in (10_000, 55_000)}
+        sizes[595_000] = (f"--data.root={root}", "--data.verify=false")
+        rows: Rows = []
+        for n in track(sizes, "Growth"):
+            epochs = f"--trainer.max_epochs={max(3, 200_000 // n)}"
+            time_each = 1e6 * seconds(self.linenet(GROWN, epochs, *sizes[n])) / n
+            rows.append({"examples": f"{n:,}", "batch": 100, "linenet, µs an example": time_each})
+        for batch_size in track((32, 128, 512, 4096), "Batches"):
+            ours, by_hand = (self.epoch(GROWN, who, batch_size) for who in ("linenet", "plain"))
+            rows.append({
+                "examples": "55,000", "batch": batch_size, "linenet, µs an example": ours / 0.055,
+                "plain": by_hand / 0.055, "linenet / plain": ours / by_hand,
+            })  # fmt: skip
+        return rows
+
+
+def seconds(run: dict[str, Any]) -> float:
+    """Return the median seconds of training an epoch."""
+    return run["seconds"]["epoch"]
+
+
+def row(name: str, value: float, goal: str = "") -> dict[str, Any]:
+    return {"measure": name, "measured": value, "goal": goal}
+
+
+def repeated_mnist(root: Path, times: int) -> Path:
+    """Write MNIST with every training image so many times over, and return its root."""
+    source, raw = mnist_files(), root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, header in (("train-images-idx3-ubyte", 16), ("train-labels-idx1-ubyte", 8)):
+        plain, packed = source / name, source / f"{name}.gz"
+        content = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
+        count = (times * int.from_bytes(content[4:8], "big")).to_bytes(4, "big")
+        (raw / name).write_bytes(content[:4] + count + content[8:header] + content[header:] * times)
+    for path in source.glob("t10k-*"):
+        (raw / path.name).symlink_to(path.resolve())
+    return root
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    known = f"of {', '.join(SECTIONS)}; all by default"
+    parser.add_argument("sections", nargs="*", default=SECTIONS, help=known)
+    models = f"for `epochs` and `targets`, of {', '.join(MODELS)}; all by default"
+    parser.add_argument(
+        "--model", nargs="+", choices=MODELS, default=MODELS, metavar="CONFIG", help=models
+    )
+    parser.add_argument("--batch_size", type=int, default=100, help="for `epochs`; 100 images")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="cpu")
+    parser.add_argument("--epochs", type=int, default=3, help="timed in a turn after a warm-up; 3")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender; 3")
+    arguments = parser.parse_args()
+    unknown = set(arguments.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {unknown.pop()}; there are {', '.join(SECTIONS)}")
+    if not list(mnist_files().glob("train-images-idx3-ubyte*")):
+        parser.error(
+            f"MNIST is not in {mnist_files()}. Set DATA_DIR to the folder that holds MNIST/raw,\n"
+            "or download it first: ./scripts/run fit --config configs/mnist_logistic.yaml"
+        )
+    LOGS.mkdir(parents=True, exist_ok=True)
+    figures = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
+    command = shlex.join(["./scripts/run", "bench", *sys.argv[1:]])
+    facts = json.loads(python("-c", FACTS))
+    measured: dict[str, Rows] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(arguments, Path(folder))
+        for section in arguments.sections:
+            measured[section] = getattr(bench, section)()
+            print(markdown(measured[section]))
+            record = {"command": command, **facts, "measured": measured}
+            figures.write_text(json.dumps(record, indent=2) + "\n")
+    print(f"All figures: {figures}")
+    if len(sys.argv) == 1:  # the README shows what is measured by default
+        into_page("scripts/README.md", "bench", report(record))
+        into_page("README.md", "speed", summary(record))
+
+
+def summary(record: dict[str, Any]) -> str:
+    """Return the table of the front page: an epoch beside a loop by hand and the usual template."""
+    rows = [
+        {
+            "an epoch of": f"`{row['seconds an epoch']}`",
+            "linenet, s": row["linenet"],
+            "linenet / loop by hand": row["linenet / plain"],
+            "usual template / linenet": row["template / linenet"],
+        }
+        for row in record["measured"]["epochs"]
+    ]
+    return markdown(rows)
+
+
+def report(record: dict[str, Any]) -> str:
+    """Return all tables, what they show, and on what they were measured."""
+    measured, versions = record["measured"], record["versions"]
+    singles = [*measured["loader"], *measured["start"], *measured["memory"]]
+    used = f"torch {versions['torch']}, lightning {versions['lightning']}"
+    commit = (record["git"] or {}).get("commit", "no commit")[:9]
+    return "\n".join([
+        markdown(measured["epochs"]), markdown(singles), TO_ACCURACY, markdown(measured["targets"]),
+        GROWTH, markdown(measured["growth"]), SAFETY, markdown(measured["safety"]),
+        f"Measured by `{record['command']}`; {record['device']}; {used}; {commit}.\n",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""The same training without linenet: what `bench.py` compares with.
+
+    python scripts/baselines.py plain configs/mnist_lenet.yaml --epochs 3
+
+`plain` is the loop that one would write by hand, `floor` its step on one and the same batch,
+`template` the usual Lightning project, and `loader` nothing but linenet's batches; each prints the
+seconds of its epochs. `difference` prints by how much the losses of the first steps of `plain`
+differ from those of linenet.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
+from io import StringIO
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+import src.libraries  # noqa: F401  (first)
+
+# isort: split
+import torch
+import torch.nn.functional as F
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, random_split
+from torchmetrics import Accuracy
+from torchvision import datasets, transforms
+
+from src import models
+from src.cli import main as linenet
+from src.data import MNIST
+from src.data.loader import BatchLoader
+from src.training.seeds import step_seeds
+
+STEPS = 50  # that must agree; rounding, which differs by processor, grows with each
+Seconds = Iterator[float]
+
+
+class Task:
+    """What a config says, built without the command line, and with a network written by hand."""
+
+    def __init__(self, config: Path, batch_size: int, accelerator: str) -> None:
+        self.config, self.accelerator = config, accelerator
+        said = yaml.safe_load(config.read_text())
+        self.settings = said["model"]["init_args"]
+        pad = said["data"]["init_args"]["pad"] if isinstance(said["data"], dict) else 0
+        self.batch_size = batch_size
+        self.device = torch.device("cuda" if accelerator == "gpu" else "cpu")
+        self.data = MNIST(source="mnist", pad=pad, batch_size=batch_size)
+        self.data.setup("fit")
+        kind = said["model"]["class_path"]
+        sizes = {key: self.settings[key] for key in ("hidden", "dropout") if key in self.settings}
+        bias = self.settings.get("bias", True)
+        self.net = lenet() if kind == "LeNet" else mlp(kind, bias, **sizes)
+        seed_everything(0, verbose=False)
+        twin = getattr(models, kind)(input_shape=self.data.input_shape, bias=bias, **sizes)
+        self.net.load_state_dict(twin.net.state_dict())  # the first weights of linenet
+        self.net.to(self.device)
+
+    def optimizer(self, steps: int) -> tuple[Any, Any]:
+        """Return the optimizer of the config, and its scheduler or None."""
+        optimizer, scheduler = (self.settings.get(key) for key in ("optimizer", "scheduler"))
+        made = _build(torch.optim, optimizer)(self.net.parameters())
+        if scheduler is None:
+            return made, None
+        return made, _build(torch.optim.lr_scheduler, scheduler)(made, total_steps=steps)
+
+
+def _build(module: Any, said: dict[str, Any]) -> Any:
+    return partial(getattr(module, said["class_path"]), **said.get("init_args", {}))
+
+
+def mlp(kind: str, bias: bool, hidden: tuple[int, ...] = (), dropout: float = 0.0) -> nn.Module:
+    layers: list[nn.Module] = [nn.Flatten()]
+    inputs = 784
+    for units in hidden:
+        layers += [nn.Linear(inputs, units, bias)]
+        layers += [nn.Sigmoid() if kind == "SigmoidMLP" else nn.ReLU()]
+        layers += [nn.Dropout(dropout)] if dropout else []
+        inputs = units
+    return nn.Sequential(*layers, nn.Linear(inputs, 10, bias))
+
+
+def lenet() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
+        nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def training(task: Task, steps: int, same_batch: bool = False) -> Iterator[Tensor]:
+    """Yield the loss of each step by hand: images normalised once, batches by index."""
+    data, net, device = task.data, task.net, task.device
+    split, batches = data.splits["train"], data.train_dataloader()  # for linenet's order
+    x, y = ((split.x.float() - data.mean) / data.std).to(device), split.y.to(device)
+    optimizer, scheduler = task.optimizer(steps)
+    batch_x, batch_y = x[: task.batch_size], y[: task.batch_size]
+    for epoch in count():
+        batches.set_epoch(epoch)
+        for chosen in batches.order().to(device).split(task.batch_size):
+            if not same_batch:
+                batch_x, batch_y = x[chosen], y[chosen]
+            loss = F.cross_entropy(net(batch_x), batch_y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if scheduler:
+                scheduler.step()
+            yield loss.detach()
+
+
+def plain(task: Task, epochs: int, same_batch: bool = False) -> Seconds:
+    """Time the epochs of a training by hand; the loss is read once an epoch."""
+    steps = len(task.data.train_dataloader())
+    losses = training(task, epochs * steps, same_batch)
+    for _ in range(epochs):
+        started = time.perf_counter()
+        sum(islice(losses, steps), torch.zeros((), device=task.device)).item()
+        yield time.perf_counter() - started
+
+
+def loader(task: Task, epochs: int) -> Seconds:
+    """Shuffle, index, scale and normalise 60,000 images in linenet's way, and do nothing else."""
+    data = task.data
+    split = data.splits["train"]
+    for epoch in range(epochs):
+        started = time.perf_counter()
+        batches = BatchLoader(split.x, split.y, torch.arange(len(split.x)), task.batch_size, seed=0)
+        batches.set_epoch(epoch)
+        for batch in batches:
+            data.on_after_batch_transfer(batch, 0)
+        yield time.perf_counter() - started
+
+
+class Template(LightningModule):
+    """The LightningModule of most projects: torchmetrics updated and logged in each step."""
+
+    def __init__(self, task: Task, steps: int) -> None:
+        super().__init__()
+        self.net, self.task, self.steps = task.net, task, steps
+        self.accuracy = nn.ModuleDict(
+            {f"{stage}_acc": Accuracy("multiclass", num_classes=10) for stage in ("train", "val")}
+        )
+
+    def _step(self, batch: tuple[Tensor, Tensor], stage: str) -> Tensor:
+        x, y = batch
+        output = self.net(x)
+        loss = F.cross_entropy(output, y)
+        accuracy = self.accuracy[f"{stage}_acc"]
+        accuracy(output, y)
+        self.log(f"{stage}/loss", loss, prog_bar=True)
+        self.log(f"{stage}/acc", accuracy, prog_bar=True)
+        return loss
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._step(batch, "val")
+
+    def configure_optimizers(self) -> Any:
+        optimizer, scheduler = self.task.optimizer(self.steps)
+        if scheduler is None:
+            return optimizer
+        schedule = {"scheduler": scheduler, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+
+class Clock(Callback):
+    """Times the training of each epoch, without validation."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self.seconds.append(time.perf_counter() - self.started)
+
+
+def template(task: Task, epochs: int) -> Seconds:
+    """Train as most projects do: per-sample transforms, DataLoader, torchmetrics, TensorBoard."""
+    prepare = transforms.Compose(
+        [transforms.Pad(task.data.pad), transforms.ToTensor(), transforms.Normalize(0.1307, 0.3081)]
+    )
+    whole = datasets.MNIST(str(task.data.root), train=True, transform=prepare)
+    train, val = random_split(whole, [len(whole) - 5000, 5000])
+    loaders = [DataLoader(train, task.batch_size, shuffle=True), DataLoader(val, task.batch_size)]
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            max_epochs=epochs,
+            accelerator=task.accelerator,
+            devices=1,
+            logger=TensorBoardLogger(folder),
+            callbacks=[clock, ModelCheckpoint(monitor="val/acc", mode="max")],
+        )
+        trainer.fit(Template(task, epochs * len(loaders[0])), *loaders)
+    yield from clock.seconds
+
+
+class Losses(Callback):
+    """Keeps the losses of linenet."""
+
+    values: ClassVar[list[float]] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.values.append(outputs["loss"].item())
+
+
+def difference(task: Task, epochs: int) -> Iterator[float]:
+    """Yield the differences between the losses of the first steps by hand and those of linenet."""
+    losses, by_hand = training(task, STEPS), []
+    length = len(task.data.train_dataloader())
+    for seed in islice(chain.from_iterable(step_seeds(0, e, 0, length) for e in count()), STEPS):
+        torch.manual_seed(seed)  # of dropout
+        by_hand.append(next(losses).item())
+    words = ["fit", "--config", str(task.config), "--trainer.logger=false"]
+    words += ["--data.source=mnist", f"--data.batch_size={task.batch_size}"]
+    words += [f"--trainer.accelerator={task.accelerator}", f"--trainer.max_steps={STEPS}"]
+    words += ["--trainer.enable_checkpointing=false"]
+    Losses.values.clear()
+    os.environ["LINENET_ALLOW"] = Losses.__module__
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        linenet([*words, f"--trainer.callbacks+={Losses.__module__}.Losses"])
+    for ours, linenets in zip(by_hand, Losses.values, strict=True):
+        yield abs(ours - linenets)
+
+
+CONTENDERS = {
+    "difference": difference,
+    "plain": plain,
+    "floor": partial(plain, same_batch=True),
+    "template": template,
+    "loader": loader,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("contender", choices=CONTENDERS)
+    parser.add_argument("config", type=Path, help="one of configs/mnist_*.yaml")
+    parser.add_argument("--epochs", type=int, default=3, help="the first is a warm-up")
+    parser.add_argument("--batch_size", type=int, default=100, help="images")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
+    arguments = parser.parse_args()
+    task = Task(arguments.config, arguments.batch_size, arguments.accelerator)
+    print(json.dumps(list(CONTENDERS[arguments.contender](task, arguments.epochs))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Makes every typo of one letter in every key and flag, and counts what is refused and mended.
+
+    ./scripts/run faults_commands
+
+A letter is dropped, doubled or swapped with the next, in each key of each config in configs/, both
+in the file and as a flag, and in each flag of `fit`. Nothing is trained: commands are only parsed.
+"""
+
+import argparse
+import contextlib
+import io
+import random
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.command.config_files import CONFIGS, read_strictly
+from src.command.flags import ExperimentFlags
+from src.command.quiet import quieten
+from src.imports import restrict_imports
+
+BASE = ["fit", "--config", str(CONFIGS / "mnist_mlp.yaml")]
+Keys = tuple[str | int, ...]  # where a value stands in a config: keys, and places in lists
+
+
+@dataclass
+class Typo:
+    """A command with a typo, what it should say in that place, and what it says."""
+
+    words: list[str]
+    right: str
+    wrong: str
+    text: str | None = None  # of a config, given after the words
+
+
+@dataclass
+class Counts:
+    """What became of the typos; one that is another valid key is none."""
+
+    typos: int = 0
+    refused: int = 0
+    suggested: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def typos(word: str) -> list[str]:
+    """Return the word with each letter dropped, doubled, or swapped with the next."""
+    places = range(len(word))
+    dropped = [word[:i] + word[i + 1 :] for i in places]
+    doubled = [word[:i] + word[i] + word[i:] for i in places]
+    swapped = [word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in places[:-1]]
+    return sorted({*dropped, *doubled, *swapped} - {word, ""})
+
+
+def all_typos(fit: Any) -> list[Typo]:
+    """Return every typo in every key of every config, in the file and as a flag, and in flags."""
+    found = [typo for path in sorted(CONFIGS.rglob("*.yaml")) for typo in in_config(path)]
+    return found + [typo for flag in flags(fit) for typo in in_flag(BASE, flag.split("."))]
+
+
+def in_config(path: Path) -> Iterator[Typo]:
+    """Yield the typos in the keys of one config; an overlay is laid over an experiment."""
+    config = yaml.safe_load(path.read_text())
+    alone = path.parent == CONFIGS and path.stem != "defaults"
+    before = ["fit"] if alone else BASE
+    for keys, value in entries(config):
+        name = str(keys[-1])
+        for wrong in typos(name.rstrip("+")):
+            text = yaml.safe_dump(renamed(config, keys, wrong + "+" * name.endswith("+")))
+            yield Typo(before, name.rstrip("+"), wrong, text)
+        if all(isinstance(key, str) for key in keys):
+            below = [str(key) for key in next((more for more, _ in entries(value)), ())]
+            parts = [str(key) for key in keys]
+            yield from in_flag([*before, "--config", str(path)], parts, ".".join(["", *below]))
+
+
+def in_flag(before: list[str], parts: list[str], below: str = "") -> Iterator[Typo]:
+    """Yield the typos in the last part of a dotted flag, before what is below it."""
+    *above, name = parts
+    right = name.rstrip("+")
+    for wrong in typos(right):
+        flag = ".".join([*above, name.replace(right, wrong)]) + below.rstrip(".")
+        yield Typo([*before, f"--{flag}=1"], right, wrong)
+
+
+def entries(config: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """Yield every key of a config with the keys that lead to it, and its value."""
+    if not isinstance(config, dict | list):
+        return
+    for key, value in config.items() if isinstance(config, dict) else enumerate(config):
+        if isinstance(key, str):
+            yield (*keys, key), value
+        yield from entries(value, (*keys, key))
+
+
+def renamed(config: Any, keys: Keys, wrong: str) -> Any:
+    """Return a copy of a config in which the last of the keys has another name."""
+    copy = deepcopy(config)
+    place = copy
+    for key in keys[:-1]:
+        place = place[key]
+    place[wrong] = place.pop(keys[-1])
+    return copy
+
+
+class Built(Exception):
+    """Carries the parsers out of the constructor that would go on to run a command."""
+
+
+class ParsersOnly(ExperimentFlags):
+    """Builds the parsers of the command line, and nothing else."""
+
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        raise Built(parser, self.parsers["fit"])
+
+
+def build_parsers() -> tuple[Any, Any]:
+    """Return the parser of the command line, and that of `fit` within it."""
+    quieten()
+    restrict_imports()
+    read_strictly()
+    try:
+        ParsersOnly()
+    except Built as built:
+        return built.args
+    raise AssertionError("the command line has no parser")
+
+
+def refusal(parser: Any, typo: Typo) -> str | None:
+    """Return what the parser says of a command with a typo, or None if it takes it."""
+    said = io.StringIO()
+    words = list(typo.words)
+    try:
+        with (
+            tempfile.NamedTemporaryFile("w", suffix=".yaml") as config,
+            contextlib.redirect_stderr(said),
+            contextlib.redirect_stdout(said),
+        ):
+            if typo.text is not None:
+                config.write(typo.text)
+                config.flush()
+                words += ["--config", config.name]
+            parser.parse_args(words)
+    except SystemExit as stop:
+        return said.getvalue() if stop.code == 2 else None
+    return None
+
+
+def count(parser: Any, fit: Any, given: list[Typo]) -> Counts:
+    """Return how many typos are refused in three lines, and how often the right key is named."""
+    counts, valid = Counts(), {part for flag in flags(fit) for part in flag.split(".")}
+    for typo in given:
+        text = refusal(parser, typo)
+        if text is None and typo.wrong in valid:
+            continue
+        counts.typos += 1
+        refused = text is not None and len(text.splitlines()) <= 3
+        meant = re.findall(r"[\w.]+", (text or "").rpartition("Did you mean")[2])
+        suggested = any(typo.right in name.strip(".").split(".") for name in meant)
+        counts.refused += refused
+        counts.suggested += refused and suggested
+        if not refused:
+            counts.failures.append(f"{typo.right} -> {typo.wrong}: {text} {typo.words[-1]}")
+    return counts
+
+
+def flags(fit: Any) -> list[str]:
+    """Return every flag of fit, without the dashes."""
+    return [*fit.get_defaults().keys(branches=True)]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--sample", type=int, help="try so many, drawn at random; all if not")
+    sample = arguments.parse_args().sample
+    started = time.perf_counter()
+    parser, fit = build_parsers()
+    given = all_typos(fit)
+    counts = count(parser, fit, random.Random(0).sample(given, sample) if sample else given)
+    print(*counts.failures, sep="\n")
+    print(
+        f"{counts.typos:,} typos: {counts.refused:,} refused, {counts.suggested:,} with the right"
+        f" key named; {time.perf_counter() - started:.0f} s."
+    )
+
+
+if __name__ == "__main__":
+    main()

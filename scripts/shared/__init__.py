@@ -1,0 +1,1 @@
+"""What several tools share: opening a trained run, and tables in the README files."""

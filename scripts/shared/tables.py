@@ -1,0 +1,34 @@
+"""Tables of measured figures, as Markdown between two marks of a README file."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+Rows = list[dict[str, Any]]
+
+
+def into_page(page: str, name: str, text: str) -> None:
+    """Replace the text between the marks `name: begin` and `name: end` of a README file."""
+    path = PROJECT / page
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, rest = path.read_text().split(begin)
+    path.write_text(before + begin + text + end + rest.split(end)[1])
+
+
+def markdown(rows: Rows) -> str:
+    """Return the rows as a table; columns are the names of all their values."""
+    names = list(dict.fromkeys(name for one in rows for name in one))
+    lines = [[*names], ["---"] * len(names)]
+    lines += [[shown(name, one.get(name, "")) for name in names] for one in rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def shown(name: str, value: Any) -> str:
+    if name in ("test", "sd") and value:
+        return f"{100 * value:.2f} %"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def mnist_files() -> Path:
+    return Path(os.environ.get("DATA_DIR") or "data", "MNIST", "raw").absolute()

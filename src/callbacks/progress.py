@@ -1,0 +1,75 @@
+"""What a run shows while it trains: a progress bar in a terminal, else a line for each epoch."""
+
+import shutil
+import sys
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar, RichModelSummary, TQDMProgressBar
+
+NARROW = 100  # columns of a terminal; below, the bar shows one metric
+
+
+class EpochBar(TQDMProgressBar):
+    """A bar for each epoch with step, time and metrics; in a narrow terminal, with one metric.
+
+    Args:
+        monitor: The metric to show where there is room for one; by default the last one logged.
+    """
+
+    BAR_FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
+
+    def __init__(self, monitor: str | None = None) -> None:
+        super().__init__(refresh_rate=50)
+        self.monitor = monitor
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)  # the run folder is printed at the end
+        if shutil.get_terminal_size().columns >= NARROW or not metrics:
+            return metrics
+        name = self.monitor if self.monitor in metrics else [*metrics][-1]
+        return {name: metrics[name]}
+
+
+class EpochLines(ProgressBar):
+    """Prints a line after each epoch, for output that goes to a file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enabled = True
+
+    def disable(self) -> None:
+        self.enabled = False
+
+    def enable(self) -> None:
+        self.enabled = True
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not (self.enabled and trainer.is_global_zero):
+            return
+        limit = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
+        values = [f"{name} {float(v):.4g}" for name, v in trainer.progress_bar_metrics.items()]
+        seconds = time.perf_counter() - self.started
+        epoch = f"epoch {trainer.current_epoch + 1}{limit}"
+        print(", ".join([epoch, *values, f"{seconds:.1f} s"]), flush=True)
+
+
+def screen_callbacks(trainer: Any, monitor: str | None) -> list[Callback]:
+    """Return a progress bar and a table of the layers, unless switched off or chosen by the user.
+
+    Args:
+        trainer: The settings of the trainer.
+        monitor: The metric that checkpoints are chosen by.
+    """
+    chosen = str(trainer.callbacks)
+    found: list[Callback] = []
+    if trainer.enable_progress_bar is not False and "ProgressBar" not in chosen:
+        found.append(EpochBar(monitor) if sys.stdout.isatty() else EpochLines())
+    if trainer.enable_model_summary is not False and "ModelSummary" not in chosen:
+        found.append(RichModelSummary(max_depth=2))
+    return found

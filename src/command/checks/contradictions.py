@@ -1,0 +1,116 @@
+"""Checks of settings that contradict each other, made before any data is read."""
+
+import os
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from src.command.checks.monitors import check_monitors
+from src.errors import UserError
+from src.training.internals import saves_within_epochs
+
+LEAST = {  # smallest values; the trainer does not check them
+    "accumulate_grad_batches": 1,
+    "check_val_every_n_epoch": 1,
+    "gradient_clip_val": 0,
+    "log_every_n_steps": 0,
+    "num_sanity_val_steps": 0,  # -1, for all, is infinity here
+    "val_check_interval": 0.0001,
+}
+
+
+def check_processes(devices: Any) -> None:
+    """Refuse more processes than cores, before the trainer creates a list of devices.
+
+    Raises:
+        UserError: If there are more.
+    """
+    cores = max(4, os.cpu_count() or 1)  # four processes may be tried on any machine
+    if str(devices).isdigit() and int(devices) > cores:
+        raise UserError(
+            f"--trainer.devices {devices} is more than the {cores} cores of this machine.\n"
+            f"Give --trainer.devices a number up to {cores}."
+        )
+
+
+def check(trainer: Trainer, model: LightningModule, data: Any, command: str) -> None:
+    """Refuse a command that would fail later, or end without a result.
+
+    Raises:
+        UserError: With the value found and what to give instead.
+    """
+    name = type(data).__name__
+    if data.num_classes is None and model.hparams["loss"] == "cross_entropy":
+        raise UserError(
+            f"{type(model).__name__} with --model.loss cross_entropy predicts classes, but the"
+            f" targets of {name} are real numbers.\nGive --model.loss mse, or data with classes."
+        )
+    _check_numbers(trainer)
+    if command == "fit" and not trainer.fast_dev_run:
+        by_epoch = model.hparams["scheduler_interval"] == "epoch"
+        _check_length(trainer, model.hparams["scheduler"] or {}, by_epoch)
+        _check_saving(trainer)
+        check_monitors(trainer, model, data)
+    part = {"validate": "val"}.get(command, command)
+    if command != "fit" and getattr(trainer, f"limit_{part}_batches") == 0:
+        raise UserError(f"--trainer.limit_{part}_batches 0 leaves nothing to {command}.")
+
+
+def check_saved(trainer: Trainer) -> None:
+    """Refuse to end successfully if a run that should save a checkpoint has saved none.
+
+    Raises:
+        UserError: If there is none.
+    """
+    savers = _savers(trainer)
+    saved = any(one.best_model_path or one.last_model_path for one in savers)
+    if savers and not saved and not trainer.fast_dev_run:
+        raise UserError(
+            "The run has ended without saving a checkpoint: none was due yet.\n"
+            "Give --checkpoint.every_n_epochs or every_n_train_steps a smaller number."
+        )
+
+
+def _savers(trainer: Trainer) -> list[ModelCheckpoint]:
+    return [one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)]
+
+
+def _check_numbers(trainer: Trainer) -> None:
+    for name, least in LEAST.items():
+        value = getattr(trainer, name)
+        if value is not None and value < least:
+            raise UserError(f"--trainer.{name} {value} is not allowed: expected at least {least}.")
+
+
+def _check_length(trainer: Trainer, scheduler: dict[str, Any], by_epoch: bool) -> None:
+    for limit in ("max_epochs", "max_steps", "limit_train_batches"):
+        if getattr(trainer, limit) == 0:
+            raise UserError(f"--trainer.{limit} 0 trains nothing; give at least 1, or run `test`.")
+    arguments = scheduler.get("init_args") or {}
+    given = arguments.get("total_steps") or arguments.get("epochs")
+    endless = trainer.max_epochs == -1 and (by_epoch or trainer.max_steps == -1)
+    if scheduler.get("class_path", "").endswith("OneCycleLR") and endless and not given:
+        raise UserError(
+            "OneCycleLR needs the length of the run, and --trainer.max_epochs -1 has none.\n"
+            "Give --trainer.max_epochs, or --model.scheduler.total_steps."
+        )
+
+
+def _check_saving(trainer: Trainer) -> None:
+    every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
+    if trainer.limit_val_batches and every and epochs and 0 < epochs < every:
+        raise UserError(
+            f"--trainer.check_val_every_n_epoch {every} is more than --trainer.max_epochs {epochs}:"
+            f" nothing would be validated or saved.\nGive --trainer.check_val_every_n_epoch a"
+            f" number up to {epochs}, or --trainer.limit_val_batches 0."
+        )
+    for saver in _savers(trainer):
+        every_n = saver.every_n_epochs or 0
+        seldom = every_n == 0 or 0 < (epochs or 0) < every_n
+        name = "save_top_k" if saver.save_top_k == 0 else "every_n_epochs"
+        if saver.save_top_k == 0 or (seldom and not saves_within_epochs(saver)):
+            raise UserError(
+                f"--checkpoint.{name} {getattr(saver, name)} would save nothing; give 1.\n"
+                "To save nothing on purpose: --trainer.enable_checkpointing false."
+            )

@@ -1,0 +1,259 @@
+"""What happens to a run: its folder, training, the test of its best checkpoint, the answer."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from src.callbacks import (
+    FiniteGuard,
+    HParams,
+    Identity,
+    LayerHealth,
+    OwnImagesReport,
+    PredictionWriter,
+    ResumePoints,
+    RunConfig,
+    RunRecord,
+    StepSeed,
+)
+from src.callbacks.progress import screen_callbacks
+from src.command.checks import check, check_processes, check_saved
+from src.command.config_files import read_strictly
+from src.command.failures import in_words
+from src.command.flags import ExperimentFlags
+from src.command.quiet import quieten, quieten_evaluation
+from src.command.run_selection import Command, select_run
+from src.command.signals import SignalHandlers
+from src.data import TensorData
+from src.errors import UserError
+from src.files import remove_leftovers
+from src.imports import restrict_imports
+from src.inference.own_images import OwnImages
+from src.models import Model
+from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
+from src.runs.checkpoints import check_class, data_state, identity_of, newest_intact
+from src.runs.curves import CurvesFile
+from src.runs.folders import locked, new_folder, new_version
+from src.runs.report import write_report
+from src.runs.results import set_aside_results, stop_if_finished
+from src.runs.settings import differences
+from src.runs.summary import print_summary
+from src.training.epoch_loop import EpochLoop
+from src.training.internals import keep_signal_handlers, logger_step
+from src.training.stop_request import StopRequest
+
+# Settings that are excluded from the report: they do not belong to the experiment.
+EXCLUDED = ("config", "ckpt_path", "resume", "run", "images", "report", "trainer.logger")
+
+
+class ExperimentCLI(ExperimentFlags):
+    """Carries out one command: `fit`, which ends with a test, or one that evaluates a run.
+
+    Args:
+        command: The command line.
+        request: Says that the run is to stop.
+        held: Keeps the locks of run folders until the program ends.
+    """
+
+    def __init__(self, command: Command, request: StopRequest, held: ExitStack) -> None:
+        words, self.folder = select_run(command)  # the folder of --resume or --run
+        self.held = held
+        self.ckpt_path: str | None = None
+        self.checkpoint: dict[str, Any] = {}  # content of the checkpoint to evaluate
+        self.purge_step = 0  # the step from which a resumed run continues its curves
+        resumes = self.folder is not None and command.name == "fit"
+        self.record, self.identity = RunRecord(command.words, resumes), Identity()
+        super().__init__(
+            save_config_callback=RunConfig,
+            save_config_kwargs={"save_to_log_dir": False},
+            trainer_defaults={
+                "callbacks": [
+                    self.record,
+                    HParams(),
+                    PredictionWriter(),
+                    OwnImagesReport(),
+                    StepSeed(),
+                    FiniteGuard(),
+                    LayerHealth(),
+                    self.identity,
+                    ResumePoints(request),
+                ]
+            },
+            args=words,
+        )
+
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        """Parse, then choose and read the checkpoint before anything is built."""
+        super().parse_arguments(parser, args)
+        self.choose_checkpoint(self.config.subcommand, self.config[self.config.subcommand])
+
+    def choose_checkpoint(self, command: str, config: Namespace) -> None:
+        """Set `ckpt_path`, and keep it from Lightning, which would let it override settings."""
+        if command == "fit" and self.folder:
+            config.ckpt_path = self._resume_from(self.folder, config)
+        self.ckpt_path, config.ckpt_path = config.ckpt_path, None
+        if self.ckpt_path:
+            checkpoint = read_checkpoint(Path(self.ckpt_path))
+            check_class(checkpoint, self.ckpt_path, config.model.class_path)
+            if command == "fit":
+                self.identity.saved = identity_of(checkpoint, self.ckpt_path)
+                self.purge_step = logger_step(checkpoint)
+            else:
+                self.checkpoint = checkpoint
+        elif command != "fit":
+            raise UserError(
+                f"{command} needs a run, or it would evaluate an untrained model.\n"
+                "Give --run lightning_logs/NAME/version_N, or --config and --ckpt_path FILE."
+            )
+
+    def _resume_from(self, folder: Path, config: Namespace) -> str | None:
+        """Return the newest resume checkpoint; without one, the checkpoint the run started from."""
+        if is_first():
+            self.held.enter_context(locked(folder))
+            remove_leftovers(folder)
+            stop_if_finished(folder, config.trainer)
+        newest = newest_intact(folder / "checkpoints")
+        if is_first():
+            print(f"Resuming {folder} from {newest.name if newest else 'its start'}.")
+        return str(newest) if newest else config.ckpt_path
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        config.ckpt_path = self.ckpt_path
+        check_processes(config.trainer.devices)
+        if self.subcommand != "fit":
+            quieten_evaluation()
+        logger = config.trainer.logger
+        if not logger:
+            self.save_config_callback = None  # there is no run folder to save it into
+        elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
+            logger.init_args.name = experiment_name(config)
+        if config.trainer.enable_checkpointing is False:  # else Lightning refuses ModelCheckpoint
+            self.parsers[str(self.subcommand)].callback_keys.remove("checkpoint")
+        self.trainer_defaults["callbacks"] += screen_callbacks(
+            config.trainer, config.checkpoint.monitor
+        )
+
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
+        check(self.trainer, self.model, self.datamodule, str(self.subcommand))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        settings = self.config_init[self.subcommand].trainer
+        given = settings.plugins or []
+        kwargs["plugins"] = [SafeCheckpointIO(), *(given if isinstance(given, list) else [given])]
+        in_tensorboard = isinstance(settings.logger, TensorBoardLogger)
+        if in_tensorboard and (self.folder or is_first()):  # others get the folder from the first
+            kwargs["logger"] = self._placed(settings.logger)
+        try:
+            trainer = super().instantiate_trainer(**kwargs)
+        except (MisconfigurationException, TypeError, ValueError) as error:
+            raise UserError(f"The trainer refuses its settings: {error}") from error
+        keep_signal_handlers(trainer)
+        own_step = is_overridden("training_step", self.model, Model)
+        if not own_step and not is_overridden("train_dataloader", self.datamodule, TensorData):
+            loop = trainer.fit_loop.epoch_loop
+            trainer.fit_loop.epoch_loop = EpochLoop(trainer, loop.min_steps, loop.max_steps)
+        if in_tensorboard and self.subcommand == "fit":
+            trainer.loggers.append(CurvesFile(trainer, self.purge_step))
+        return trainer
+
+    def _placed(self, logger: TensorBoardLogger) -> TensorBoardLogger:
+        """Return the logger for this run's folder, where checkpoints and all else go, too."""
+        spec = self.config[self.subcommand].trainer.logger
+        folder, version = self.folder, spec.init_args.get("version")
+        if folder and self.subcommand != "fit":
+            folder = new_folder(folder, str(self.subcommand), self.held)
+        elif not folder:
+            folder = new_version(Path(logger.root_dir), version, self.held)
+        place = {"save_dir": folder.parents[1], "name": folder.parent.name, "version": folder.name}
+        options = {**spec.get("dict_kwargs", {}), "purge_step": self.purge_step or None}
+        return type(logger)(**{**spec.init_args.as_dict(), **place, **options})
+
+    def before_fit(self) -> None:
+        """Validate the run identity before anything is written into the folder of a resumed run."""
+        if self.identity.saved:
+            self.datamodule.prepare_data()
+            self.datamodule.setup("fit")
+            self.identity.compare(self.trainer, self.model, self.datamodule)
+        if self.folder and is_first():
+            set_aside_results(self.folder)
+
+    def before_predict(self) -> None:
+        """Replace the test set by own images, if some were given."""
+        config = self.config.predict
+        if config.images:
+            own, path = OwnImages(config.images, self.datamodule), Path(config.ckpt_path)
+            own.data.load_state_dict(data_state(self.checkpoint, own.data, path))
+            own.setup()  # fails here, before anything is written, if no image can be read
+            self.datamodule = own
+
+    def after_predict(self) -> None:
+        """Exit with code 1 if some files could not be read."""
+        if isinstance(self.datamodule, OwnImages) and is_first():
+            self.datamodule.tell_skipped()
+
+    def after_fit(self) -> None:
+        """Test the checkpoint that validation chose, once."""
+        check_saved(self.trainer)
+        best = getattr(self.trainer.checkpoint_callback, "best_model_path", None)
+        self.test(self.model, self.datamodule, ckpt_path="best" if best else None)
+
+    def test(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
+        self.trainer.test(model, datamodule, **{**kwargs, "verbose": False})
+        self._print_results()
+
+    def validate(
+        self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any
+    ) -> None:
+        self.trainer.validate(model, datamodule, **{**kwargs, "verbose": False})
+        self._print_results()
+
+    def _print_results(self) -> None:
+        folder = self.trainer.log_dir if self.trainer.logger else None
+        if self.trainer.is_global_zero:
+            print_summary(self.record.results, folder, self._report(folder))
+
+    def _report(self, folder: str | None) -> Path | None:
+        """Write the report, if it is wanted and there is a folder for it."""
+        config = self.config[self.subcommand]
+        if not folder or not config.report:
+            return None
+        defaults = self.parsers[str(self.subcommand)].get_defaults()
+        changes = differences(config.as_dict(), defaults.as_dict())
+        shown = {name: pair for name, pair in changes.items() if not name.startswith(EXCLUDED)}
+        return write_report(Path(folder), self.record.results, shown)
+
+
+def is_first() -> bool:
+    """Return whether this process is the one that writes files."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def experiment_name(config: Namespace) -> str:
+    """Return the name of the first config file, the one that others override, or of the model."""
+    stem = Path(config.config[0]).stem if config.config else None
+    return stem or config.model.class_path.split(".")[-1]
+
+
+def carry_out(command: Command, cli: Callable[..., Any] = ExperimentCLI) -> None:
+    """Carry out a command, with errors in words and signals handled.
+
+    Args:
+        command: The command line.
+        cli: The class that carries it out.
+    """
+    request = StopRequest()
+    with in_words(), ExitStack() as held, SignalHandlers(request):
+        quieten()
+        restrict_imports()
+        read_strictly()
+        cli(command, request, held)

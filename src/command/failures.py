@@ -1,0 +1,61 @@
+"""What a failed run prints: the message of an error that the user can fix, without a traceback."""
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from src.command.messages import essence
+from src.errors import UserError
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def user_error(error: BaseException | None) -> str | None:
+    """Return the message for an error that the user can fix, else None."""
+    if os.environ.get("JSONARGPARSE_DEBUG"):
+        return None
+    report = str(error)
+    while error:  # jsonargparse wraps what a constructor raises
+        if isinstance(error, UserError | MisconfigurationException):
+            return str(error)
+        text = str(error)
+        if "loading state_dict" in text:
+            return f"The checkpoint does not fit the model: {text.splitlines()[1].strip()}"
+        if "`val_check_interval`" in text:
+            return f"--trainer.val_check_interval: {text.strip().splitlines()[0]}"
+        if match := re.search(r"allocate (?:memory: you tried to allocate )?(\d+) bytes", text):
+            return f"Not enough memory: {int(match[1]) / 1e9:.1f} GB were requested; give less."
+        if isinstance(error, torch.OutOfMemoryError | MemoryError):
+            return f"Not enough memory: {text.splitlines()[0] if text else 'give less'}"
+        if isinstance(error, OSError) and error.errno in DISK:
+            return (
+                f"{error.filename or 'A file of the run'} cannot be used: {error.strerror}.\n"
+                "Checkpoints are intact: fix it, then continue with fit --resume FOLDER."
+            )
+        error = error.__cause__
+    if report.startswith(("Does not validate", "Problem with given")):  # a constructor refuses
+        return f"{essence(report)}\nTo see where, set the environment variable JSONARGPARSE_DEBUG."
+    return None
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """End the program with exit code 1 and a message for errors that the user can fix.
+
+    Raises:
+        SystemExit: Instead of such an error.
+    """
+    try:
+        yield
+    except Exception as error:
+        known = user_error(error)
+        if known is None:
+            raise  # a bug, here or in a class of the user: keep the traceback
+        print(f"error: {known}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,120 @@
+"""Turns error reports of jsonargparse into three lines or fewer, with the nearest known names."""
+
+import importlib
+import inspect
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+import torch
+from lightning.pytorch import callbacks, loggers
+from lightning.pytorch.cli import LightningArgumentParser
+
+import src.data
+import src.models
+from src.command.config_files import CONFIGS
+from src.imports import refusal
+
+MODULES = (src.models, src.data, callbacks, loggers, torch.optim, torch.optim.lr_scheduler)
+
+SPEC = ["class_path", "init_args", "dict_kwargs"]  # how a config names a class and its arguments
+
+# Lines of a report that say what was tried, not what is wrong.
+SEARCH = re.compile(
+    r"Problem with given|Does not validate|Subtypes:|Errors:|Expected a path but"
+    r"|Expected a <class 'NoneType'>|Given value|Importing '|$"
+)
+UNKNOWN = re.compile(r"(?:unrecognized arguments: -*|[Oo]ption ')([\w.+]+)(?!.*accepted before)")
+NO_SPEC = re.compile(r"(?:but got|Not a valid subclass[\s\S]*Given value:) ({.*)")
+# Patterns and their replacements in the line that says what is wrong.
+WORDS = (
+    (r"Type typing\..*expects a function or a callable class: ", ""),
+    (r'Parser key "[\w.]+":\s*|Problems parsing config: ', ""),
+    (r"\.? Got value: (Namespace|NestedArg)\(.*", ""),
+    (r"Not of type \w+: (.*) does not conform to restriction", r"\1 is out of range: expected"),
+    (r"Not of type \w+: does not conform to restriction", "Expected a number"),
+    (r"\bv([<>])", r"\1"),
+    (r"(Not of type \w+): (?:could not|invalid literal).*: '([^']+)'", r"\1, got \2"),
+    (r"(Not of type \w+): (could|invalid|float|int).*", r"\1"),
+    (r"<class '([\w.]+)'>", r"\1"),
+    (r"typing\.Literal", "one of "),
+    (r"a dot import path string:", "the name of a class, got"),
+)
+
+
+def explain(message: str, parser: LightningArgumentParser) -> str:
+    """Return an error message of three lines or fewer, with the nearest known names."""
+    given = message.rpartition("Given value:")[2]
+    for path in re.findall(r"Importing '([\w.]+)' is not allowed", message):
+        if path.rpartition(".")[2] in given:  # the parser also reports imports of its own
+            return refusal(path)
+    wrong, known = _suspect(message, [*parser.get_defaults().keys(branches=True)])
+    near = nearest(wrong, known)
+    return essence(message) + (f"\nDid you mean {' or '.join(near)}?" if near else "")
+
+
+def nearest(wrong: str, known: list[str]) -> list[str]:
+    """Return up to three known names close to a wrong one; its first part may be the wrong one."""
+    wrong = wrong.rstrip("+")
+    head, _, rest = wrong.partition(".")
+    heads = {name.partition(".")[0] for name in known}
+    mended = {f"{right}.{rest}" for right in heads if rest and head not in heads}
+    return get_close_matches(wrong, sorted({*known, *mended}), n=3, cutoff=0.5)
+
+
+def essence(message: str) -> str:
+    """Return key, problem and value of a jsonargparse report, in one line."""
+    said = _complaint(message)
+    key = ".".join(re.findall(r'Parser key "(?:fit\.)?([\w.]+)"', message))
+    key = key.replace("init_args.", "")
+    value = re.findall(r"Given value: (?:NestedArg\(.*val=)?'?(.+?)'?\)?$", message, re.MULTILINE)
+    if value and re.match("Not of type|Expected", said) and "got" not in said.lower():
+        said += f", got {shortened(value[-1])}"
+    return f"--{key}: {said}" if key else said
+
+
+def _complaint(message: str) -> str:
+    """Return the first line that says what is wrong, in plain words."""
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
+    for pattern, words in WORDS:
+        lines = [re.sub(pattern, words, line) for line in lines]
+    return shortened(next((line for line in lines if not SEARCH.match(line)), lines[0]), 300)
+
+
+def shortened(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def _suspect(message: str, options: list[str]) -> tuple[str, list[str]]:
+    """Return the name that a report calls wrong, and the names that are allowed there."""
+    if match := re.search(r"File does not exist: '(.*)'", message):
+        asked = Path(match[1])
+        return asked.name, [path.name for path in CONFIGS.rglob("*.yaml")]
+    if match := re.search(r"the name of a class, got (\w+)", _complaint(message)):
+        return match[1], [name for module in MODULES for name in _classes(module)]
+    if match := re.search(r"Expected a typing.Literal\[(.*?)\]. Got value: (\w+)", message):
+        return match[2], re.findall(r"'(\w+)'", match[1])
+    if match := re.search(r"invalid choice: '(\w+)' \(choose from (.*)\)", message):
+        return match[1], re.findall(r"\w+", match[2])
+    if match := UNKNOWN.search(message):
+        classes = re.findall(r"class_path[= ]'(\w+\.[\w.]+)'", message.split("Given value")[0])
+        known = (
+            [*SPEC, "help", *_parameters(classes[-1])] if classes else [*options, "model", "data"]
+        )
+        return match[1], known
+    if match := NO_SPEC.search(message):
+        keys = set(re.findall(r"'(\w+)': ", match[1])) - set(SPEC)
+        return next((key for key in keys if get_close_matches(key, SPEC, cutoff=0.8)), ""), SPEC
+    return "", []
+
+
+def _classes(module: object) -> list[str]:
+    return [name for name, value in vars(module).items() if inspect.isclass(value)]
+
+
+def _parameters(class_path: str) -> list[str]:
+    """Return the constructor parameters of a class and of the classes it inherits from."""
+    module, name = class_path.rsplit(".", 1)
+    ancestry = getattr(getattr(importlib.import_module(module), name), "__mro__", ())
+    known = [cls for cls in ancestry if cls.__module__.startswith(("src.", "torch.", "lightning."))]
+    return [parameter for cls in known for parameter in inspect.signature(cls).parameters]

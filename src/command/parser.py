@@ -1,0 +1,40 @@
+"""The parser of the command line: validates every value, and reports errors in a few lines."""
+
+import argparse
+import os
+import sys
+from typing import Any, NoReturn
+
+from jsonargparse import DefaultHelpFormatter, Namespace
+from lightning.pytorch.cli import LightningArgumentParser
+
+from src.command.checks import misfits
+from src.command.config_files import check_file
+from src.command.messages import explain
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Keeps the lines of the description as they are."""
+
+
+class ShortErrorParser(LightningArgumentParser):
+    """A parser whose errors say what is wrong and what was probably meant, without usage."""
+
+    def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
+        """Parse a config file after a check of its size and encoding."""
+        check_file(str(path))
+        return super().parse_path(path, *args, **kwargs)
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
+        """Parse the command line, or the arguments of one class, and check every value."""
+        config = super().parse_args(*args, **kwargs)
+        for key, complaint in misfits(config):
+            self.error(f'Parser key "{key}": {complaint}')
+        return config
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error or os.environ.get("JSONARGPARSE_DEBUG"):
+            super().error(message, ex)  # raises: jsonargparse tries several types
+        parser = getattr(ex, "subcommand_parser", None) or self
+        print(f"error: {explain(message, parser)}", file=sys.stderr)
+        raise SystemExit(2)

@@ -1,0 +1,50 @@
+"""Handles Ctrl-C, SIGTERM and SIGHUP: stop after the next checkpoint, or at once if sent twice."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+from src.training.stop_request import StopRequest
+
+# Windows has no SIGHUP.
+SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+
+
+class SignalHandlers:
+    """Context manager that turns the first signal into a stop request.
+
+    During training, the first signal is left in `request` for the callback that saves a checkpoint
+    and stops. At other times nothing would be lost, and the program ends. The exit code is 128 plus
+    the number of the signal, as in a shell.
+
+    Args:
+        request: Shared with the training loop.
+    """
+
+    def __init__(self, request: StopRequest) -> None:
+        self.request = request
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "SignalHandlers":
+        if threading.current_thread() is threading.main_thread():  # Python allows no other
+            for number in SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self.request.signal and kind is None:  # SystemExit is lost when raised in a destructor
+            raise SystemExit(128 + self.request.signal)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.request.signal:
+            os._exit(128 + number)
+        self.request.signal = number
+        if not self.request.training:
+            raise SystemExit(128 + number)
+        print("\nStopping after this step. Press again to stop at once.", file=sys.stderr)

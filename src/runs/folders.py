@@ -1,0 +1,101 @@
+"""Run folders: created under a new name, and locked by the one process that writes to them."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from filelock import Timeout
+
+from src.errors import UserError
+from src.files import lock
+
+LOCK, OWNER = ".lock", ".lock-owner"
+
+
+def new_version(root: Path, version: str | int | None, held: ExitStack) -> Path:
+    """Create and lock the run folder `root/version_N`, with the next free N or the given version.
+
+    Args:
+        root: The folder of all runs of a config.
+        version: A number, a name, or None for the next number.
+        held: Keeps the lock.
+
+    Raises:
+        UserError: If the given version exists already, or the folder cannot be created.
+    """
+    name = version if version is None or isinstance(version, str) else f"version_{version}"
+    with _creating_in(root):
+        folder = root / (name or f"version_{_next_number(root)}")
+        if _create(folder, held):
+            return folder
+        with locked(folder):  # names the process that is using it, if there is one
+            pass
+    raise UserError(
+        f"The run folder {folder} exists already, and is not overwritten.\n"
+        "Leave --trainer.logger.version out, or resume that run: --resume FOLDER."
+    )
+
+
+def new_folder(parent: Path, name: str, held: ExitStack) -> Path:
+    """Create and lock `parent/name`, or the first free one of `name-2`, `name-3`, ...
+
+    Raises:
+        UserError: If the folder cannot be created.
+    """
+    with _creating_in(parent):
+        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+        return next(parent / free for free in names if _create(parent / free, held))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run folder; the lock of a dead process is free.
+
+    A folder that is still empty at the end is removed.
+
+    Raises:
+        UserError: If another process holds the lock; the message names it.
+    """
+    owner = folder / OWNER
+    with ExitStack() as held:
+        try:
+            held.enter_context(lock(folder / LOCK, timeout=0))
+        except Timeout as error:
+            name = owner.read_text().strip() if owner.is_file() else "another process"
+            raise UserError(
+                f"{folder} is in use by {name}.\nWait for it, or start a new run."
+            ) from error
+        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+        held.callback(owner.unlink, missing_ok=True)
+        yield
+    with suppress(OSError):  # unless it is empty
+        folder.rmdir()
+
+
+@contextmanager
+def _creating_in(root: Path) -> Iterator[None]:
+    """Let one process at a time create run folders in `root`."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with lock(root / LOCK):
+            yield
+    except OSError as error:
+        raise UserError(f"A run folder in {root} cannot be created: {error.strerror}.") from error
+
+
+def _create(folder: Path, held: ExitStack) -> bool:
+    """Create a folder and lock it; return False if it exists."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    held.enter_context(locked(folder))
+    return True
+
+
+def _next_number(root: Path) -> int:
+    numbers = [path.name.removeprefix("version_") for path in root.glob("version_*")]
+    return max((int(number) for number in numbers if number.isdigit()), default=-1) + 1

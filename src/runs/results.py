@@ -1,0 +1,63 @@
+"""`results.json`: read back, compared with what is asked for now, and kept when a run goes on."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from src.errors import UserError
+
+
+def read_results(folder: Path) -> dict[str, Any] | None:
+    """Return the results of a run; None if it was killed before its test.
+
+    Raises:
+        UserError: If the file is damaged, or was not written by a run.
+    """
+    path = folder / "results.json"
+    if not path.is_file():
+        return None
+    try:
+        results = json.loads(path.read_text())
+        return results if "test/loss" in results["metrics"] else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged, or was not written by a run ({type(error).__name__}).\n"
+            "Move it away, and the run counts as not tested."
+        ) from error
+
+
+def stop_if_finished(folder: Path, trainer: Any) -> None:
+    """End the program if a run is finished and is not asked to train for longer.
+
+    Args:
+        folder: The run folder.
+        trainer: The trainer settings of the current command.
+
+    Raises:
+        SystemExit: With code 0 if nothing is left to do.
+    """
+    if read_results(folder) is None:
+        return
+    before = yaml.safe_load((folder / "config.yaml").read_text())["trainer"]
+    if all(before[name] == trainer[name] for name in ("max_epochs", "max_steps", "max_time")):
+        more = "To train longer, give --trainer.max_epochs (not with OneCycleLR, whose length is"
+        print(f"{folder} is finished: see {folder / 'results.json'}.\n{more} fixed).")
+        raise SystemExit(0)
+
+
+def set_aside_results(folder: Path) -> None:
+    """Rename results, report and pictures of a finished run that is resumed to train longer."""
+    results = read_results(folder)
+    if results is None:
+        return
+    for name in ("results.json", "report.html", "figures"):
+        if (old := folder / name).exists():
+            kept = folder / f"{old.stem}-epoch{results['epochs']}{old.suffix}"
+            if (
+                kept.is_dir()
+            ):  # from an earlier end after as many epochs; rename replaces files only
+                shutil.rmtree(kept)
+            old.rename(kept)

@@ -1,0 +1,22 @@
+"""Checks for NaN and infinity, and the error message that says where in the run they appeared."""
+
+from lightning.pytorch import LightningModule, Trainer
+
+from src.errors import UserError
+
+
+def check_weights(trainer: Trainer, model: LightningModule) -> None:
+    """Raise UserError if a weight is NaN or infinite."""
+    for name, weight in model.named_parameters():
+        if not weight.isfinite().all():
+            what = f"The weight {name} is not finite, after a gradient that was not,"
+            raise UserError(explain(what, "No checkpoint holds it.", trainer))
+
+
+def explain(what: str, saved: str, trainer: Trainer) -> str:
+    """Return an error message: what is not finite, where in the run, and what to do."""
+    rate = trainer.optimizers[0].param_groups[0]["lr"]
+    return (
+        f"{what} at step {trainer.global_step}, epoch {trainer.current_epoch}, lr {rate:g}.\n"
+        f"{saved} Lower --model.optimizer.lr, or look for NaN and very large values in the data."
+    )

@@ -1,0 +1,90 @@
+"""The private names of Lightning and TensorBoard that this project uses, all in one place.
+
+Each has no public counterpart in Lightning 2.6. For each: why it is needed, and what breaks when a
+release changes it; `tests/training/test_internals.py` fails then, by name.
+"""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loops.fetchers import _DataFetcher as DataFetcher
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop as TrainingEpochLoop
+
+# Base class and argument type of our `EpochLoop`: loops have had no public base class since 2.0.
+# If they change, plain steps fail at the first batch. `_should_accumulate` is overridden there.
+__all__ = ["DataFetcher", "TrainingEpochLoop"]
+
+
+def begin_batch(trainer: Trainer, batch: Any) -> None:
+    """Tell the logging connector that a batch begins; without it `self.log` has no batch size."""
+    trainer._logger_connector.on_batch_start(batch)
+
+
+def end_batch(trainer: Trainer) -> None:
+    """Tell the logging connector that a batch is done; without it epoch metrics are not reset."""
+    trainer._logger_connector.on_batch_end()
+
+
+def send_step_metrics(trainer: Trainer) -> None:
+    """Send logged values to loggers and progress bar; without it there are no curves by step."""
+    trainer._logger_connector.update_train_step_metrics()
+
+
+def enter_hook(model: LightningModule, hook: str | None) -> None:
+    """Set the hook that `self.log` takes itself to be called from; without it `self.log` refuses.
+
+    Assigned past `nn.Module.__setattr__`, which would take 5 us in each of five hooks a step.
+    """
+    vars(model)["_current_fx_name"] = hook
+
+
+def keep_signal_handlers(trainer: Trainer) -> None:
+    """Keep Lightning from replacing our signal handlers.
+
+    Its handler of SIGTERM ends a run with exit code 0, and several processes never. If the name
+    changes, SIGTERM ends a run with code 0 again.
+    """
+    vars(trainer._signal_connector)["register_signal_handlers"] = lambda: None
+
+
+def end_restart(trainer: Trainer) -> None:
+    """Tell the fit loop alone that it is no longer restarting; its public setter tells all loops.
+
+    Without it, a resumed run skips ReduceLROnPlateau until the epoch after the current one.
+    """
+    vars(trainer.fit_loop)["_restarting"] = False
+
+
+def resume_at_epoch_start(trainer: Trainer) -> None:
+    """Let the fit loop take a checkpoint saved between two epochs for what it is.
+
+    Without it, a run limited by max_steps is taken to have stopped within an epoch, always.
+    """
+    vars(trainer.fit_loop)["_iteration_based_training"] = lambda: False
+
+
+def logger_step(checkpoint: dict[str, Any]) -> int:
+    """Return the step at which the curves of a resumed run continue.
+
+    It differs from `global_step` where several optimizers step. If the key goes, resuming fails.
+    """
+    return int(checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"])
+
+
+def saves_within_epochs(saver: ModelCheckpoint) -> bool:
+    """Return whether a checkpoint callback saves by steps or by time.
+
+    If the names change, a run that would save nothing is refused too rarely.
+    """
+    return bool(saver._every_n_train_steps or saver._train_time_interval)
+
+
+def write_summary(logger: TensorBoardLogger, summary: Any, step: int | None = None) -> None:
+    """Write a ready-made protocol buffer, an encoded image or hyperparameters, to TensorBoard.
+
+    The public calls would encode an image twice, and log every metric a second time. If the name
+    changes, pictures and the HPARAMS tab fail.
+    """
+    logger.experiment._get_file_writer().add_summary(summary, step)

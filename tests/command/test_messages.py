@@ -1,0 +1,167 @@
+"""Errors that a user can cause: three lines or fewer, no traceback, and the nearest right name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.cli import main
+from src.command.messages import essence
+from tests.conftest import PROJECT
+
+CONFIGS = PROJECT / "configs"
+LOGISTIC = ["fit", "--config", str(CONFIGS / "mnist_logistic.yaml")]
+
+
+def refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int = 2) -> str:
+    """Return what a refused command prints, in three lines or fewer."""
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == code
+    text = capsys.readouterr().err.strip()
+    assert text.startswith("error: ")
+    assert len(text.splitlines()) <= 3
+    assert all(len(line) < 400 for line in text.splitlines())
+    return text
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "meant"),
+    [
+        ([*LOGISTIC, "--trainer.max_epoch=3"], "max_epoch", "trainer.max_epochs"),
+        ([*LOGISTIC, "--trainr.max_epochs=3"], "trainr.max_epochs", "trainer.max_epochs"),
+        ([*LOGISTIC, "--model.optimizer.lrr=3"], "lrr", "lr"),
+        ([*LOGISTIC, "--model.optimizer=Adamm"], "Adamm", "Adam"),
+        ([*LOGISTIC, "--model.biass=true"], "biass", "bias"),
+        ([*LOGISTIC, "--model=LeNett"], "LeNett", "LeNet"),
+        ([*LOGISTIC, "--data=MNISTT"], "MNISTT", "MNIST"),
+        ([*LOGISTIC, "--data.batchsize=3"], "batchsize", "batch_size"),
+        ([*LOGISTIC, "--data.name=FashonMNIST"], "FashonMNIST", "FashionMNIST"),
+        ([*LOGISTIC, "--data.augment.rotaton=3"], "rotaton", "rotation"),
+        ([*LOGISTIC, "--checkpoint.monitr=x"], "checkpoint.monitr", "checkpoint.monitor"),
+        (["fit", "--config", "configs/mnist_logistc.yaml"], "mnist_logistc", "mnist_logistic.yaml"),
+        (["fitt"], "fitt", "fit"),
+    ],
+)
+def test_a_mistyped_name_is_refused_and_the_right_one_named(
+    words: list[str], said: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = refused(capsys, words)
+    assert said in text
+    assert meant in text.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "meant"),
+    [
+        ("max_epochs", "max_epoch", "trainer.max_epochs"),
+        ("bias:", "bia:", "bias"),
+        ("lr:", "lrr:", "lr"),
+        ("SGD", "SGDD", "SGD"),
+        ("data: MNIST", "data: MNITS", "MNIST"),
+        ("trainer:", "trainr:", "trainer.max_epochs"),
+    ],
+)
+def test_a_mistyped_name_in_a_config_too(
+    old: str, new: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (CONFIGS / "mnist_logistic.yaml").read_text()
+    assert old in text
+    Path("mine.yaml").write_text(text.replace(old, new))
+    assert meant in refused(capsys, ["fit", "--config", "mine.yaml"]).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([*LOGISTIC, "--data.batch_size=0"], "batch_size"),
+        ([*LOGISTIC, "--data.batch_size=many"], "many"),
+        ([*LOGISTIC, "--model=ReLUMLP", "--model.dropout=1.5"], "dropout"),
+        ([*LOGISTIC, "--trainer.max_epochs=x"], "trainer.max_epochs"),
+        ([*LOGISTIC, "--model.scheduler=StepLR"], "step_size"),
+        ([*LOGISTIC, "extra"], "extra"),
+        (["fit"], "required"),
+        (["--config", "x.yaml", "fit"], "x.yaml"),
+    ],
+)
+def test_a_wrong_value_is_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused(capsys, words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([*LOGISTIC, "--trainer.accelerator=fpu"], "accelerator"),
+        ([*LOGISTIC, "--data=Line"], "cross_entropy"),
+        (["fit", "--model=LeNet", "--data=Line"], "16x16"),
+        (["fit", "--model=LinearRegression", "--data=Line"], "checkpoint.monitor"),
+        ([*LOGISTIC, "--data.source=mnist"], "MNIST is not in"),
+        ([*LOGISTIC, "--data.name=KMNIST"], "KMNIST is not in"),
+        (["fit", "--config", str(CONFIGS / "folder_lenet.yaml")], "does not exist"),
+        (["fit", "--config", str(CONFIGS / "cifar10_lenet.yaml")], "CIFAR-10 is not in"),
+        ([*LOGISTIC, "--ckpt_path=gone.ckpt"], "gone.ckpt"),
+        (["test", *LOGISTIC[1:]], "needs a run"),
+        ([*LOGISTIC, f"--ckpt_path={PROJECT}/README.md"], "is damaged, or no checkpoint"),
+        ([*LOGISTIC, "--trainer.callbacks+=ClosedForm", "--data.source=digits"], "ClosedForm"),
+        ([*LOGISTIC, "--data.source=digits", "--model.optimizer.lr=-1"], "lr"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_words(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused(capsys, words, code=1)
+
+
+def test_a_checkpoint_of_another_model_or_shape_is_refused(
+    run: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--data.val_size=50", "--trainer.max_epochs=1"]
+    made = run(*LOGISTIC, *small)["best_checkpoint"]
+    mlp = ["test", "--config", str(CONFIGS / "mnist_mlp.yaml"), "--data.val_size=50"]
+    capsys.readouterr()
+    text = refused(capsys, [*mlp, "--ckpt_path", made], code=1)
+    assert "holds a LogisticRegression, but the model is ReLUMLP" in text
+    padded = ["test", *LOGISTIC[1:], "--data.val_size=50", "--data.pad=2"]
+    assert "size mismatch" in refused(capsys, [*padded, "--ckpt_path", made], code=1)
+
+
+def test_a_run_folder_is_not_taken_twice(
+    run: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        *LOGISTIC,
+        "--data.val_size=50",
+        "--trainer.max_epochs=1",
+        "--trainer.logger.version=7",
+    ]
+    run(*words)
+    capsys.readouterr()
+    assert "is there already, and is not overwritten" in refused(capsys, words, code=1)
+
+
+def test_a_broken_yaml_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("broken.yaml").write_text("model: [")
+    refused(capsys, ["fit", "--config", "broken.yaml"])
+
+
+def test_essence_keeps_the_key_and_the_complaint() -> None:
+    report = 'Parser key "data":\n  Errors:\n    - Problem with given class_path\n        Parser key "n":\n          Not of type PositiveInt: 0 does not conform to restriction v>0'  # noqa: E501
+    assert essence(report).startswith("--data.n: 0 is out of range: expected >0")
+
+
+def test_help_starts_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    assert "fit --config configs/mnist_mlp.yaml" in capsys.readouterr().out
+
+
+def test_help_on_a_class_explains_every_parameter(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--model.help=ReLUMLP"])
+    text = capsys.readouterr().out
+    assert "Share of hidden units" in text
+    assert "A class of torch.optim" in text

@@ -1,0 +1,123 @@
+"""Signals: when they end a run at once, when at the next batch, and when they are ignored."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from lightning.pytorch import Trainer
+
+from scripts.faults.runs import kill, start, wait
+from src.callbacks import ResumePoints
+from src.command.signals import SIGNALS, SignalHandlers
+from tests.conftest import PROJECT
+
+LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=100000",
+        "--trainer.enable_progress_bar=false"]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_outside_of_training_the_program_ends(number: signal.Signals) -> None:
+    with pytest.raises(SystemExit) as stop, SignalHandlers():
+        os.kill(os.getpid(), number)  # python runs the handler as it returns
+    assert stop.value.code == 128 + number
+
+
+def go_on_after(number: signal.Signals) -> None:
+    """Get a signal while training, and come to the end all the same."""
+    with SignalHandlers() as signals:
+        signals.training = True
+        os.kill(os.getpid(), number)
+        assert signals.received == number
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_while_training_a_signal_is_remembered(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        go_on_after(number)
+    assert stop.value.code == 128 + number  # at the end at the latest
+    assert "Stopping at the next batch" in capsys.readouterr().err
+
+
+def test_a_signal_that_came_in_a_destructor_is_not_lost() -> None:
+    """Python prints what is raised there, and goes on; the end of the run tells of it."""
+    with pytest.raises(SystemExit) as stop, SignalHandlers(), suppress(SystemExit):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.value.code == 128 + signal.SIGTERM
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with SignalHandlers() as signals:
+        assert [signal.getsignal(number) for number in SIGNALS] == [signals._handle] * 3
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_what_nohup_ignores_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with SignalHandlers():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def training() -> int:
+    """Start a long run, and return its process once it trains."""
+    process = start(Path.cwd(), LINE, 0.05)
+    while not list(Path().rglob("resume-*.ckpt")):
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_run_ends_at_a_batch_with_a_checkpoint(number: signal.Signals) -> None:
+    process = training()
+    kill(process, number)
+    assert wait(process) == 128 + number
+    said = Path("log.txt").read_text()
+    step = int(said.split(f"Stopped by {number.name} after step ")[1].split(".")[0])
+    newest = max(Path().rglob("resume-*.ckpt"))
+    assert newest.name == f"resume-step{step:08d}.ckpt"
+    assert "fit --resume lightning_logs/line/version_0" in said
+    assert not [path for path in Path().rglob("*") if path.suffix in (".part", ".lock")]
+
+
+def test_a_second_signal_ends_a_run_that_does_not_get_to_a_batch() -> None:
+    def hang(self: ResumePoints, trainer: Trainer, folder: Path) -> None:
+        if list(folder.glob("resume-*.ckpt")):
+            time.sleep(30)
+        save(self, trainer, folder)
+
+    def plant() -> None:
+        ResumePoints._save = hang  # type: ignore[method-assign]
+
+    save = ResumePoints._save
+    process = start(Path.cwd(), LINE, 0.05, plant)
+    while not list(Path().rglob("resume-*.ckpt")):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    began = time.monotonic()
+    kill(process, signal.SIGINT)
+    time.sleep(0.2)
+    kill(process, signal.SIGINT)
+    assert wait(process) == 130
+    assert time.monotonic() - began < 10
+
+
+def test_ctrl_c_while_it_imports_leaves_no_traceback() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "src.cli", "fit", "--help"], cwd=PROJECT,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert "Traceback" not in said

@@ -1,0 +1,274 @@
+"""`predict --run RUN --images ...`: from a run folder and image files to table, CSV and picture."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from src.cli import main
+from src.data import MNIST
+from src.models import LogisticRegression
+from src.runs.checkpoint_io import read_checkpoint
+from tests.conftest import PROJECT, REAL_DATA, toy_images
+from tests.inference.painting import painted
+
+Run = Callable[..., dict[str, Any]]
+CONFIGS = {
+    "mnist_logistic": [], "mnist_sigmoid_mlp": [], "mnist_relu_mlp": [], "mnist_lenet": [],
+    "mnist_mlp": ["--model.loss=mse"],
+}  # fmt: skip
+
+
+def fit(run: Run, config: str, *words: str) -> Path:
+    """Train for an epoch on the small data and return the run folder."""
+    path = str(PROJECT / f"configs/{config}.yaml")
+    run("fit", "--config", path, "--data.val_size=50", "--trainer.max_epochs=1", *words)
+    return Path(f"lightning_logs/{config}/version_0")
+
+
+def my_digits(count: int = 6) -> Path:
+    """Write digits in dark ink on light paper."""
+    folder = Path("my_digits")
+    folder.mkdir()
+    for i, image in enumerate(toy_images(count, seed=3)[0]):
+        clean = np.where(image > 100, 0, 255).astype(np.uint8)
+        Image.fromarray(clean).resize((90, 90)).save(folder / f"{i}.png")
+    return folder
+
+
+def predictions(folder: Path) -> list[dict[str, str]]:
+    with (folder / "predictions.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def stopped(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Return the exit code of a command, and what it says of its error."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    return int(str(stop.value.code)), capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_run_folder_is_all_it_takes(
+    config: str, run: Run, pictures: None, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder, images = fit(run, config, "--figures.only=[]", *CONFIGS[config]), my_digits()
+    monkeypatch.setenv("DATA_DIR", "nowhere")  # the data of the training are not asked for
+    moved = shutil.move(folder, "elsewhere")
+    main(["predict", "--run", str(moved), "--images", str(images / "0.png"), str(images)])
+    rows = predictions(Path(f"lightning_logs/{config}/version_0"))
+    assert [row["file"] for row in rows] == [f"my_digits/{i}.png" for i in (0, 0, 1, 2, 3, 4, 5)]
+    assert rows[0] == rows[1]
+    for row in rows:
+        probabilities = [float(row[str(digit)]) for digit in range(10)]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+        assert row["prediction"] == str(np.argmax(probabilities))
+    assert "my_digits/5.png" in capsys.readouterr().out
+    with Image.open(f"lightning_logs/{config}/version_0/figures/own_images_01.png") as picture:
+        assert min(picture.size) > 300
+
+
+def test_probabilities_are_those_of_the_formula(run: Run) -> None:
+    """Softmax regression by numpy, on pixels normalised as those of the training were."""
+    folder, images = fit(run, "mnist_logistic"), my_digits(3)
+    main(["predict", "--run", str(folder), "--images", str(images)])
+    checkpoint = read_checkpoint(next(folder.glob("checkpoints/best-*.ckpt")))
+    weights = checkpoint["state_dict"]["net.1.weight"].double().numpy()
+    data = MNIST()
+    data.prepare_data()
+    data.val_size = 50
+    data.setup("fit")
+    train = data.splits["train"]
+    seen = train.x[train.indices].double().numpy()
+    for i, row in enumerate(predictions(Path("lightning_logs/mnist_logistic/version_1"))):
+        pixels = data.as_example(Image.open(images / f"{i}.png")).double().numpy()
+        logits = weights @ ((pixels - seen.mean()) / seen.std()).ravel()
+        expected = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        found = [float(row[str(digit)]) for digit in range(10)]
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_what_cannot_be_read_is_named_counted_and_told_by_the_exit_code(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, images = fit(run, "mnist_logistic"), my_digits()
+    (images / "3.png").write_text("no image")
+    code, told = stopped(["predict", "--run", str(folder), "--images", str(images)], capsys)
+    assert code == 1
+    assert "left out: my_digits/3.png: it is none of PNG" in told
+    assert "1 of 6 files could not be predicted" in told
+    assert len(predictions(Path("lightning_logs/mnist_logistic/version_1"))) == 5
+
+
+def test_nothing_is_left_where_nothing_could_be_predicted(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fit(run, "mnist_logistic")
+    Path("x.png").write_text("no image")
+    for name in ("x.png", "gone.png"):
+        code, told = stopped(["predict", "--run", str(folder), "--images", name], capsys)
+        assert code == 1
+        assert name in told
+    assert [path.name for path in folder.parent.iterdir()] == ["version_0"]
+
+
+def test_images_are_for_runs_on_images(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=10")
+    code, told = stopped(["predict", "--run", "latest", "--images", "x.png"], capsys)
+    assert (code, told) == (1, "error: --images x.png is for runs on images, not on Line.\n")
+
+
+def test_a_checkpoint_that_has_no_normalisation_says_so(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, images = fit(run, "mnist_logistic"), my_digits(1)
+    best = next(folder.glob("checkpoints/best-*.ckpt"))
+    checkpoint = read_checkpoint(best)
+    del checkpoint["MNIST"]
+    torch.save(checkpoint, best)
+    code, told = stopped(["predict", "--run", str(folder), "--images", str(images)], capsys)
+    assert code == 1
+    assert "does not say how its images were normalised" in told
+
+
+def test_a_stand_in_is_normalised_as_the_images_of_the_training(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its data are gone, a network still gets pixels on the scale that it has learned."""
+    folder = fit(run, "mnist_logistic")
+    state = read_checkpoint(next(folder.glob("checkpoints/best-*.ckpt")))["MNIST"]
+    used: list[torch.Tensor] = []
+    forward = LogisticRegression.forward
+    monkeypatch.setattr(
+        LogisticRegression, "forward", lambda self, x: used.append(x) or forward(self, x)
+    )
+    main(["predict", "--run", str(folder), "--data.source=digits"])
+    black = ((0 - state["mean"]) / state["std"]).item()
+    assert used[0].min().item() == pytest.approx(black)
+
+
+@pytest.mark.parametrize("command", ["validate", "test", "predict"])
+def test_every_judging_command_takes_a_run(command: str, run: Run) -> None:
+    folder = fit(run, "mnist_logistic", "--trainer.logger.version=mine")
+    main([command, "--run", str(folder.with_name("mine"))])
+    config = (folder / "config.yaml").read_text()
+    assert config.startswith(f"# {command}:")
+    assert "\nrun:" not in config
+    main([command, "--config", str(folder / "config.yaml")])  # which repeats it
+    assert folder.with_name("version_1").is_dir()
+
+
+def test_the_tested_checkpoint_is_taken_of_several(run: Run) -> None:
+    folder = fit(run, "mnist_logistic", "--checkpoint.save_top_k=-1", "--trainer.max_epochs=3")
+    chosen = Path(json.loads((folder / "results.json").read_text())["best_checkpoint"]).name
+    assert len(list(folder.glob("checkpoints/best-*.ckpt"))) == 3
+    main(["predict", "--run", str(folder)])
+    assert chosen in (folder.with_name("version_1") / "config.yaml").read_text()
+
+
+def test_a_run_that_was_killed_before_its_test_is_judged_by_its_only_best(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fit(run, "mnist_logistic")
+    (folder / "results.json").unlink()
+    main(["predict", "--run", str(folder)])
+    best = next(folder.glob("checkpoints/best-*.ckpt"))
+    shutil.copy(best, best.with_name("best-epoch07.ckpt"))
+    code, told = stopped(["predict", "--run", str(folder)], capsys)
+    assert code == 1
+    assert "found best-epoch00.ckpt, best-epoch07.ckpt" in told
+    code, told = stopped(["predict", "--run", "gone"], capsys)
+    assert told.startswith("error: --run gone is not the folder of a run")
+
+
+def test_a_run_on_an_image_folder_predicts_its_test_set_and_own_images(
+    run: Run, data_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Path(shutil.copytree(data_root / "images", "[old]/pets"))
+    words = ["--config", str(PROJECT / "configs/folder_lenet.yaml"), "--data.val_size=10"]
+    run("fit", *words, f"--data.path={place}", "--trainer.max_epochs=1")
+    folder = Path("lightning_logs/folder_lenet")
+    main(["predict", "--run", str(folder / "version_0")])
+    main(["predict", "--run", str(folder / "version_0"), "--images", "[old]/pets/test/cat"])
+    assert {row["label"] for row in predictions(folder / "version_1")} == {"cat", "dog"}
+    rows = predictions(folder / "version_2")
+    assert rows[0]["file"] == "[old]/pets/test/cat/000.png"
+    assert "[old]/pets/test/cat/000.png" in capsys.readouterr().out  # and no markup
+    for split in ("train", "test"):
+        (place / split / "cat").rename(place / split / "zebra")  # now behind dog
+    words = ["predict", "--run", str(folder / "version_0")]
+    for more in ([], ["--images", "[old]/pets/test/zebra"]):
+        code, told = stopped([*words, *more], capsys)
+        assert code == 1
+        assert "trained on other classes: cat, dog" in told
+
+
+def test_a_checkpoint_may_be_named_where_there_are_several(run: Run) -> None:
+    folder = fit(run, "mnist_logistic", "--checkpoint.save_top_k=-1", "--trainer.max_epochs=2")
+    (folder / "results.json").unlink()
+    first = folder / "checkpoints/best-epoch00.ckpt"
+    words = ["predict", "--run", str(folder), "--ckpt_path", str(first)]
+    main([*words, "--trainer.logger.version=mine"])
+    assert str(first) in (folder.with_name("mine") / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"metrics": 3}'])
+def test_a_damaged_record_is_named(text: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = fit(run, "mnist_logistic")
+    (folder / "results.json").write_text(text)
+    code, told = stopped(["predict", "--run", str(folder)], capsys)
+    assert (code, "results.json is damaged" in told) == (1, True)
+
+
+def test_a_run_is_asked_for_and_the_latest_is_named(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "predict needs a run" in stopped(["predict", "--images", "x.png"], capsys)[1]
+    fit(run, "mnist_logistic")
+    main(["predict", "--run", "latest", "--images", str(my_digits(1))])
+    assert "The latest run is lightning_logs/mnist_logistic/version_0." in capsys.readouterr().out
+    config = str(PROJECT / "configs/mnist_lenet.yaml")
+    told = stopped(["test", "--run", "latest", "--config", config], capsys)[1]
+    assert "there is no run of" in told
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.parametrize("config", ["mnist_logistic", "mnist_relu_mlp", "mnist_lenet"])
+def test_painted_digits_are_read_as_well_as_the_originals(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 2,000 test digits painted on paper, as many are right as of the originals, to 1 %."""
+    monkeypatch.setenv("DATA_DIR", REAL_DATA)
+    overlay = [] if config == "mnist_logistic" else [str(PROJECT / "configs/with/fast.yaml")]
+    path = str(PROJECT / f"configs/{config}.yaml")
+    words = [word for file in (path, *overlay) for word in ("--config", file)]
+    main(["fit", *words, "--trainer.max_epochs=2"])
+    _, (x, labels) = MNIST().load()
+    chosen = np.random.default_rng(0).permutation(len(x))[:2000]
+    Path("painted").mkdir()
+    for i in chosen.tolist():
+        content, kind = painted(x[i, 0].numpy(), np.random.default_rng(i))
+        Path(f"painted/{i}.{kind}").write_bytes(content)
+    folder = Path(f"lightning_logs/{config}")
+    main(["predict", "--run", str(folder / "version_0")])
+    main(["predict", "--run", str(folder / "version_0"), "--images", "painted"])
+    all_originals = predictions(folder / "version_1")
+    originals = [all_originals[i]["prediction"] == str(labels[i].item()) for i in chosen]
+    found = [
+        row["prediction"] == str(labels[int(Path(row["file"]).stem)].item())
+        for row in predictions(folder / "version_2")
+    ]
+    assert len(found) == 2000
+    with capsys.disabled():
+        print(f" {config}: originals {np.mean(originals):.2%}, painted {np.mean(found):.2%}")
+    assert np.mean(found) > np.mean(originals) - 0.01

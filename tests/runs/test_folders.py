@@ -1,0 +1,150 @@
+"""Run folders: one for each run, one process in each, and which `--resume` means."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.faults.processes import TOGETHER
+from scripts.faults.runs import differences, kill, left, start, wait
+from src.command.run_selection import select_run
+from src.errors import UserError
+from src.runs.find import find, header
+from src.runs.folders import locked, new_version
+from src.runs.results import set_aside_results
+from tests.conftest import PROJECT
+
+LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=20"]
+Run = Callable[..., dict[str, Any]]
+
+
+def test_runs_started_at_once_get_a_folder_each() -> None:
+    processes = [start(Path.cwd(), LINE, 10.0) for _ in range(TOGETHER)]
+    assert [wait(process) for process in processes] == [0] * TOGETHER
+    runs = sorted(Path("lightning_logs/line").iterdir())
+    assert [run.name for run in runs] == [f"version_{n}" for n in range(TOGETHER)]
+    assert all(left(run)["results"] == left(runs[0])["results"] for run in runs)
+    assert not list(Path().rglob(".lock"))
+
+
+def test_of_runs_forced_into_one_folder_one_runs_and_the_others_name_it() -> None:
+    words = [*LINE, "--trainer.logger.version=mine", "--trainer.max_epochs=300"]
+    processes = [start(Path.cwd(), words, 10.0) for _ in range(4)]
+    codes = [wait(process) for process in processes]
+    assert sorted(codes) == [0, 1, 1, 1]
+    said = Path("log.txt").read_text()
+    assert f"in use by process {processes[codes.index(0)]} on " in said
+    assert left(Path("lightning_logs/line/mine"))["results"]["epochs"] == 300
+
+
+def test_a_finished_folder_is_not_run_into_again(run: Run) -> None:
+    run(*LINE, "--trainer.logger.version=mine")
+    before = left(Path("lightning_logs/line/mine"))
+    process = start(Path.cwd(), [*LINE, "--trainer.logger.version=mine"], 10.0)
+    assert wait(process) == 1
+    assert "is there already, and is not overwritten" in Path("log.txt").read_text()
+    assert list(differences(left(Path("lightning_logs/line/mine")), before)) == []
+
+
+def test_the_lock_of_a_dead_process_is_free() -> None:
+    folder = Path("run")
+    folder.mkdir()
+    if not (process := os.fork()):
+        with locked(folder):
+            (folder / "here").touch()
+            time.sleep(60)
+    while not (folder / "here").exists():
+        time.sleep(0.01)
+    with pytest.raises(UserError, match=f"run is in use by process {process} on "), locked(folder):
+        pass
+    kill(process, signal.SIGKILL)
+    wait(process)
+    assert (folder / ".lock").exists()
+    with locked(folder):
+        assert str(os.getpid()) in (folder / ".lock").read_text()
+    assert [path.name for path in folder.iterdir()] == ["here"]
+
+
+def test_a_folder_in_which_nothing_was_run_goes_again() -> None:
+    with ExitStack() as held:
+        folder = new_version(Path("logs"), None, held)
+        assert folder.exists()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("names", [[], ["version_0"], ["version_2", "version_10", "mine"]])
+def test_the_next_number_is_taken(names: list[str]) -> None:
+    for name in names:
+        Path("logs", name).mkdir(parents=True)
+    expected = {0: "version_0", 1: "version_1", 3: "version_11"}[len(names)]
+    with ExitStack() as held:
+        assert new_version(Path("logs"), None, held).name == expected
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    Path("logs").write_text("a file")
+    with pytest.raises(UserError, match=r"A run folder in logs cannot be made: File exists"):
+        new_version(Path("logs"), None, ExitStack())
+
+
+def written(folder: str, command: str, age: float) -> Path:
+    path = Path("lightning_logs", folder)
+    (path / "checkpoints").mkdir(parents=True)
+    (path / "config.yaml").write_text(header(command))
+    saved = path / "checkpoints/resume-step00000001.ckpt"
+    saved.touch()
+    for file in (path / "config.yaml", saved):
+        os.utime(file, (time.time() - age,) * 2)
+    return path
+
+
+def test_latest_is_the_run_of_fit_that_saved_last() -> None:
+    older = written("line/version_1", "fit", age=20)
+    newer = written("mnist_mlp/version_0", "fit", age=10)
+    written("mnist_mlp/version_1", "test", age=0)
+    assert find("latest", None, "--resume") == newer
+    assert find("latest", "line", "--resume") == older
+    assert find("latest", "mnist_lenet", "--resume") is None
+    assert select_run(["fit", "--config", "x/line.yaml", "--resume=latest", "--a=1"]) == (
+        ["fit", "--config", f"{older}/config.yaml", "--config", "x/line.yaml", "--resume=latest",
+         "--a=1"], older,
+    )  # fmt: skip
+
+
+def test_results_of_a_run_that_goes_on_for_longer_are_kept(run: Run) -> None:
+    words = ["--trainer.check_val_every_n_epoch=1", "--trainer.max_epochs"]
+    run(*LINE, *words, "5")
+    run("fit", "--resume", "latest", "--trainer.max_epochs", "9")
+    folder = Path("lightning_logs/line/version_0")
+    assert json.loads((folder / "results-epoch5.json").read_text())["epochs"] == 5
+    assert json.loads((folder / "results.json").read_text())["epochs"] == 9
+
+
+def test_results_are_set_aside_once_tested_and_as_often_as_it_takes() -> None:
+    folder = Path("run")
+    folder.mkdir()
+
+    def end(text: str, metrics: dict[str, float]) -> None:
+        results = {"epochs": 2, "metrics": metrics, "is": text}
+        (folder / "results.json").write_text(json.dumps(results))
+        (folder / "report.html").write_text(text)
+        (folder / "figures").mkdir(exist_ok=True)
+        (folder / "figures/curves.png").write_text(text)
+
+    for text in ("first", "second"):  # of as many epochs
+        end(text, {"test/loss": 0.1})
+        set_aside_results(folder)
+        assert json.loads((folder / "results-epoch2.json").read_text())["is"] == text
+        assert (folder / "report-epoch2.html").read_text() == text
+        assert (folder / "figures-epoch2/curves.png").read_text() == text
+        assert not (folder / "figures").exists()
+    end("killed before its test", {"val/loss": 0.1})
+    set_aside_results(folder)
+    assert (folder / "figures/curves.png").exists()
+    assert (folder / "figures-epoch2/curves.png").read_text() == "second"

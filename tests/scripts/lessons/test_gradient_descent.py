@@ -1,0 +1,181 @@
+"""The lesson on gradient descent: what it shows, and its numbers once more with numpy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.scripts.lessons.running import assert_cells, assert_drawn, fails_when_broken, run_lesson
+
+NAME = "3_gradient_descent.py"
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return run_lesson(NAME, tmp_path_factory.mktemp("lesson"))
+
+
+@pytest.fixture(scope="module")
+def line(lesson: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The points as a least squares problem: rows (x, 1), and y."""
+    x = lesson.x.numpy()
+    return np.stack([x, np.ones_like(x)], axis=1), lesson.y.numpy()
+
+
+def loss(rows: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    return ((rows @ weights - y) ** 2).mean()
+
+
+def slope(rows: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return 2 / len(y) * rows.T @ (rows @ weights - y)
+
+
+def test_it_tells_its_story(lesson: Any) -> None:
+    for part in (
+        "1. The slope, by hand and by PyTorch",
+        "gradient at w = 1                            -9.33333   expected -9.33333",
+        "2. How far a step may go",
+        "1.01 · 2/L: 200 steps multiply it by",
+        "elementwise_mean",
+        "3. Fewer examples a step, and better steps",
+        "mini-batches, sorted",
+        "4. Ridges and hollows",
+        "left the shallow hollow for the deep one",
+    ):
+        assert part in lesson.text
+
+
+def test_its_pictures_show_something(lesson: Any) -> None:
+    names = ["3_learning_rate.png", "3_loss.png", "3_paths.gif", "3_paths.png", "3_saddle.png"]
+    assert_drawn(lesson, names)
+
+
+def test_the_paths_move(lesson: Any) -> None:
+    path = lesson.pictures / "3_paths.gif"
+    assert path.stat().st_size < 1e6
+    with Image.open(path) as moving:
+        assert moving.n_frames == len(lesson.times)
+        frames = []
+        for number in (0, 5, moving.n_frames - 1):
+            moving.seek(number)
+            frames.append(np.asarray(moving.convert("RGB")).astype(int))
+            assert moving.info["duration"] == (2000 if number == moving.n_frames - 1 else 150)
+        assert moving.info["loop"] == 0
+    first, fifth, last = ((np.abs(frame - frames[0]) > 50).sum() for frame in frames)
+    assert first == 0
+    assert last > fifth > 500
+    assert tuple(frames[0][0, 0]) == (255, 255, 255)
+
+
+def test_the_bound_of_the_learning_rate_holds(lesson: Any, line: Any) -> None:
+    rows, y = line
+    hessian = 2 / 64 * rows.T @ rows
+    np.testing.assert_allclose(lesson.bowl, hessian, rtol=1e-12)
+    assert lesson.bound == pytest.approx(2 / np.linalg.eigvalsh(hessian)[-1], rel=1e-12)
+    best = np.linalg.lstsq(rows, y, rcond=None)[0]
+    np.testing.assert_allclose(lesson.best, best, rtol=1e-9)
+    excess = {}
+    for share in (0.99, 1.01):
+        weights = lesson.start.numpy()
+        for _ in range(2000):
+            weights = weights - share * lesson.bound * slope(rows, y, weights)
+        excess[share] = loss(rows, y, weights) - loss(rows, y, best)
+    assert excess[0.99] < 1e-12
+    assert excess[1.01] > 1e12
+
+
+def test_centred_inputs_make_a_rounder_bowl(line: Any) -> None:
+    """The first exercise."""
+    rows, _ = line
+    centred = rows - [rows[:, 0].mean(), 0]
+    before, after = (np.linalg.eigvalsh(2 / 64 * each.T @ each) for each in (rows, centred))
+    np.testing.assert_allclose(2 / 64 * centred.T @ centred, np.diag(after), atol=1e-12)
+    assert after[-1] == pytest.approx(2)
+    assert before[-1] / before[0] > 4 * after[-1] / after[0]
+
+
+def test_momentum_and_adam_by_their_formulas(lesson: Any, line: Any) -> None:
+    weights = other = lesson.start.numpy()
+    velocity = mean = square = np.zeros(2)
+    momentum, adam = [weights], [other]
+    for step in range(1, 41):
+        velocity = 0.7 * velocity + slope(*line, weights)
+        weights = weights - 0.1 * velocity
+        gradient = slope(*line, other)
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        unbiased = mean / (1 - 0.9**step), square / (1 - 0.999**step)
+        other = other - 0.4 * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
+        momentum.append(weights)
+        adam.append(other)
+    np.testing.assert_allclose(lesson.ways["all 64, momentum"][0], momentum, rtol=1e-9)
+    np.testing.assert_allclose(lesson.ways["all 64, Adam"][0], adam, rtol=1e-9)
+
+
+def test_every_way_takes_its_steps_and_arrives_near(lesson: Any, line: Any) -> None:
+    least = loss(*line, lesson.best.numpy())
+    at_first = loss(*line, lesson.start.numpy())
+    steps = {name: len(way) - 1 for name, (way, _) in lesson.ways.items()}
+    assert list(steps.values()) == [40, 2560, 320, 40, 40]
+    for way, _ in lesson.ways.values():
+        excess = loss(*line, way[-1].numpy()) - least
+        assert 0 <= excess < 0.02 * (at_first - least)
+
+
+def test_sorted_batches_end_beside_the_best_line(lesson: Any, line: Any) -> None:
+    rows, y = line
+    assert (np.diff(rows[:, 0]) >= 0).all()
+    weights, way = lesson.start.numpy(), [lesson.start.numpy()]
+    for _ in range(40):
+        for first in range(0, 64, 8):
+            batch = slice(first, first + 8)
+            weights = weights - 0.1 * slope(rows[batch], y[batch], weights)
+            way.append(weights)
+    np.testing.assert_allclose(lesson.in_order, way, rtol=1e-9)
+    least = loss(*line, lesson.best.numpy())
+    shuffled = [loss(*line, w.numpy()) - least for w in lesson.ways["mini-batches of 8"][0][-80:]]
+    assert loss(*line, weights) - least > 5 * np.mean(shuffled)
+
+
+def test_the_saddle_is_one(lesson: Any) -> None:
+    generator = np.random.default_rng(0)
+    for x, y in generator.uniform(-2, 2, (5, 2)):
+        nudge = 1e-5
+        across = (lesson.f([x + nudge, y]) - lesson.f([x - nudge, y])) / (2 * nudge)
+        along = (lesson.f([x, y + nudge]) - lesson.f([x, y - nudge])) / (2 * nudge)
+        step = lesson.stroll([x, y], noise=0, walkers=1)[:2, :, 0].numpy()
+        np.testing.assert_allclose((step[0] - step[1]) / 0.05, [across, along], atol=1e-8)
+    around = 0.01 * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+    assert [lesson.f(place) > 0 for place in around] == [False, False, True, True]
+
+
+def test_noise_leaves_ridge_and_hollow(lesson: Any) -> None:
+    assert (lesson.still[:, 0] == 0).all()
+    ends = lesson.shaken[-1, 0].numpy()
+    assert (np.minimum(np.abs(ends - 1), np.abs(ends + 2)) < 0.1).all()
+    assert 400 < (ends > 0).sum() < 600
+    left = [(lesson.stroll([1.0, 0.0], noise)[-1, 0] < -0.5).sum() for noise in (0.1, 2, 4)]
+    assert left[0] == 0
+    assert 50 < left[1] < 200 < 850 < left[2]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "named"),
+    [
+        ("error, 14 / 3", "error, 13 / 3", "loss at w = 1"),
+        ("w - 3 / 28", "w - 3 / 29", "w after one step"),
+        ("[x.sum(), 64]]", "[x.sum(), 63]]", "Hessian"),
+        ("batch_size=8, shuffle=False", "batch_size=8", ""),
+        ("stroll([1.0, 0.0], noise)", "stroll([1.0, 0.0], 0.1)", ""),
+        ("(1 - 2 * share) ** 200", "(1 - 2 * share) ** 199", "0.02 · 2/L: 200 steps"),
+        ("distance[0], 1 - 2 * share", "distance[0], 1 - share", "0.02 · 2/L"),
+    ],
+)
+def test_a_wrong_formula_stops_it(right: str, wrong: str, named: str, tmp_path: Path) -> None:
+    assert named in fails_when_broken(NAME, right, wrong, tmp_path)
+
+
+def test_each_cell_stands_alone() -> None:
+    assert_cells(NAME)

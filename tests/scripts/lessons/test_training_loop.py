@@ -1,0 +1,119 @@
+"""Lesson 5, run as it is: the loop once more in numpy, and what pictures and slips must show."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.scripts.lessons.running import (
+    Run,
+    assert_cells,
+    assert_drawn,
+    fails_when_broken,
+    run_lesson,
+)
+
+FILE = "5_training_loop.py"
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    torch.set_num_threads(1)
+    return run_lesson(FILE, tmp_path_factory.mktemp("lesson"))
+
+
+def test_it_tells_its_story_and_draws(lesson: Run) -> None:
+    assert_drawn(lesson, ["5_overfitting.png", "5_choosing_the_epoch.png"])
+    for what in (
+        "1027 train, 513 val, 257 test", "2. The loop, by hand\n--------------------",
+        "step   by hand      Lightning", "./scripts/run fit --model ReLUMLP",
+        "nothing against it, weights kept from epoch", "epoch chosen by   test accuracy",
+        "right, twice the same digits", "sorted by label  right",
+        "right: the same writers", "right: new writers", "sorted, it answers mostly 9",
+    ):  # fmt: skip
+        assert what in lesson.text
+
+
+def test_the_losses_are_those_of_a_loop_in_numpy(lesson: Run) -> None:
+    names = vars(lesson)
+    x = names["x"].flatten(1).numpy().astype(float)
+    y = names["y"].numpy()
+    w, b, v, c = (p.detach().numpy().astype(float) for p in names["first"].parameters())
+    expected = []
+    for epoch in range(3):
+        names["batches"].set_epoch(epoch)
+        order = names["batches"].order().numpy()
+        assert sorted(order) == sorted(names["train"].tolist())
+        for chosen in np.split(order, range(100, len(order), 100)):
+            h = x[chosen] @ w.T + b
+            logits = np.maximum(h, 0) @ v.T + c
+            p = np.exp(logits - logits.max(axis=1, keepdims=True))
+            p /= p.sum(axis=1, keepdims=True)
+            expected.append(-np.log(p[range(len(chosen)), y[chosen]]).mean())
+            p[range(len(chosen)), y[chosen]] -= 1
+            d = p / len(chosen)  # gradient of the logits
+            e = d @ v * (h > 0)
+            v, c = v - 0.05 * d.T @ np.maximum(h, 0), c - 0.05 * d.sum(axis=0)
+            w, b = w - 0.05 * e.T @ x[chosen], b - 0.05 * e.sum(axis=0)
+    assert len(expected) == 33
+    np.testing.assert_allclose(names["losses"], expected, atol=1e-5)
+    np.testing.assert_allclose(names["seen"].values, expected, atol=1e-5)
+
+
+def test_one_step_is_checked_against_the_batch_it_took(lesson: Run) -> None:
+    assert lesson.text.count("a bias after one step: b - rate * gradient") == 1
+    bias = lesson.bias
+    assert bias.grad.abs().max() > 0.01  # or the check would say nothing
+    found = lesson.moved[-1].bias
+    np.testing.assert_allclose(found.detach(), (bias - 0.05 * bias.grad).detach(), atol=1e-7)
+
+
+def test_a_network_alone_learns_by_heart_and_remedies_help(lesson: Run) -> None:
+    ends = lesson.at_the_end
+    assert list(ends) == ["nothing against it", "dropout", "weight decay"]
+    alone, *remedied = (loss for loss, _, _ in ends.values())
+    assert all(loss < 0.7 * alone for loss in remedied)
+    assert "of wrong answers it is" in lesson.text
+
+
+def test_choosing_on_the_test_set_flatters_and_choosing_on_validation_does_not(
+    lesson: Run,
+) -> None:
+    points = lesson.points
+    assert points.shape == (200, 4)
+    assert (points[:, 0] >= points[:, 2]).all()  # no epoch looks better than the best
+    flattery = points[:, 0] - points[:, 1]
+    assert flattery.mean() > 1
+    assert abs((points[:, 2] - points[:, 3]).mean()) < 1
+    trained_on = set(lesson.small.tolist())
+    assert len(trained_on) == 100
+    assert trained_on.isdisjoint(lesson.unseen.tolist())
+    parts = [vars(lesson)[name] for name in ("test_part", "val_part", "fresh")]
+    assert [len(part) for part in parts] == [100, 100, 1240]
+    assert len(torch.cat(parts).unique()) == 1440
+
+
+def test_sorted_batches_end_in_the_last_class(lesson: Run) -> None:
+    names = vars(lesson)
+    labels = names["y"][names["sorted_by_label"]]
+    assert (labels.diff() >= 0).all()
+    assert sorted(names["sorted_by_label"].tolist()) == sorted(names["train"].tolist())
+    assert names["answers"].argmax() == 9
+    assert names["answers"].sum() == 513
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("        optimizer.zero_grad()  # 1.", "        # 1."),
+        ("bias - RATE * bias.grad", "bias + RATE * bias.grad"),
+        ("batches.set_epoch(epoch)\n    losses", "losses"),  # the same order in each epoch
+    ],
+)
+def test_a_loop_that_is_wrong_stops_the_lesson(right: str, wrong: str, tmp_path: Path) -> None:
+    assert "not" in fails_when_broken(FILE, right, wrong, tmp_path)
+
+
+def test_each_cell_stands_alone() -> None:
+    assert_cells(FILE)

@@ -1,0 +1,44 @@
+"""A small version of scripts/faults.py: real runs, killed and gone on with."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+import scripts.faults.kills as faults_kills
+from scripts.faults.kills import POINTS, Cut, Subject, cut_off, killed, killed_writing, signalled
+
+SMALL = ["--trainer.max_epochs=2", "--data.val_size=50", "--data.verify=false",
+         "--data.batch_size=5", "--trainer.enable_progress_bar=false"]  # fmt: skip
+KINDS = {"kills": (killed, 6), "writes": (killed_writing, len(POINTS)), "signals": (signalled, 6)}
+
+
+@pytest.fixture
+def subject(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
+    """The MLP with dropout on a few images."""
+    monkeypatch.setenv("DATA_DIR", str(data_root))
+    monkeypatch.setattr(faults_kills, "SHORT", SMALL)
+    monkeypatch.setattr(faults_kills, "SECONDS", 0.02)
+    return Subject("mnist_mlp", Path("whole"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_is_cut_off_ends_as_the_one_that_was_left_alone(
+    kind: str, subject: Subject
+) -> None:
+    faults, tries = KINDS[kind]
+    cuts = cut_off(faults(Random(0)), [subject], Path(kind))
+    ends = [next(cuts) for _ in range(tries)]
+    assert [fault for cut in ends for fault in cut.faults] == []
+    assert all(cut.struck and cut.held for cut in ends)
+
+
+def test_a_run_that_goes_on_with_other_numbers_is_found(subject: Subject) -> None:
+    """Break it: what is compared is what was left, so that a wrong bit would be seen."""
+    expected: Any = subject.expected
+    name = next(name for name in expected if name.startswith("resume-"))
+    expected[name]["state_dict"]["net.1.weight"].view(-1)[0] += 1e-6
+    cut: Cut = next(cut_off(killed(Random(0)), [subject], Path("broken")))
+    assert not cut.held
+    assert any("net.1.weight: other numbers" in fault for fault in cut.faults)

@@ -1,0 +1,161 @@
+"""What is inside a checkpoint is shown, whatever it lacks, and nothing that it holds runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from scripts.peek import main
+from tests.conftest import PROJECT
+from tests.runs.test_evil_checkpoints import FILES as EVIL
+from tests.runs.test_evil_checkpoints import good  # noqa: F401  (a fixture)
+
+
+@pytest.fixture(scope="module")
+def made() -> list[Path]:
+    """The run that has been made for these tests."""
+    return []
+
+
+@pytest.fixture
+def folder(run: Any, made: list[Path]) -> Path:
+    if not made:
+        config = PROJECT / "configs/mnist_lenet.yaml"
+        short = ("--data.val_size=50", "--trainer.max_epochs=1")
+        made.append(Path(run("fit", "--config", config, *short)["best_checkpoint"]).resolve())
+    return made[0].parents[1]
+
+
+def told(capsys: pytest.CaptureFixture[str], name: Any) -> dict[str, Any]:
+    capsys.readouterr()
+    main([str(name), "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_run_is_told_by_its_best_checkpoint(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [best] = folder.glob("checkpoints/best-*.ckpt")
+    found = told(capsys, folder)
+    assert found == told(capsys, best)
+    assert found["file"] == {
+        "path": str(best), "bytes": best.stat().st_size, "seal": "SHA-256, right"
+    }  # fmt: skip
+    assert found["model"]["class"] == "LeNet"
+    assert found["model"]["optimizer.momentum"] == 0.9
+    assert found["data"]["class"] == "MNIST"
+    assert found["data"]["pad"] == 2
+    assert found["state"] == {"epoch, from 0": 0, "steps": 3, "bytes of optimizer": 4 * 61706}
+    results = json.loads((folder / "results.json").read_text())
+    assert found["metrics"]["val/acc"] == results["metrics"]["val/acc"]
+    assert found["made by"]["command"] == results["command"]
+    assert found["made by"]["torch"] == results["versions"]["torch"]
+    assert found["made by"]["device"] == results["device"]
+    assert sum(one["values"] for one in found["tensors"]) == 61706
+    first = {"shape": [6, 1, 5, 5], "values": 150, "type": "float32", "bytes": 600}
+    assert found["tensors"][0] == {"tensor": "net.0.weight", **first}
+    state = torch.load(best, weights_only=True)["MNIST"]
+    for name in ("mean", "std"):
+        assert found["normalisation"][name] == pytest.approx([float(state[name])], abs=1e-3)
+
+
+def test_tables_fit_a_screen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    main([str(folder)])
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    for text in ("LeNet", "optimizer.lr", "net.11.bias", "61,706", "SHA-256, right"):
+        assert f" {text} " in printed
+
+
+def test_no_model_is_imported() -> None:
+    torch.save({"state_dict": {}, "loops": {}, "hyper_parameters": {"_class_path": "evil.Net"}},
+               "x.ckpt")  # fmt: skip
+    Path("evil.py").write_text("open('canary', 'w')\n")
+    command = [sys.executable, str(PROJECT / "scripts/peek.py"), "x.ckpt"]
+    path = {"PYTHONPATH": f"{PROJECT}:."}
+    done = subprocess.run(command, env=path, capture_output=True, text=True, check=True)
+    assert "Net" in done.stdout
+    assert not Path("canary").exists()
+
+
+def test_a_foreign_checkpoint_tells_what_it_has(
+    good: dict[str, Any],  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in list(good):
+        if name not in ("state_dict", "loops"):
+            without = {key: value for key, value in good.items() if key != name}
+            torch.save(without, "part.ckpt")
+            main(["part.ckpt"])
+    torch.save({"state_dict": good["state_dict"], "loops": {}}, "part.ckpt")
+    found = told(capsys, "part.ckpt")
+    assert found["file"]["seal"] == "none"
+    assert found["tensors"][0]["tensor"] == "net.1.weight"
+
+
+@pytest.mark.parametrize("wrong", [None, 5, [1], {5: {6: 7}, "_class_path": 8}])
+def test_parts_of_another_kind_do_no_harm(
+    wrong: Any,
+    good: dict[str, Any],  # noqa: F811
+) -> None:
+    for name in set(good) - {"state_dict", "loops"}:
+        torch.save({**good, name: wrong}, "odd.ckpt")
+        main(["odd.ckpt"])
+        main(["odd.ckpt", "--json"])
+    for wrongs in ({"metrics": wrong, "commands": wrong}, {"decides": wrong, "rounds": wrong}):
+        torch.save({**good, "record": wrongs, "identity": wrongs}, "odd.ckpt")
+        main(["odd.ckpt"])
+
+
+def test_text_cannot_command_the_screen(
+    good: dict[str, Any],  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    torch.save({**good, "hyper_parameters": {"[/red]": "\x1b[2J", "a\nb": "[bold]c"}}, "odd.ckpt")
+    main(["odd.ckpt"])
+    printed = capsys.readouterr().out
+    assert "\x1b[2J" not in printed
+    for text in ("[/red]", r"'\x1b[2J'", r"'a\nb'", "[bold]c"):
+        assert text in printed
+
+
+def refused(name: Any, capsys: pytest.CaptureFixture[str], said: str) -> None:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main([str(name)])
+    error = capsys.readouterr().err
+    assert stop.value.code == 1
+    assert said in error
+    assert len(error.strip().splitlines()) <= 3
+
+
+@pytest.mark.parametrize("make", EVIL, ids=lambda make: make.__name__)
+def test_pickled_code_is_refused(
+    make: Any,
+    good: dict[str, Any],  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    make(good)
+    refused("evil.ckpt", capsys, "evil.ckpt")
+    assert not Path("canary").exists()
+
+
+def test_what_is_no_checkpoint_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [best] = folder.glob("checkpoints/best-*.ckpt")
+    content = bytearray(best.read_bytes())
+    content[len(content) // 2] ^= 1
+    Path("flipped.ckpt").write_bytes(content)
+    refused("flipped.ckpt", capsys, "is damaged: its checksum is wrong")
+    refused("missing.ckpt", capsys, "is not a file; expected a checkpoint")
+    refused(folder / "config.yaml", capsys, "no checkpoint")
+    refused(tmp_path, capsys, "is not the folder of a run")
+    refused("latest", capsys, "there is no run")

@@ -1,0 +1,326 @@
+"""A run that was cut off anywhere and gone on with is, bit for bit, the one that never stopped."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Callback, Trainer
+from tensorboard.summary.writer import event_file_writer
+
+from scripts.faults.runs import differences, left
+from src.callbacks import ResumePoints
+from src.cli import main
+from tests.conftest import PROJECT
+
+CONFIGS = PROJECT / "configs"
+Run = Callable[..., dict[str, Any]]
+SMALL = ["--data.val_size=50", "--data.verify=false", "--data.batch_size=50",
+         "--trainer.max_epochs=3", "--trainer.log_every_n_steps=2",
+         "--trainer.enable_progress_bar=false"]  # fmt: skip
+AUGMENTED = ["--config", str(CONFIGS / "with/augment.yaml")]
+COSINE = ["--model.scheduler=CosineAnnealingLR", "--model.scheduler.T_max=15",
+          "--model.scheduler_interval=step"]  # fmt: skip
+PLATEAU = ["--model.scheduler=lightning.pytorch.cli.ReduceLROnPlateau",
+           "--model.scheduler.monitor=val/loss", "--model.scheduler.patience=0",
+           "--model.scheduler.threshold=1e9"]  # fmt: skip
+EARLY = ["--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping",
+         "--trainer.callbacks.monitor=val/loss", "--trainer.callbacks.min_delta=1e9",
+         "--trainer.callbacks.patience=2", "--trainer.max_epochs=6"]  # fmt: skip
+SETTINGS = {
+    "one cycle": ("mnist_logistic", []),
+    "momentum": ("mnist_sigmoid_mlp", []),
+    "cosine": ("mnist_relu_mlp", COSINE),
+    "plateau": ("mnist_relu_mlp", PLATEAU),
+    "dropout": ("mnist_mlp", []),
+    "augmented": ("mnist_lenet", AUGMENTED),
+    "accumulated": ("mnist_relu_mlp", ["--trainer.accumulate_grad_batches=2"]),
+    "often validated": ("mnist_relu_mlp", ["--trainer.val_check_interval=2"]),
+    "rarely validated": ("mnist_relu_mlp", ["--trainer.check_val_every_n_epoch=2"]),
+    "steps": ("mnist_relu_mlp", ["--trainer.max_epochs=-1", "--trainer.max_steps=12"]),
+    "stopped early": ("mnist_relu_mlp", EARLY),
+    "one batch": ("mnist_relu_mlp", ["--data.batch_size=250"]),
+    "one batch of all": ("line", ["--trainer.max_epochs=4", "--trainer.check_val_every_n_epoch=2"]),
+}
+
+
+SLOW = ("one cycle", "momentum", "cosine", "accumulated", "rarely validated", "stopped early")
+
+
+def words(name: str) -> list[str]:
+    config, more = SETTINGS[name]
+    small = SMALL if config.startswith("mnist") else SMALL[-1:]
+    return ["fit", "--config", str(CONFIGS / f"{config}.yaml"), *small, *more]
+
+
+def assert_same(folder: Path, expected: dict[str, Any]) -> None:
+    assert list(differences(left(folder), expected)) == []
+
+
+@pytest.fixture(autouse=True)
+def _files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let names of event files of one second sort as they were made, beyond the tenth as well."""
+    counter = event_file_writer.AtomicCounter(10**6)
+    monkeypatch.setattr(event_file_writer, "_global_uid", counter)
+
+
+@pytest.fixture
+def photographed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
+    """Save at every safe point, and copy the run folder as a kill right after would leave it."""
+    monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)
+    monkeypatch.setattr("src.callbacks.resume_points.SHARE", 0)
+    copies: list[Path] = []
+    save = ResumePoints._save
+
+    def saved(self: ResumePoints, trainer: Trainer, folder: Path) -> None:
+        save(self, trainer, folder)
+        copies.append(tmp_path / f"photo{len(copies)}")
+        shutil.copytree(folder.parent, copies[-1])
+
+    monkeypatch.setattr(ResumePoints, "_save", saved)
+    return copies
+
+
+@pytest.mark.filterwarnings("ignore:Resuming elsewhere")
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in SETTINGS]
+)
+def test_a_run_goes_on_from_each_of_its_checkpoints(
+    name: str, run: Run, photographed: list[Path]
+) -> None:
+    config, _ = SETTINGS[name]
+    run(*words(name))
+    folder = Path(f"lightning_logs/{config}/version_0")
+    expected = left(folder)
+    photos = list(photographed)
+    assert len(photos) >= 3
+    for photo in photos:
+        shutil.rmtree(folder)
+        photo.rename(folder)
+        run("fit", "--resume", folder)
+        assert_same(folder, expected)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(run: Run) -> None:
+    run(*words("one cycle"))
+    folder = Path("lightning_logs/mnist_logistic/version_0")
+    expected = left(folder)
+    for path in (*folder.glob("checkpoints/*"), folder / "results.json"):
+        path.unlink()
+    run("fit", "--resume", "latest")
+    assert_same(folder, expected)
+
+
+def test_a_run_that_was_moved_is_gone_on_with(run: Run, photographed: list[Path]) -> None:
+    run(*words("dropout"))
+    expected = left(Path("lightning_logs/mnist_mlp/version_0"))
+    moved = Path("elsewhere/mine/kept")
+    moved.parent.mkdir(parents=True)
+    photographed[2].rename(moved)
+    main(["fit", "--resume", str(moved)])
+    assert_same(moved, expected)
+    best = json.loads((moved / "results.json").read_text())["best_checkpoint"]
+    assert Path(best).parent == moved / "checkpoints"
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_taken(
+    run: Run, photographed: list[Path]
+) -> None:
+    run(*words("dropout"))
+    folder = Path("lightning_logs/mnist_mlp/version_0")
+    expected = left(folder)
+    shutil.rmtree(folder)
+    photographed[5].rename(folder)
+    _, newest = sorted(folder.glob("checkpoints/resume-*"))
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    with pytest.warns(UserWarning, match=rf"{newest.name} is damaged.*Trying the one before it"):
+        run("fit", "--resume", folder)
+    assert_same(folder, expected)
+    assert newest.with_suffix(".damaged").exists()
+
+
+def test_nothing_is_resumed_where_all_checkpoints_are_damaged(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*words("one cycle"))
+    folder = Path("lightning_logs/mnist_logistic/version_0")
+    (folder / "results.json").unlink()
+    for path in folder.glob("checkpoints/resume-*"):
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="is damaged"), pytest.raises(SystemExit) as stop:
+        main(["fit", "--resume", str(folder)])
+    assert stop.value.code == 1
+    assert "No checkpoint to resume from in" in capsys.readouterr().err
+
+
+def test_a_finished_run_says_so_and_is_left_alone(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*words("one cycle"))
+    folder = Path("lightning_logs/mnist_logistic/version_0")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--resume", "latest"])
+    assert stop.value.code == 0
+    assert "is finished" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_been_told_so(run: Run) -> None:
+    run(*words("momentum"), "--trainer.max_epochs=5")
+    run(*words("momentum"))
+    folder = Path("lightning_logs/mnist_sigmoid_mlp")
+    run("fit", "--resume", folder / "version_1", "--trainer.max_epochs=5")
+    assert_same(folder / "version_1", left(folder / "version_0"))
+    assert (folder / "version_1/results-epoch3.json").is_file()
+    saved = yaml.safe_load((folder / "version_1/config.yaml").read_text())
+    assert saved["trainer"]["max_epochs"] == 5
+    results = json.loads((folder / "version_1/results.json").read_text())
+    assert "--resume" not in results["command"]
+    [resumed] = results["resumed_by"]
+    assert resumed.endswith(f"--resume {folder}/version_1 --trainer.max_epochs=5")
+    assert results["seconds"]["total"] > results["seconds"]["fit"]  # of both times
+
+
+CHANGES = {
+    "--data.batch_size=25": "data.batch_size was 50, is 25",
+    "--data.val_size=40": "data.val_size was 50, is 40",
+    "--data.split_seed=1": "data.split_seed was 0, is 1",
+    "--data.name=KMNIST": "data.name was MNIST, is KMNIST",
+    "--seed_everything=1": "data.seed was 0, is 1",
+    "--model.dropout=0.3": "model.dropout was 0.2, is 0.3",
+    "--model.hidden=[100]": "model.hidden was [512, 512], is [100]",
+    "--model.optimizer.lr=0.1": "model.optimizer.lr was 0.001, is 0.1",
+    "--model.optimizer=SGD": "model.optimizer was Adam, is SGD",
+    "--model=LeNet": "holds a ReLUMLP, but the model is LeNet",
+    "--trainer.max_epochs=9": "trainer.max_epochs was 3, is 9",  # OneCycleLR knows its end
+    "--trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches was 1, is 2",
+    "--trainer.precision=bf16-mixed": "trainer.precision was 32-true, is bf16-mixed",
+}
+
+
+@pytest.fixture(scope="module")
+def cut_off(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without results, as one that was killed before its test."""
+    folder = tmp_path_factory.mktemp("cut")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("DATA_DIR", str(data_root))
+        main(words("dropout"))
+    [results] = folder.glob("lightning_logs/*/*/results.json")
+    results.unlink()
+    return results.parent
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_run_is_refused_with_both_values(
+    change: str, cut_off: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("DATA_DIR", str(data_root))
+    before = {path: path.read_bytes() for path in cut_off.rglob("*") if path.is_file()}
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--resume", str(cut_off), change])
+    said = capsys.readouterr().err
+    assert stop.value.code == 1
+    assert CHANGES[change] in said
+    assert len(said[said.index("error:") :].strip().splitlines()) <= 3
+    after = {path: path.read_bytes() for path in cut_off.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_a_change_of_one_pixel_is_refused(
+    cut_off: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    shutil.copytree(data_root / "MNIST", tmp_path / "MNIST")
+    images = tmp_path / "MNIST/raw/t10k-images-idx3-ubyte"
+    content = bytearray(images.read_bytes())
+    content[-1] ^= 1
+    images.write_bytes(content)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    with pytest.raises(SystemExit):
+        main(["fit", "--resume", str(cut_off)])
+    assert "contents of the data was " in capsys.readouterr().err
+
+
+def test_another_number_of_threads_is_warned_of(
+    cut_off: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(data_root))
+    shutil.copytree(cut_off, tmp_path / "copy/of/run")
+    torch.set_num_threads(2)
+    with pytest.warns(UserWarning, match="Resuming elsewhere.* 1 threads -> .* 2 threads"):
+        main(["fit", "--resume", str(tmp_path / "copy/of/run")])
+
+
+class Signal(Callback):
+    """Sends this process a signal in the middle of a step."""
+
+    def __init__(self, number: int, step: int) -> None:
+        self.number, self.step = number, step
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_run_with_a_checkpoint_from_which_it_goes_on(
+    name: str, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*words("dropout"))
+    expected = left(Path("lightning_logs/mnist_mlp/version_0"))
+    number = signal.Signals[name].value
+    monkeypatch.setenv("LINENET_ALLOW", "tests")
+    callbacks = ["--trainer.callbacks+=tests.test_resume.Signal",
+                 f"--trainer.callbacks.number={number}", "--trainer.callbacks.step=7"]  # fmt: skip
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with pytest.raises(SystemExit) as stop:
+        main([*words("dropout"), *callbacks])
+    assert stop.value.code == 128 + number
+    assert before == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    folder = Path("lightning_logs/mnist_mlp/version_1")
+    assert sorted(path.name for path in folder.glob("checkpoints/resume-*")) == [
+        "resume-step00000000.ckpt", "resume-step00000007.ckpt"
+    ]  # fmt: skip
+    said = capsys.readouterr()
+    assert f"Stopped by {name} after step 7" in said.out
+    assert f"fit --resume {folder}" in said.err
+    run("fit", "--resume", folder)
+    assert_same(folder, expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--resume", "nowhere"], "--resume nowhere is not the folder of a run"),
+        (["--resume", "latest"], "there is no run in"),
+        (["--resume", ".", "--ckpt_path=x"], "leave --ckpt_path away"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused(
+    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", *given])
+    assert stop.value.code == 1
+    assert said in capsys.readouterr().err
+
+
+def test_the_same_command_starts_a_run_and_takes_it_up(run: Run, photographed: list[Path]) -> None:
+    again = [*words("one cycle"), "--resume=latest"]
+    run(*again)
+    folder = Path("lightning_logs/mnist_logistic/version_0")
+    expected = left(folder)
+    shutil.rmtree(folder)
+    photographed[3].rename(folder)
+    run(*again)
+    assert_same(folder, expected)
+    assert [path.name for path in folder.parent.iterdir()] == ["version_0"]
