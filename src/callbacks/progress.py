@@ -7,6 +7,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar, RichModelSummary, TQDMProgressBar
+from rich.console import Console
+from rich.table import Column, Table
 
 NARROW = 100  # columns of a terminal; below, the bar shows one metric
 
@@ -46,8 +48,10 @@ class EpochLines(ProgressBar):
     def enable(self) -> None:
         self.enabled = True
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = time.perf_counter()
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()  # a run resumed within an epoch does not start one
+
+    on_train_epoch_start = on_train_start
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not (self.enabled and trainer.is_global_zero):
@@ -57,6 +61,21 @@ class EpochLines(ProgressBar):
         seconds = time.perf_counter() - self.started
         epoch = f"epoch {trainer.current_epoch + 1}{limit}"
         print(", ".join([epoch, *values, f"{seconds:.1f} s"]), flush=True)
+
+
+class LayerTable(RichModelSummary):
+    """Prints the layers with their parameters, without columns that are the same in every row."""
+
+    @staticmethod
+    def summarize(
+        summary_data: list[tuple[str, list[str]]], total_parameters: int, *_: Any, **__: Any
+    ) -> None:
+        columns = dict(summary_data)
+        table = Table("layer", "type", Column("parameters", justify="right"))
+        for row in zip(*(columns[name] for name in ("Name", "Type", "Params")), strict=True):
+            table.add_row(*row)
+        table.caption = f"{total_parameters:,} parameters"
+        Console().print(table)
 
 
 def screen_callbacks(trainer: Any, monitor: str | None) -> list[Callback]:
@@ -71,5 +90,5 @@ def screen_callbacks(trainer: Any, monitor: str | None) -> list[Callback]:
     if trainer.enable_progress_bar is not False and "ProgressBar" not in chosen:
         found.append(EpochBar(monitor) if sys.stdout.isatty() else EpochLines())
     if trainer.enable_model_summary is not False and "ModelSummary" not in chosen:
-        found.append(RichModelSummary(max_depth=2))
+        found.append(LayerTable(max_depth=2))
     return found

@@ -41,7 +41,7 @@ from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, newest_intact
 from src.runs.curves import CurvesFile
-from src.runs.folders import locked, new_folder, new_version
+from src.runs.folders import locked, new_folder, new_version, version_name
 from src.runs.report import write_report
 from src.runs.results import set_aside_results, stop_if_finished
 from src.runs.settings import differences
@@ -136,6 +136,10 @@ class ExperimentCLI(ExperimentFlags):
             self.save_config_callback = None  # there is no run folder to save it into
         elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
             logger.init_args.name = experiment_name(config)
+        if self.subcommand != "fit" and self.folder and hasattr(logger, "init_args"):
+            version = version_name(logger.init_args.get("version"))
+            if version == self.folder.name:  # of the run that is evaluated
+                logger.init_args.version = None
         if config.trainer.enable_checkpointing is False:  # else Lightning refuses ModelCheckpoint
             self.parsers[str(self.subcommand)].callback_keys.remove("checkpoint")
         self.trainer_defaults["callbacks"] += screen_callbacks(
@@ -150,7 +154,9 @@ class ExperimentCLI(ExperimentFlags):
         settings = self.config_init[self.subcommand].trainer
         given = settings.plugins or []
         kwargs["plugins"] = [SafeCheckpointIO(), *(given if isinstance(given, list) else [given])]
-        in_tensorboard = isinstance(settings.logger, TensorBoardLogger)
+        in_tensorboard = (
+            isinstance(settings.logger, TensorBoardLogger) and not settings.fast_dev_run
+        )
         if in_tensorboard and (self.folder or is_first()):  # others get the folder from the first
             kwargs["logger"] = self._placed(settings.logger)
         try:
@@ -170,13 +176,15 @@ class ExperimentCLI(ExperimentFlags):
         """Return the logger for this run's folder, where checkpoints and all else go, too."""
         spec = self.config[self.subcommand].trainer.logger
         folder, version = self.folder, spec.init_args.get("version")
-        if folder and self.subcommand != "fit":
-            folder = new_folder(folder, str(self.subcommand), self.held)
-        elif not folder:
+        if not folder or (self.subcommand != "fit" and version is not None):
             folder = new_version(Path(logger.root_dir), version, self.held)
+        elif self.subcommand != "fit":
+            folder = new_folder(folder, str(self.subcommand), self.held)
         place = {"save_dir": folder.parents[1], "name": folder.parent.name, "version": folder.name}
-        options = {**spec.get("dict_kwargs", {}), "purge_step": self.purge_step or None}
-        return type(logger)(**{**spec.init_args.as_dict(), **place, **options})
+        resumed = {"purge_step": self.purge_step} if self.folder == folder else {}
+        return type(logger)(
+            **{**spec.init_args.as_dict(), **spec.get("dict_kwargs", {}), **place, **resumed}
+        )
 
     def before_fit(self) -> None:
         """Validate the run identity before anything is written into the folder of a resumed run."""

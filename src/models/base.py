@@ -49,8 +49,6 @@ class Model(LightningModule):
                 self.save_hyperparameters({name: spec(self.hparams[name])})
         specs = self.hparams["optimizer"], self.hparams["scheduler"]
         check(*specs, scheduler_interval, self.parameters())
-        if shape := self.hparams.get("input_shape"):  # the table of layers shows sizes and FLOPs
-            self.example_input_array = torch.zeros(1, *shape)
         self._means = {stage: Means() for stage in ("train", "val", "test")}
 
     def forward(self, x: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def new_version(root: Path, version: str | int | None, held: ExitStack) -> Path:
     Raises:
         UserError: If the given version exists already, or the folder cannot be created.
     """
-    name = version if version is None or isinstance(version, str) else f"version_{version}"
+    name = version_name(version)
     with _creating_in(root):
         folder = root / (name or f"version_{_next_number(root)}")
         if _create(folder, held):
@@ -37,6 +37,11 @@ def new_version(root: Path, version: str | int | None, held: ExitStack) -> Path:
         f"The run folder {folder} exists already, and is not overwritten.\n"
         "Leave --trainer.logger.version out, or resume that run: --resume FOLDER."
     )
+
+
+def version_name(version: str | int | None) -> str | None:
+    """Return the name of the folder of a version; None for the next number."""
+    return f"version_{version}" if isinstance(version, int) else version
 
 
 def new_folder(parent: Path, name: str, held: ExitStack) -> Path:

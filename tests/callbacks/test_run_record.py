@@ -24,7 +24,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_training_seconds_leave_out_validation(clock: list[float]) -> None:
-    trainer: Any = SimpleNamespace(world_size=2, state=SimpleNamespace(fn=TrainerFn.FITTING))
+    trainer: Any = SimpleNamespace(
+        world_size=2, state=SimpleNamespace(fn=TrainerFn.FITTING), callback_metrics={},
+        sanity_checking=True,
+    )  # fmt: skip
     record = RunRecord([])
     record.on_fit_start(trainer, None)
     for _ in range(3):  # epochs: 4 s of training, 1 s of validation
@@ -43,7 +46,8 @@ def test_the_summary_shows_what_the_record_says(capsys: pytest.CaptureFixture[st
     results = {
         "model": "LeNet", "parameters": 61706, "epochs": None, "device": "cpu", "precision": "32",
         "dataset": {"name": "MNIST", "source": "files", "sizes": {"test": 10}, "noise_floor": 0.25},
-        "metrics": {"test/acc": 0.991, "train/lr": 0.1}, "best_checkpoint": "a/b.ckpt",
+        "metrics": {"test/acc": 0.991, "train/lr": 0.1}, "tested": 10,
+        "best_checkpoint": "a/b.ckpt",
     }  # fmt: skip
     print_summary(results, "logs/x/version_0", Path("logs/x/version_0/report.html"))
     printed = capsys.readouterr().out

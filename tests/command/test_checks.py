@@ -58,7 +58,7 @@ CASES = [  # config, what is refused, what the refusal says, neighbours that are
      ["checkpoint.every_n_train_steps=9"]),
     ("mnist_mlp", "checkpoint.monitor=val/accuracy", "mean val/acc",
      ["checkpoint.monitor=val/loss"]),
-    ("mnist_mlp", "checkpoint.monitor=val/mse", "val/mse is not there",
+    ("mnist_mlp", "checkpoint.monitor=val/mse", "val/mse is never logged",
      ["checkpoint.monitor=epoch"]),
     ("line", "checkpoint.monitor=val/acc", "mean val/mse", ["checkpoint.monitor=val/mse"]),
     ("mnist_mlp", f"{STOP}val/lss", "mean val/loss", [f"{STOP}val/loss", f"{STOP}train/loss"]),

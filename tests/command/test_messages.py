@@ -104,7 +104,7 @@ def test_a_wrong_value_is_refused(
         (["fit", "--config", str(CONFIGS / "cifar10_lenet.yaml")], "CIFAR-10 is not in"),
         ([*LOGISTIC, "--ckpt_path=gone.ckpt"], "gone.ckpt"),
         (["test", *LOGISTIC[1:]], "needs a run"),
-        ([*LOGISTIC, f"--ckpt_path={PROJECT}/README.md"], "is damaged, or no checkpoint"),
+        ([*LOGISTIC, f"--ckpt_path={PROJECT}/README.md"], "is damaged, or not a checkpoint"),
         ([*LOGISTIC, "--trainer.callbacks+=ClosedForm", "--data.source=digits"], "ClosedForm"),
         ([*LOGISTIC, "--data.source=digits", "--model.optimizer.lr=-1"], "lr"),
     ],
@@ -139,7 +139,7 @@ def test_a_run_folder_is_not_taken_twice(
     ]
     run(*words)
     capsys.readouterr()
-    assert "is there already, and is not overwritten" in refused(capsys, words, code=1)
+    assert "exists already, and is not overwritten" in refused(capsys, words, code=1)
 
 
 def test_a_broken_yaml_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

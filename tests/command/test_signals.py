@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer
 from scripts.faults.runs import kill, start, wait
 from src.callbacks import ResumePoints
 from src.command.signals import SIGNALS, SignalHandlers
+from src.training.stop_request import StopRequest
 from tests.conftest import PROJECT
 
 LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=100000",
@@ -22,17 +23,17 @@ LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_ep
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_outside_of_training_the_program_ends(number: signal.Signals) -> None:
-    with pytest.raises(SystemExit) as stop, SignalHandlers():
+    with pytest.raises(SystemExit) as stop, SignalHandlers(StopRequest()):
         os.kill(os.getpid(), number)  # python runs the handler as it returns
     assert stop.value.code == 128 + number
 
 
 def go_on_after(number: signal.Signals) -> None:
     """Get a signal while training, and come to the end all the same."""
-    with SignalHandlers() as signals:
-        signals.training = True
+    request = StopRequest(training=True)
+    with SignalHandlers(request):
         os.kill(os.getpid(), number)
-        assert signals.received == number
+        assert request.signal == number
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -42,19 +43,19 @@ def test_while_training_a_signal_is_remembered(
     with pytest.raises(SystemExit) as stop:
         go_on_after(number)
     assert stop.value.code == 128 + number  # at the end at the latest
-    assert "Stopping at the next batch" in capsys.readouterr().err
+    assert "Stopping after this step" in capsys.readouterr().err
 
 
 def test_a_signal_that_came_in_a_destructor_is_not_lost() -> None:
     """Python prints what is raised there, and goes on; the end of the run tells of it."""
-    with pytest.raises(SystemExit) as stop, SignalHandlers(), suppress(SystemExit):
+    with pytest.raises(SystemExit) as stop, SignalHandlers(StopRequest()), suppress(SystemExit):
         os.kill(os.getpid(), signal.SIGTERM)
     assert stop.value.code == 128 + signal.SIGTERM
 
 
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
-    with SignalHandlers() as signals:
+    with SignalHandlers(StopRequest()) as signals:
         assert [signal.getsignal(number) for number in SIGNALS] == [signals._handle] * 3
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
@@ -62,7 +63,7 @@ def test_handlers_are_put_back() -> None:
 def test_what_nohup_ignores_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with SignalHandlers():
+        with SignalHandlers(StopRequest()):
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -65,7 +65,7 @@ def test_a_run_folder_is_all_it_takes(
     monkeypatch.setenv("DATA_DIR", "nowhere")  # the data of the training are not asked for
     moved = shutil.move(folder, "elsewhere")
     main(["predict", "--run", str(moved), "--images", str(images / "0.png"), str(images)])
-    rows = predictions(Path(f"lightning_logs/{config}/version_0"))
+    rows = predictions(Path(moved, "predict"))
     assert [row["file"] for row in rows] == [f"my_digits/{i}.png" for i in (0, 0, 1, 2, 3, 4, 5)]
     assert rows[0] == rows[1]
     for row in rows:
@@ -89,7 +89,7 @@ def test_probabilities_are_those_of_the_formula(run: Run) -> None:
     data.setup("fit")
     train = data.splits["train"]
     seen = train.x[train.indices].double().numpy()
-    for i, row in enumerate(predictions(Path("lightning_logs/mnist_logistic/version_1"))):
+    for i, row in enumerate(predictions(folder / "predict")):
         pixels = data.as_example(Image.open(images / f"{i}.png")).double().numpy()
         logits = weights @ ((pixels - seen.mean()) / seen.std()).ravel()
         expected = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_named_counted_and_told_by_the_exit_code(
     assert code == 1
     assert "left out: my_digits/3.png: it is none of PNG" in told
     assert "1 of 6 files could not be predicted" in told
-    assert len(predictions(Path("lightning_logs/mnist_logistic/version_1"))) == 5
+    assert len(predictions(folder / "predict")) == 5
 
 
 def test_nothing_is_left_where_nothing_could_be_predicted(
@@ -160,11 +160,14 @@ def test_a_stand_in_is_normalised_as_the_images_of_the_training(
 def test_every_judging_command_takes_a_run(command: str, run: Run) -> None:
     folder = fit(run, "mnist_logistic", "--trainer.logger.version=mine")
     main([command, "--run", str(folder.with_name("mine"))])
-    config = (folder / "config.yaml").read_text()
+    written = folder.with_name("mine") / command
+    config = (written / "config.yaml").read_text()
     assert config.startswith(f"# {command}:")
     assert "\nrun:" not in config
-    main([command, "--config", str(folder / "config.yaml")])  # which repeats it
-    assert folder.with_name("version_1").is_dir()
+    main([command, "--config", str(written / "config.yaml")])  # repeats it
+    assert folder.with_name("version_0").is_dir()
+    main([command, "--run", str(folder.with_name("mine"))])
+    assert written.with_name(f"{command}-2").is_dir()
 
 
 def test_the_tested_checkpoint_is_taken_of_several(run: Run) -> None:
@@ -172,7 +175,7 @@ def test_the_tested_checkpoint_is_taken_of_several(run: Run) -> None:
     chosen = Path(json.loads((folder / "results.json").read_text())["best_checkpoint"]).name
     assert len(list(folder.glob("checkpoints/best-*.ckpt"))) == 3
     main(["predict", "--run", str(folder)])
-    assert chosen in (folder.with_name("version_1") / "config.yaml").read_text()
+    assert chosen in (folder / "predict/config.yaml").read_text()
 
 
 def test_a_run_that_was_killed_before_its_test_is_judged_by_its_only_best(
@@ -187,7 +190,7 @@ def test_a_run_that_was_killed_before_its_test_is_judged_by_its_only_best(
     assert code == 1
     assert "found best-epoch00.ckpt, best-epoch07.ckpt" in told
     code, told = stopped(["predict", "--run", "gone"], capsys)
-    assert told.startswith("error: --run gone is not the folder of a run")
+    assert told.startswith("error: --run gone is not a run folder")
 
 
 def test_a_run_on_an_image_folder_predicts_its_test_set_and_own_images(
@@ -199,8 +202,8 @@ def test_a_run_on_an_image_folder_predicts_its_test_set_and_own_images(
     folder = Path("lightning_logs/folder_lenet")
     main(["predict", "--run", str(folder / "version_0")])
     main(["predict", "--run", str(folder / "version_0"), "--images", "[old]/pets/test/cat"])
-    assert {row["label"] for row in predictions(folder / "version_1")} == {"cat", "dog"}
-    rows = predictions(folder / "version_2")
+    assert {row["label"] for row in predictions(folder / "version_0/predict")} == {"cat", "dog"}
+    rows = predictions(folder / "version_0/predict-2")
     assert rows[0]["file"] == "[old]/pets/test/cat/000.png"
     assert "[old]/pets/test/cat/000.png" in capsys.readouterr().out  # and no markup
     for split in ("train", "test"):
@@ -238,7 +241,7 @@ def test_a_run_is_asked_for_and_the_latest_is_named(
     assert "The latest run is lightning_logs/mnist_logistic/version_0." in capsys.readouterr().out
     config = str(PROJECT / "configs/mnist_lenet.yaml")
     told = stopped(["test", "--run", "latest", "--config", config], capsys)[1]
-    assert "there is no run of" in told
+    assert "has no run of" in told
 
 
 @pytest.mark.slow
@@ -262,11 +265,11 @@ def test_painted_digits_are_read_as_well_as_the_originals(
     folder = Path(f"lightning_logs/{config}")
     main(["predict", "--run", str(folder / "version_0")])
     main(["predict", "--run", str(folder / "version_0"), "--images", "painted"])
-    all_originals = predictions(folder / "version_1")
+    all_originals = predictions(folder / "version_0/predict")
     originals = [all_originals[i]["prediction"] == str(labels[i].item()) for i in chosen]
     found = [
         row["prediction"] == str(labels[int(Path(row["file"]).stem)].item())
-        for row in predictions(folder / "version_2")
+        for row in predictions(folder / "version_0/predict-2")
     ]
     assert len(found) == 2000
     with capsys.disabled():

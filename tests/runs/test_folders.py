@@ -13,7 +13,7 @@ import pytest
 
 from scripts.faults.processes import TOGETHER
 from scripts.faults.runs import differences, kill, left, start, wait
-from src.command.run_selection import select_run
+from src.command.run_selection import Command, select_run
 from src.errors import UserError
 from src.runs.find import find, header
 from src.runs.folders import locked, new_version
@@ -48,7 +48,7 @@ def test_a_finished_folder_is_not_run_into_again(run: Run) -> None:
     before = left(Path("lightning_logs/line/mine"))
     process = start(Path.cwd(), [*LINE, "--trainer.logger.version=mine"], 10.0)
     assert wait(process) == 1
-    assert "is there already, and is not overwritten" in Path("log.txt").read_text()
+    assert "exists already, and is not overwritten" in Path("log.txt").read_text()
     assert list(differences(left(Path("lightning_logs/line/mine")), before)) == []
 
 
@@ -67,7 +67,7 @@ def test_the_lock_of_a_dead_process_is_free() -> None:
     wait(process)
     assert (folder / ".lock").exists()
     with locked(folder):
-        assert str(os.getpid()) in (folder / ".lock").read_text()
+        assert str(os.getpid()) in (folder / ".lock-owner").read_text()
     assert [path.name for path in folder.iterdir()] == ["here"]
 
 
@@ -89,7 +89,7 @@ def test_the_next_number_is_taken(names: list[str]) -> None:
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     Path("logs").write_text("a file")
-    with pytest.raises(UserError, match=r"A run folder in logs cannot be made: File exists"):
+    with pytest.raises(UserError, match=r"A run folder in logs cannot be created: File exists"):
         new_version(Path("logs"), None, ExitStack())
 
 
@@ -111,10 +111,9 @@ def test_latest_is_the_run_of_fit_that_saved_last() -> None:
     assert find("latest", None, "--resume") == newer
     assert find("latest", "line", "--resume") == older
     assert find("latest", "mnist_lenet", "--resume") is None
-    assert select_run(["fit", "--config", "x/line.yaml", "--resume=latest", "--a=1"]) == (
-        ["fit", "--config", f"{older}/config.yaml", "--config", "x/line.yaml", "--resume=latest",
-         "--a=1"], older,
-    )  # fmt: skip
+    words = ["--config", "x/line.yaml", "--resume=latest", "--a=1"]
+    found = ["--config", f"{older}/config.yaml"]
+    assert select_run(Command([], "fit", words)) == (["fit", *found, *words], older)
 
 
 def test_results_of_a_run_that_goes_on_for_longer_are_kept(run: Run) -> None:

@@ -90,7 +90,7 @@ def page(changes: dict[str, tuple[Any, Any]] | None = None, **changed: Any) -> P
 def test_the_page_tells_result_facts_and_how_to_repeat_it() -> None:
     shown = page()
     assert shown.texts["h1"] == shown.texts["title"] == ["ReLUMLP on MNIST"]
-    assert shown.texts["p"] == ["98.44 % of 10,000 test examples right"]
+    assert shown.texts["p"] == ["98.44 % of 10,000 test samples correct"]
     assert shown.warnings == []
     rows = {row[0]: row[1] for row in shown.rows}
     assert rows["test/acc"] == "98.44 %"

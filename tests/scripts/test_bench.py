@@ -21,14 +21,14 @@ LOGISTIC = PROJECT / "configs/mnist_logistic.yaml"
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(PROJECT / "scripts"))
-    return importlib.import_module("bench")
+    return importlib.import_module("scripts.bench.__main__")
 
 
 @pytest.fixture
 def baselines(monkeypatch: pytest.MonkeyPatch, mnist: Path) -> ModuleType:
     monkeypatch.syspath_prepend(str(PROJECT / "scripts"))
     monkeypatch.setenv("DATA_DIR", str(mnist))
-    module = importlib.import_module("baselines")
+    module = importlib.import_module("scripts.bench.contenders")
     monkeypatch.setattr(module, "STEPS", 20)
     return module
 

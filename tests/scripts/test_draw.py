@@ -217,8 +217,7 @@ def test_samples_are_never_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def served(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run the command in a process of its own: Gradio leaves event loops open in this one."""
-    script = str(PROJECT / "scripts/draw.py")
-    command = [sys.executable, script, *words, "--no-browser", "--port", "0"]
+    command = [sys.executable, "-m", "scripts.draw", *words, "--no-browser", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TMPDIR": str(Path.cwd())}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -279,7 +278,7 @@ def test_gradio_is_asked_for_where_it_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(draw, "open_run", lambda *_: opened_run())
-    monkeypatch.delitem(sys.modules, "draw_page")
+    monkeypatch.delitem(sys.modules, "scripts.draw.page")
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(SystemExit, match="1"):
         draw.main(["some"])

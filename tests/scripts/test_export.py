@@ -308,7 +308,7 @@ def test_a_wrong_bit_is_found(fresh: Path, capsys: pytest.CaptureFixture[str]) -
 def test_other_folders_are_refused(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused([str(tmp_path)], capsys, "is not the folder of a run")
+    refused([str(tmp_path)], capsys, "is not a run folder")
     best = run("fit", "--config", PROJECT / "configs/line.yaml", "--trainer.max_epochs=10")
     folder = Path(best["best_checkpoint"]).parents[1]
     refused([str(folder)], capsys, "export is for runs on images")

@@ -192,12 +192,12 @@ def test_errors_are_short_and_leave_nothing(
 
 def test_an_interrupted_search_leaves_nothing(data_root: Path, tmp_path: Path) -> None:
     words = [*LOGISTIC, "--steps", "1000000", "--max_lr", "1e-5"]
-    script, held = str(PROJECT / "scripts/lr_find.py"), tmp_path / "held"
+    held = tmp_path / "held"
     held.mkdir()
     environment = {**os.environ, "DATA_DIR": str(data_root), "TMPDIR": str(held)}
     environment |= {"PYTHONPATH": str(PROJECT)}
     words += ["--data.verify", "false"]
-    command = [sys.executable, script, *words]
+    command = [sys.executable, "-m", "scripts.lr_find", *words]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 60
         while not (begun := list(held.rglob(".lr_find*.ckpt"))) and time.monotonic() < until:

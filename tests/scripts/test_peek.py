@@ -76,7 +76,7 @@ def test_no_model_is_imported() -> None:
     torch.save({"state_dict": {}, "loops": {}, "hyper_parameters": {"_class_path": "evil.Net"}},
                "x.ckpt")  # fmt: skip
     Path("evil.py").write_text("open('canary', 'w')\n")
-    command = [sys.executable, str(PROJECT / "scripts/peek.py"), "x.ckpt"]
+    command = [sys.executable, "-m", "scripts.peek", "x.ckpt"]
     path = {"PYTHONPATH": f"{PROJECT}:."}
     done = subprocess.run(command, env=path, capture_output=True, text=True, check=True)
     assert "Net" in done.stdout
@@ -156,6 +156,6 @@ def test_what_is_no_checkpoint_is_refused(
     Path("flipped.ckpt").write_bytes(content)
     refused("flipped.ckpt", capsys, "is damaged: its checksum is wrong")
     refused("missing.ckpt", capsys, "is not a file; expected a checkpoint")
-    refused(folder / "config.yaml", capsys, "no checkpoint")
-    refused(tmp_path, capsys, "is not the folder of a run")
+    refused(folder / "config.yaml", capsys, "not a checkpoint")
+    refused(tmp_path, capsys, "is not a run folder")
     refused("latest", capsys, "there is no run")

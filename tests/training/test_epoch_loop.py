@@ -419,8 +419,8 @@ class OwnLoader(MNIST):
     ("model", "data", "short"),
     [
         ("LogisticRegression", "MNIST", True),
-        ("tests.test_loop.OwnStep", "MNIST", False),
-        ("LogisticRegression", "tests.test_loop.OwnLoader", False),
+        ("tests.training.test_epoch_loop.OwnStep", "MNIST", False),
+        ("LogisticRegression", "tests.training.test_epoch_loop.OwnLoader", False),
     ],
 )
 def test_the_command_line_goes_the_short_way_unless_step_or_loader_are_the_users_own(

@@ -256,7 +256,7 @@ def test_another_number_of_threads_is_warned_of(
     monkeypatch.setenv("DATA_DIR", str(data_root))
     shutil.copytree(cut_off, tmp_path / "copy/of/run")
     torch.set_num_threads(2)
-    with pytest.warns(UserWarning, match="Resuming elsewhere.* 1 threads -> .* 2 threads"):
+    with pytest.warns(UserWarning, match="Resuming elsewhere.* 1 thread -> .* 2 threads"):
         main(["fit", "--resume", str(tmp_path / "copy/of/run")])
 
 
@@ -300,9 +300,9 @@ def test_a_signal_ends_a_run_with_a_checkpoint_from_which_it_goes_on(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["--resume", "nowhere"], "--resume nowhere is not the folder of a run"),
+        (["--resume", "nowhere"], "--resume nowhere is not a run folder"),
         (["--resume", "latest"], "there is no run in"),
-        (["--resume", ".", "--ckpt_path=x"], "leave --ckpt_path away"),
+        (["--resume", ".", "--ckpt_path=x"], "leave --ckpt_path out"),
     ],
 )
 def test_what_cannot_be_resumed_is_refused(
