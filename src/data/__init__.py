@@ -1,4 +1,4 @@
-"""The data sets; a class listed here has a short name on the command line."""
+"""Data modules; those listed here can be selected by class name, as in `--data MNIST`."""
 
 from src.data.base import TensorData
 from src.data.cifar10 import CIFAR10
