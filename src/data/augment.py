@@ -1,4 +1,4 @@
-"""Random changes of training images: batched tensor code, each image with draws of its own."""
+"""Random augmentation of batches of training images; each image gets its own random draws."""
 
 from dataclasses import dataclass
 from math import radians
@@ -13,22 +13,22 @@ from src.ranges import Degrees, Padding, Pixels, Slant
 
 @dataclass
 class Augment:
-    """Random changes of images `(B, C, H, W)`; at zero, the default, each does nothing.
+    """Random augmentations of images `(B, C, H, W)`; each is off by default.
 
-    Shift, rotation, scale, shear and elastic deformation are drawn together and applied in one
-    resampling, as in Simard, Steinkraus and Platt (2003). What comes in from outside is black.
+    Shift, rotation, scale, shear and elastic deformation are combined and applied in a single
+    resampling, as in Simard, Steinkraus and Platt (2003). Pixels from outside the image are black.
 
     Args:
-        shift: Up to so many pixels in each direction.
-        rotation: Up to so many degrees either way.
-        scale: Each axis by itself is sampled in steps of up to this much more or less than a pixel:
-            0.1 gives images of 1/1.1 to 1/0.9 of their size.
-        shear: Up to so many degrees either way.
+        shift: Maximum shift in pixels, in each direction.
+        rotation: Maximum rotation in degrees, in either direction.
+        scale: Maximum relative change of the sampling step, drawn for each axis separately: 0.1
+            scales images by a factor of 1/1.1 to 1/0.9.
+        shear: Maximum shear in degrees, in either direction.
         elastic: Standard deviation in pixels of a smooth random displacement field.
-        elastic_sigma: Smoothness of that field: standard deviation of its Gaussian in pixels.
-        flip: Probability of a mirror image, left to right.
-        crop: Pad by so many black pixels and cut the old size out at a random place.
-        erase: Probability that a rectangle of a tenth to a third of each side is made black.
+        elastic_sigma: Standard deviation in pixels of the Gaussian that smooths this field.
+        flip: Probability of a horizontal flip.
+        crop: Black pixels to add on each side before a random crop to the original size.
+        erase: Probability of setting a rectangle of a tenth to a third of each side to black.
     """
 
     shift: Pixels = 0.0
@@ -43,16 +43,16 @@ class Augment:
 
     @property
     def active(self) -> bool:
-        """Whether anything is changed at all."""
+        """Whether any augmentation is on."""
         return self.warps or bool(self.flip or self.crop or self.erase)
 
     @property
     def warps(self) -> bool:
-        """Whether pixels are resampled."""
+        """Whether any augmentation that resamples pixels is on."""
         return bool(self.shift or self.rotation or self.scale or self.shear or self.elastic)
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return changed copies of images `(B, C, H, W)`, float32, the same range and shape."""
+        """Return augmented images `(B, C, H, W)`, float32, of the same shape and value range."""
         if self.warps:
             x = self._warp(x, generator)
         if self.flip:
@@ -69,7 +69,7 @@ class Augment:
         return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False)
 
     def _matrices(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return a random affine map (B, 2, 3) for each image, in affine_grid's [-1, 1] frame."""
+        """Return a random affine matrix per image, (B, 2, 3), in affine_grid's coordinates."""
         height, width = x.shape[-2:]
         u = (
             2 * torch.rand(6, len(x), generator=generator, device=x.device) - 1
@@ -78,21 +78,21 @@ class Augment:
         sx, sy = 1 + u[2] * self.scale, 1 + u[3] * self.scale
         dx, dy = u[4] * self.shift * 2 / width, u[5] * self.shift * 2 / height
         cos, sin, slant = angle.cos(), angle.sin(), shear.tan()
-        ratio = height / width  # a rotation by pixels, not by the two sides of the frame
+        ratio = height / width  # rotates in pixels, although both sides span [-1, 1]
         first = torch.stack([cos * sx, (cos * slant - sin) * sy * ratio, dx], dim=-1)
         second = torch.stack([sin * sx / ratio, (sin * slant + cos) * sy, dy], dim=-1)
         return torch.stack([first, second], dim=1)
 
 
 def _displacement(x: Tensor, strength: float, sigma: float, generator: torch.Generator) -> Tensor:
-    """Return a smooth random field (B, H, W, 2), its deviation `strength` pixels in x and in y."""
+    """Return a smooth random field (B, H, W, 2) with standard deviation `strength` in pixels."""
     batch, _, height, width = x.shape
     radius = max(1, round(3 * sigma))
     sides = (height + 2 * radius, width + 2 * radius)
     noise = torch.randn(batch, 2, *sides, generator=generator, device=x.device)
     offset = torch.arange(-radius, radius + 1, device=x.device)
     kernel = torch.exp(-0.5 * (offset / max(sigma, 1e-3)) ** 2)
-    kernel = (kernel / kernel.norm()).expand(2, 1, 1, -1)  # of norm 1: the deviation stays 1
+    kernel = (kernel / kernel.norm()).expand(2, 1, 1, -1)  # norm 1 keeps the deviation at 1
     smooth = F.conv2d(F.conv2d(noise, kernel, groups=2), kernel.transpose(2, 3), groups=2)
     pixel = torch.tensor([2 / width, 2 / height], device=x.device)
     return strength * pixel * smooth.permute(0, 2, 3, 1)
@@ -111,7 +111,7 @@ def _random_crop(x: Tensor, pad: int, generator: torch.Generator) -> Tensor:
 
 
 def _erase(x: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Blacken one rectangle in some of the images (Zhong et al., Random Erasing, 2017)."""
+    """Set a random rectangle of randomly chosen images to black (Zhong et al., 2017)."""
     batch, _, height, width = x.shape
     u = torch.rand(5, batch, 1, generator=generator, device=x.device)
     inside = []

@@ -1,4 +1,4 @@
-"""What every data set shares: three splits in memory, and the loaders over them."""
+"""Base class of the data modules: three splits held in memory, and their data loaders."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from src.data.loader import BatchLoader
 from src.errors import UserError
 from src.ranges import Seed
 
-EVALUATION_BATCH = 1000  # no number depends on it, and small batches are slow;
-EVALUATION_VALUES = 2**22  # large images come in smaller ones, to save memory
+EVALUATION_BATCH = 1000  # examples; metrics do not depend on it, and small batches are slow
+EVALUATION_VALUES = 2**22  # per batch; limits the memory that large images take
 
 
 @dataclass
 class Split:
-    """Examples `x` and targets `y` in memory, and the `indices` of those that belong to a split."""
+    """Inputs `x` and targets `y` in memory, and the `indices` of the examples in the split."""
 
     x: Tensor
     y: Tensor
@@ -30,56 +30,57 @@ class Split:
 
     @classmethod
     def whole(cls, x: Tensor, y: Tensor) -> "Split":
+        """Return a split that contains all examples."""
         return cls(x, y, torch.arange(len(x)))
 
 
 class TensorData(LightningDataModule):
-    """Data held in memory as tensors and batched by index; a subclass says how to read it.
+    """Data module that holds all examples in memory as tensors and batches them by index.
 
-    A subclass sets what models and figures ask for (`input_shape`, `num_outputs`, `num_classes`,
-    `class_names`, `source`) and implements `read`.
+    A subclass implements `read` and sets the attributes that models and figures need:
+    `input_shape`, `num_outputs`, `num_classes`, `class_names`, `source`.
 
     Args:
-        batch_size: Examples in a batch, on each process.
-        seed: Seed of the order of training examples; the command line gives `seed_everything`.
+        batch_size: Number of examples per batch, on each process.
+        seed: Seed of the shuffling of training examples; the CLI passes `seed_everything`.
     """
 
     input_shape: list[int]
     num_outputs: int
     num_classes: int | None = None  # None: regression
     class_names: list[str] | None = None
-    source: str  # where the data came from, in words
-    file_names: list[str] | None = None  # of images of the user's own, in order
-    noise_floor: float | None = None  # mean squared error of a perfect predictor, where known
+    source: str  # description of where the data came from
+    file_names: list[str] | None = None  # of the user's own images, in order
+    noise_floor: float | None = None  # mean squared error of a perfect predictor, if known
 
     def __init__(self, batch_size: PositiveInt = 100, seed: Seed = 0) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.batch_size, self.seed = batch_size, seed
         self.splits: dict[str, Split] = {}
-        self._copies: dict[Any, tuple[Tensor, Tensor]] = {}  # by originals and device
+        self._copies: dict[Any, tuple[Tensor, Tensor]] = {}  # keyed by tensors and device
 
     def read(self) -> dict[str, Split]:
         """Return the splits `train`, `val` and `test`; called once.
 
         Raises:
-            UserError: If the data is missing, damaged or too small for what was asked.
+            UserError: If the data is missing, damaged or too small for the requested sizes.
         """
         raise NotImplementedError
 
     def denormalise(self, x: Tensor) -> Tensor:
-        """Return a batch as it was before normalisation; pixels in [0, 1]."""
+        """Undo the normalisation of a batch; images become pixels in [0, 1]."""
         return x
 
     def describe(self) -> dict[str, Any]:
-        """Return name, source and sizes for the record of a run."""
+        """Return the name, source and split sizes that are saved with a run."""
         sizes = {name: len(split.indices) for name, split in self.splits.items()}
-        facts = {"name": self.name or type(self).__name__, "source": self.source, "sizes": sizes}
-        return facts if self.noise_floor is None else {**facts, "noise_floor": self.noise_floor}
+        record = {"name": self.name or type(self).__name__, "source": self.source, "sizes": sizes}
+        return record if self.noise_floor is None else {**record, "noise_floor": self.noise_floor}
 
     @cached_property
     def digest(self) -> str:
-        """The start of a SHA-256 sum over all examples and targets and the splits."""
+        """First 16 hex digits of the SHA-256 hash of all inputs, targets and split indices."""
         total = hashlib.sha256()
         parts = {id(p): p for s in self.splits.values() for p in (s.x, s.y, s.indices)}
         for part in parts.values():
@@ -95,7 +96,7 @@ class TensorData(LightningDataModule):
                 raise UserError(f"{type(self).__name__}: the {name} split is empty.")
 
     def train_dataloader(self) -> BatchLoader:
-        overfit = getattr(self.trainer, "overfit_batches", 0)  # on the same batches each epoch
+        overfit = getattr(self.trainer, "overfit_batches", 0)  # needs the same batches each epoch
         seed = None if overfit else self.seed
         return self._loader("train", self.batch_size, seed=seed, done=self._batches_done)
 
@@ -109,11 +110,11 @@ class TensorData(LightningDataModule):
         return self.test_dataloader()
 
     def _evaluation_batch(self) -> int:
-        fitting = EVALUATION_VALUES // prod(self.input_shape)
-        return max(self.batch_size, min(EVALUATION_BATCH, fitting))
+        limit = EVALUATION_VALUES // prod(self.input_shape)
+        return max(self.batch_size, min(EVALUATION_BATCH, limit))
 
     def _batches_done(self) -> int:
-        """Return how much of the epoch lies behind a run that has just been resumed."""
+        """Return the number of batches of this epoch that were done before a resume, else 0."""
         if self.trainer is None:
             return 0
         loop = self.trainer.fit_loop.epoch_loop
@@ -121,18 +122,18 @@ class TensorData(LightningDataModule):
 
     def _loader(self, name: str, batch_size: int, **order: Any) -> BatchLoader:
         split, trainer = self.splits[name], self.trainer
-        x, y = self._resident(split)
+        x, y = self._on_device(split)
         if trainer:
             order |= {"rank": trainer.global_rank, "world_size": trainer.world_size}
         if name == "train" and trainer and len(split.indices) < trainer.world_size:
             raise UserError(
-                f"{len(split.indices)} examples of the {name} split are too few for"
-                f" {trainer.world_size} processes.\nGive --trainer.devices 1, or more data."
+                f"The {name} split has {len(split.indices)} examples, too few for"
+                f" {trainer.world_size} processes.\nGive --trainer.devices 1, or use more data."
             )
         return BatchLoader(x, y, split.indices, batch_size, **order)
 
-    def _resident(self, split: Split) -> tuple[Tensor, Tensor]:
-        """Return examples and targets where training happens, if they fit; splits share a copy."""
+    def _on_device(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets on the training device if they fit; splits share one copy."""
         pair = (split.x, split.y)
         device = self.trainer.strategy.root_device if self.trainer else split.x.device
         if (*pair, device) not in self._copies:
@@ -142,9 +143,9 @@ class TensorData(LightningDataModule):
 
 
 def fits(tensor: Tensor, device: torch.device) -> bool:
-    """Return whether a copy takes less than half of what a GPU has left; warn where it does not."""
+    """Return whether a copy takes less than half of the free GPU memory; warn if it does not."""
     if device.type != "cuda" or tensor.nbytes < torch.cuda.mem_get_info(device)[0] / 2:
         return True
     size = f"{tensor.nbytes / 1e9:.1f} GB"
-    rank_zero_warn(f"The data ({size}) are too large for the GPU; batches are moved one by one.")
+    rank_zero_warn(f"The data ({size}) is too large for the GPU; each batch is copied to it.")
     return False

@@ -1,4 +1,4 @@
-"""What is asked of a file before it is trusted: to be a file, and to be the published one."""
+"""Checks that a path is a regular file, and that a file is the published one."""
 
 import stat
 from pathlib import Path
@@ -17,29 +17,29 @@ KINDS = {
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a file is there, without opening it; False if nothing has its name.
+    """Return whether a regular file exists, without opening it; False if nothing exists there.
 
     Raises:
-        UserError: If the name is taken by what is not a file, or leads nowhere.
+        UserError: If the path is a folder, a pipe or the like, a broken link or not accessible.
     """
     try:
         kind = stat.S_IFMT(path.stat().st_mode)
     except FileNotFoundError as error:
         if not path.is_symlink():
             return False
-        raise _no_file(path, "a link to nothing") from error
+        raise _not_a_file(path, "a broken link") from error
     except OSError as error:
-        raise _no_file(path, f"not to be looked at ({error.strerror})") from error
+        raise _not_a_file(path, f"not accessible ({error.strerror})") from error
     if kind == stat.S_IFREG:
         return True
-    raise _no_file(path, KINDS.get(kind, "of an unknown kind"))
+    raise _not_a_file(path, KINDS.get(kind, "of an unknown type"))
 
 
 def check_md5(path: Path, expected: str, remedy: str) -> None:
-    """Compare the md5 sum of a file with the one that was published.
+    """Check that a file has the md5 sum that was published for it.
 
     Raises:
-        UserError: If they differ; it ends with the remedy.
+        UserError: If the sums differ; the message ends with `remedy`.
     """
     found = calculate_md5(path)
     if found != expected:
@@ -50,9 +50,9 @@ def check_md5(path: Path, expected: str, remedy: str) -> None:
 
 
 def shown(text: object) -> str:
-    """Return a name for messages, in one line whatever it holds: other signs become escapes."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(text))
+    """Return text for a one-line message, with non-printable characters escaped."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
 
 
-def _no_file(path: Path, found: str) -> UserError:
-    return UserError(f"{shown(path)} is {found}, expected a file.\nMove it away.")
+def _not_a_file(path: Path, found: str) -> UserError:
+    return UserError(f"{shown(path)} is {found}, expected a file.\nMove or delete it.")

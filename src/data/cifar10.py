@@ -1,4 +1,4 @@
-"""CIFAR-10 from its official batches, or from a zip file of the same images as JPEG."""
+"""CIFAR-10, read from the official batches or from a zip file of the same images as JPEG."""
 
 import os
 import tarfile
@@ -9,19 +9,19 @@ import torch
 from torchvision import datasets
 
 from src.data.checks import check_md5, is_file
-from src.data.download import fetch, workshop
+from src.data.download import fetch, temporary_folder
 from src.data.image_files import list_images, read_images
 from src.data.images import ImageData, Images
 from src.errors import UserError
 
 
 class CIFAR10(ImageData):
-    """CIFAR-10 (Krizhevsky, 2009): 32x32 colour, 10 classes, 50,000 and 10,000 images.
+    """CIFAR-10 (Krizhevsky, 2009): 32x32 colour, 10 classes, 50,000 training, 10,000 test images.
 
-    Looked for under `root`: the official `cifar-10-batches-py`, then `cifar10-jpeg.zip` with
-    `train/<class>/*.jpg` and `test/<class>/*.jpg`, recompressed and so slightly different; with
-    neither, the official `cifar-10-python.tar.gz` is unpacked, and downloaded if need be. The md5
-    sums of what is official are always verified: its batches are pickles, which could run code.
+    Reads the first that exists under `root`: the official `cifar-10-batches-py`; `cifar10-jpeg.zip`
+    with `train/<class>/*.jpg` and `test/<class>/*.jpg`, whose pixels differ slightly; the official
+    `cifar-10-python.tar.gz`, which is unpacked, and downloaded if missing. The md5 sums of official
+    files are always verified, because the batches are pickles, which could run code.
     """
 
     name = "CIFAR10"
@@ -38,13 +38,13 @@ class CIFAR10(ImageData):
         self.jpeg = self.root / "cifar10-jpeg.zip"
 
     def prepare_data(self) -> None:
-        """Download the official batches if nothing is there; runs on one process a machine."""
+        """Download the official batches if there is no data; runs on one process per machine."""
         if self.batches.is_dir() or is_file(self.jpeg):
             return
         packed = self.root / datasets.CIFAR10.filename
         if not is_file(packed):
             self._download(packed)
-        check_md5(packed, datasets.CIFAR10.tgz_md5, "Delete it, and it is downloaded again.")
+        check_md5(packed, datasets.CIFAR10.tgz_md5, "Delete the file to download it again.")
         self._unpack(packed)
 
     def _download(self, packed: Path) -> None:
@@ -52,14 +52,14 @@ class CIFAR10(ImageData):
             fetch([datasets.CIFAR10.url], datasets.CIFAR10.tgz_md5, packed)
         except UserError as error:
             raise UserError(
-                f"CIFAR-10 is not in {self.root}, {error}.\nPut {packed.name} or cifar10-jpeg.zip"
-                " there, or say where they are with --data.root FOLDER or DATA_DIR."
+                f"CIFAR-10 is not in {self.root}.\nThe download failed: {error}.\nPut {packed.name}"
+                " or cifar10-jpeg.zip there, or set its folder with --data.root or DATA_DIR."
             ) from error
 
     def _unpack(self, packed: Path) -> None:
         try:
-            with workshop(self.root) as folder:
-                if self.batches.is_dir():  # another process was faster
+            with temporary_folder(self.root) as folder:
+                if self.batches.is_dir():  # unpacked by another process meanwhile
                     return
                 with tarfile.open(packed) as archive:
                     archive.extractall(folder, filter="data")
@@ -72,7 +72,10 @@ class CIFAR10(ImageData):
             self.source = f"JPEG images in {self.jpeg}, recompressed"
             files = list_images(self.jpeg)
             if wrong := set(files["train"]) ^ set(self.class_names):
-                raise UserError(f"{self.jpeg} differs from CIFAR-10's classes in {sorted(wrong)}.")
+                raise UserError(
+                    f"{self.jpeg} does not have the classes of CIFAR-10.\n"
+                    f"Missing or unexpected: {sorted(wrong)}."
+                )
             train, test = (read_images(self.jpeg, files[split], 32, 3) for split in files)
             return train, test
         self.source = f"official batches in {self.batches}"
@@ -81,17 +84,17 @@ class CIFAR10(ImageData):
     def _official(self, train: bool) -> Images:
         try:
             batches = datasets.CIFAR10(self.root, train=train)
-        except RuntimeError as error:  # said before any batch is unpickled
+        except RuntimeError as error:  # raised before any batch is unpickled
             self._check()
             raise UserError(f"{self.batches} is damaged: {error}") from error
         x = torch.from_numpy(batches.data).permute(0, 3, 1, 2).contiguous()
         return x, torch.tensor(batches.targets)
 
     def _check(self) -> None:
-        """Refuse the first batch that is missing or not the published one."""
+        """Raise UserError for the first batch that is missing or has a wrong md5 sum."""
         meta = datasets.CIFAR10.meta
         listed = [*datasets.CIFAR10.train_list, *datasets.CIFAR10.test_list]
-        remedy = f"Delete {self.batches}, and it is downloaded again."
+        remedy = f"Delete {self.batches} to download it again."
         for name, md5 in [*listed, (meta["filename"], meta["md5"])]:
             if not is_file(self.batches / name):
                 raise UserError(f"{self.batches / name} is missing.\n{remedy}")

@@ -1,9 +1,8 @@
-"""Brings a digit drawn or photographed anywhere into the frame of MNIST.
+"""Preprocesses any image of a digit, foreground or photographed, in the way of MNIST.
 
-What was done to the digits of MNIST (LeCun et al., Proceedings of the IEEE 86, 1998, section III.A)
-is done to any image: its strokes are found, scaled to fit 20x20 pixels and centred by their mass
-in 28x28, light on black. Images of MNIST themselves come out as they went in, but for a few grey
-levels at the edges.
+The strokes are found, scaled to fit 20x20 pixels and placed in 28x28 with the centre of mass in the
+middle, light on black, as for MNIST (LeCun et al., Proceedings of the IEEE 86, 1998, section
+III.A). MNIST's own images stay the same, except for a few grey levels at the edges.
 """
 
 from math import ceil
@@ -16,71 +15,79 @@ from scipy import ndimage
 
 Grey = NDArray[np.float64]
 
-SIDE = 28  # pixels of the frame
-LOOKED_AT = 560  # pixels of the longer side; what a larger image has more is not seen in 28
-FAINTEST = 0.1  # of the darkest stroke; what is fainter is paper
-PAPER = 0.4  # of all pixels are surely not covered by ink
-TABLE = 0.08  # of the four sides; what covers more of them is no stroke if there is another
-SPECK = 0.05  # of the largest stroke; what is smaller is dust
-PENS = (1.8, 3.6)  # strokes of MNIST are 2.6 +- 0.8 pixels wide; other pens are changed to these
-FINE = 8  # times finer than the frame is the grid on which the width of strokes is changed
+SIDE = 28  # pixels of each side of the result
+MAX_SIDE = 560  # larger images are reduced to this: their detail is lost in 28 pixels anyway
+MIN_INK = 0.1  # of the strongest ink; fainter pixels are background
+BACKGROUND_SHARE = 0.4  # of all pixels are assumed to be free of ink
+BORDER_SHARE = 0.08  # a component on more of the border is no stroke, unless it is the only one
+MIN_AREA = 0.05  # of the largest stroke; smaller components are dust
+STROKE_WIDTHS = (1.8, 3.6)  # range for the result, in pixels; MNIST's strokes have 2.6 +- 0.8
+OVERSAMPLING = 8  # resolution at which stroke widths are changed, relative to the result
 
 
 def digit_frame(image: Image.Image, box: int = 20, by_mass: bool = True) -> NDArray[np.uint8]:
-    """Return an image as MNIST would show it, (28, 28), light on black; black if it is empty.
+    """Return an image preprocessed as in MNIST, (28, 28), light on black; all black if empty.
 
     Args:
         image: Dark on light or light on dark, of any size and mode.
-        box: The longer side of what is drawn, in pixels.
-        by_mass: Whether its centre of mass comes into the middle, or that of its bounding box.
+        box: Length of the longer side of the strokes, in pixels.
+        by_mass: Centre the strokes by mass and adjust their width; False centres the bounding box.
     """
     grey = image.convert("L")
-    grey.thumbnail((LOOKED_AT, LOOKED_AT), Image.Resampling.BOX)
+    grey.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
     ink = strokes(np.asarray(grey, dtype=np.float64))
     if not ink.any():
         return np.zeros((SIDE, SIDE), dtype=np.uint8)
     if by_mass:
-        ink = with_usual_pen(ink, box)
+        ink = adjust_stroke_width(ink, box)
     return _placed(_scaled(_cropped(ink), box), by_mass)
 
 
 def strokes(grey: Grey) -> Grey:
-    """Return how much each pixel stands out from the ground, 0 where it is part of it.
+    """Return how much each pixel differs from the background; 0 for pixels that are no strokes.
 
-    Strokes are darker or lighter than the ground, whichever stands out more. Noise of the ground,
-    specks of dust, and what lies along the sides, such as the table under the paper, are left out.
+    Strokes are darker or lighter than the background, whichever stands out more. Background noise,
+    specks of dust and objects along the border, e.g. the table around the paper, are removed.
     """
-    above = (grey - ground(grey)).round(6)  # the same to the bit for light on dark
+    above = (grey - background(grey)).round(6)  # makes the result bit-identical for inverted images
     ink = np.maximum(above if (above * above * above).sum() > 0 else -above, 0)
-    noise = np.quantile(np.abs(above), PAPER) / 0.52  # standard deviation of what is normal
-    drawn = ink > max(FAINTEST * ink.max(), 5 * noise, 8)
-    parts, count = ndimage.label(drawn, np.ones((3, 3)))
-    areas = np.bincount(parts.ravel(), minlength=count + 1) * (np.arange(count + 1) > 0)
-    edge = np.bincount(_edge(parts), minlength=count + 1)
-    inside = np.where(edge < TABLE * edge.sum(), areas, 0)  # not what lies around the paper
-    if inside.max() >= SPECK * areas.max():
+    noise = (
+        np.quantile(np.abs(above), BACKGROUND_SHARE) / 0.52
+    )  # deviation: 40 % of |z| are below 0.52
+    foreground = ink > max(MIN_INK * ink.max(), 5 * noise, 8)
+    components, count = ndimage.label(foreground, np.ones((3, 3)))
+    areas = np.bincount(components.ravel(), minlength=count + 1) * (np.arange(count + 1) > 0)
+    on_border = np.bincount(_border(components), minlength=count + 1)
+    inside = np.where(
+        on_border < BORDER_SHARE * on_border.sum(), areas, 0
+    )  # without what surrounds the paper
+    if inside.max() >= MIN_AREA * areas.max():
         areas = inside
-    large = areas >= SPECK * areas.max()
-    return np.where(drawn & large[parts], ink, 0)
+    large = areas >= MIN_AREA * areas.max()
+    return np.where(foreground & large[components], ink, 0)
 
 
-def ground(grey: Grey, rounds: int = 10) -> Grey:
-    """Return the brightness that the paper would have everywhere, as light falls on it.
+def background(grey: Grey, rounds: int = 10) -> Grey:
+    """Return the estimated brightness of the background at each pixel, under uneven light.
 
-    A surface of second degree through those pixels that fit it best, found in turns as in
-    Rousseeuw and Van Driessen, "Computing LTS regression for large data sets", 2006, from two
-    beginnings: the usual brightness of the edge, and that of the whole.
+    Fits a quadratic surface to the pixels that fit it best, by the iterations of Rousseeuw and Van
+    Driessen, "Computing LTS regression for large data sets", 2006. Keeps the better fit of two
+    starting points: the median brightness of the border, and of the whole image.
+
+    Args:
+        grey: Brightness of each pixel (rows, columns).
+        rounds: Number of iterations.
     """
     rows, columns = (np.linspace(-1, 1, n) for n in grey.shape)
     y, x = np.meshgrid(rows, columns, indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    every = max(1, max(grey.shape) // 40)  # pixels enough for six numbers
+    every = max(1, max(grey.shape) // 40)  # enough pixels to fit six coefficients
     a, b = terms[::every, ::every].reshape(-1, 6), grey[::every, ::every].ravel()
     fits = []
-    for start in (np.median(_edge(grey)), np.median(grey)):
+    for start in (np.median(_border(grey)), np.median(grey)):
         distance = np.abs(b - start)
         for _ in range(rounds):
-            best = distance.argsort(kind="stable")[: ceil(PAPER * len(b))]
+            best = distance.argsort(kind="stable")[: ceil(BACKGROUND_SHARE * len(b))]
             solution = np.linalg.lstsq(a[best], b[best], rcond=None)[0]
             distance = np.abs(b - a @ solution)
         fits.append((np.sort(distance)[: len(best)].sum(), solution.tolist()))
@@ -88,31 +95,31 @@ def ground(grey: Grey, rounds: int = 10) -> Grey:
     return surface
 
 
-def _edge(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the values along the four sides."""
+def _border(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the values along the four sides of the image."""
     return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 
-def with_usual_pen(ink: Grey, box: int) -> Grey:
-    """Return the strokes as a pen would draw them that is among those of MNIST."""
-    fine = np.pad(_scaled(_cropped(ink), box * FINE), 2 * FINE)
+def adjust_stroke_width(ink: Grey, box: int) -> Grey:
+    """Return the strokes, thinned or widened if their width is out of MNIST's range."""
+    fine = np.pad(_scaled(_cropped(ink), box * OVERSAMPLING), 2 * OVERSAMPLING)
     inside = fine > 0.5
     within, without = (ndimage.distance_transform_edt(part) for part in (inside, ~inside))
     to_edge = np.where(inside, within - 0.5, 0.5 - without)
-    pen = 4 * to_edge[inside].mean() / FINE  # over a stroke of width w, it is w / 4 on average
-    if PENS[0] <= pen <= PENS[1]:
+    width = 4 * to_edge[inside].mean() / OVERSAMPLING  # the mean in a stroke of width w is w / 4
+    if STROKE_WIDTHS[0] <= width <= STROKE_WIDTHS[1]:
         return ink
-    wider = (np.clip(pen, *PENS) - pen) * FINE
+    wider = (np.clip(width, *STROKE_WIDTHS) - width) * OVERSAMPLING
     return np.clip(to_edge + wider / 2 + 0.5, 0, 1)
 
 
 def _cropped(ink: Grey) -> Grey:
-    """Return the least rectangle that has all strokes."""
+    """Return the bounding box of the strokes."""
     return ink[ndimage.find_objects((ink > 0).astype(int))[0]]
 
 
 def _scaled(ink: Grey, longest: int) -> Grey:
-    """Return the strokes, 0 to 1, scaled so that the longer side has so many pixels."""
+    """Return the strokes in [0, 1], scaled so that the longer side has `longest` pixels."""
     scale = longest / max(ink.shape)
     rows, columns = (max(1, round(scale * side)) for side in ink.shape)
     method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
@@ -122,9 +129,9 @@ def _scaled(ink: Grey, longest: int) -> Grey:
 
 
 def _placed(ink: Grey, by_mass: bool) -> NDArray[np.uint8]:
-    """Return the strokes in the frame, moved by whole pixels."""
+    """Return the strokes centred in (28, 28), shifted by whole pixels."""
     middle = ndimage.center_of_mass(ink if by_mass else np.ones_like(ink))
-    half = SIDE / 2 if by_mass else (SIDE - 1) / 2  # in MNIST it lies on a pixel, not between
+    half = SIDE / 2 if by_mass else (SIDE - 1) / 2  # MNIST centres the mass on a pixel
     top, left = (
         int(np.clip(round(half - place), 0, SIDE - length))
         for place, length in zip(middle, ink.shape, strict=True)

@@ -1,4 +1,4 @@
-"""A stand-in for MNIST with no file and no network: the digits that come with scikit-learn."""
+"""The small digits of scikit-learn, which replace MNIST where there are no files and no network."""
 
 import torch
 import torch.nn.functional as F
@@ -8,13 +8,14 @@ from src.data.images import Images
 
 
 def load_digits() -> tuple[Images, Images]:
-    """Return training and test images `(n, 1, 28, 28)` uint8 with labels int64, 1,540 and 257.
+    """Return 1,540 training and 257 test images, uint8 `(n, 1, 28, 28)`, with int64 labels.
 
-    1,797 digits of 8x8 pixels in 17 shades (Alpaydin and Kaynak, UCI repository, 1998), brought to
-    MNIST's frame: scaled to 20x20, in 28x28 with the centre of mass in the middle. The last
-    seventh, from other writers than most of the rest, is the test set, as 10,000 of 70,000 are.
+    The 1,797 digits of 8x8 pixels in 17 grey levels (Alpaydin and Kaynak, UCI repository, 1998)
+    are preprocessed as in MNIST: scaled to 20x20, and placed in 28x28 with the centre of mass in
+    the middle. The last seventh, by other writers than most of the rest, is the test set; MNIST's
+    is a seventh, too.
     """
-    from sklearn import datasets  # a second of import that only this path needs
+    from sklearn import datasets  # takes a second, and only this function needs it
 
     x, y = datasets.load_digits(return_X_y=True)
     small = torch.from_numpy(x).float().view(-1, 1, 8, 8) * (255 / 16)
@@ -25,7 +26,7 @@ def load_digits() -> tuple[Images, Images]:
 
 
 def _centre(x: Tensor) -> Tensor:
-    """Put images (n, 1, 20, 20) into 28x28, moved by whole pixels to centre their mass."""
+    """Pad images (n, 1, 20, 20) to 28x28, shifted by whole pixels to centre their mass."""
     place = torch.arange(20.0) - 9.5
     mass = x.sum(dim=(1, 2, 3)).clamp(min=1.0)
     down = ((x.sum(dim=(1, 3)) @ place) / mass).round().long().clamp(-4, 4)

@@ -1,4 +1,4 @@
-"""Downloads that end in seconds where there is no network, and leave a whole file or none."""
+"""Downloads that fail within seconds without a network and never leave an incomplete file."""
 
 import os
 import shutil
@@ -21,43 +21,43 @@ from src.data.checks import shown
 from src.errors import UserError
 from src.files import lock
 
-SECONDS = 5.0  # to answer, and for each piece
-PIECE = 4096  # bytes; who sends fewer in that time stalls
-LARGEST = 2**30  # bytes; no data set here comes near
+TIMEOUT = 5.0  # seconds, to connect and for each chunk
+CHUNK = 4096  # bytes; a server that sends fewer within the timeout has stalled
+LARGEST = 2**30  # bytes; far more than any data set here
 PREFIX = ".unfinished-"
 LOCK = ".lock"
-OLD = 3600.0  # seconds; what was left unfinished before that, nobody is working at
+MAX_AGE = 3600.0  # seconds; an older unfinished download is abandoned and removed
 
 
 def fetch(urls: Sequence[str], md5: str, target: Path) -> None:
-    """Write `target` from the first url that has it, checked against its md5 sum.
+    """Download `target` from the first url that provides it with the right md5 sum.
 
-    Of processes that ask for it at once, one downloads and the others wait for its file.
+    If several processes call this at once, one downloads and the others wait for its file.
 
     Raises:
-        UserError: If no url gives the file; each is named with its reason.
+        UserError: If no url provides the file, with the reason for each, or it cannot be written.
     """
     try:
-        with workshop(target.parent) as folder:
+        with temporary_folder(target.parent) as folder:
             if not check_integrity(target, md5):
-                os.replace(_first(urls, md5, folder / target.name), target)
+                os.replace(_download_first(urls, md5, folder / target.name), target)
     except OSError as error:
         raise UserError(f"{shown(target)} cannot be written ({error})") from error
 
 
 @contextmanager
-def workshop(folder: Path) -> Iterator[Path]:
-    """Lend a new folder in `folder`, for what is not finished, to one process at a time.
+def temporary_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new temporary folder in `folder`, to one process at a time.
 
-    The lock ends with its process, however that ends.
+    The lock is released however the process ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        for left in folder.glob(f"{PREFIX}*"):  # by killed ones, or by one of another machine
-            if time.time() - left.stat().st_mtime > OLD:
-                shutil.rmtree(left, ignore_errors=True)
-        with TemporaryDirectory(prefix=PREFIX, dir=folder) as lent:
-            yield Path(lent)
+        for unfinished in folder.glob(f"{PREFIX}*"):  # of killed processes or other machines
+            if time.time() - unfinished.stat().st_mtime > MAX_AGE:
+                shutil.rmtree(unfinished, ignore_errors=True)
+        with TemporaryDirectory(prefix=PREFIX, dir=folder) as temporary:
+            yield Path(temporary)
 
 
 @contextmanager
@@ -72,8 +72,8 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _first(urls: Sequence[str], md5: str, path: Path) -> Path:
-    """Return `path` with what the first url gave that has the right md5 sum."""
+def _download_first(urls: Sequence[str], md5: str, path: Path) -> Path:
+    """Download to `path` from the first url that has the right md5 sum, and return `path`."""
     reasons = []
     for url in urls:
         try:
@@ -81,13 +81,17 @@ def _first(urls: Sequence[str], md5: str, path: Path) -> Path:
             if (found := calculate_md5(path)) == md5:
                 return path
             reasons.append(f"{url} (its md5 sum is {found}, expected {md5})")
-        except Exception as error:  # a server may say anything, and the next may be better
+        except Exception as error:  # servers fail in many ways; try the next one
             reasons.append(f"{url} ({shown(error)})")
-    raise UserError("no mirror gave it: " + "; ".join(reasons))
+    raise UserError("no mirror provides the file: " + "; ".join(reasons))
 
 
 def _receive(url: str, path: Path) -> None:
-    """Download a file, and give up when nothing comes."""
+    """Download a url to `path`.
+
+    Raises:
+        Exception: TimeoutError if no data arrives in time; otherwise any error of the transfer.
+    """
     transfer = Transfer(url, path)
     transfer.start()
     screen = Console(stderr=True)
@@ -96,27 +100,27 @@ def _receive(url: str, path: Path) -> None:
         while transfer.is_alive():
             transfer.join(0.1)
             progress.update(bar, completed=transfer.done, total=transfer.total)
-            if time.monotonic() - transfer.heard > SECONDS:
-                raise TimeoutError(f"timed out: nothing came for {SECONDS:g} s")
+            if time.monotonic() - transfer.last_data > TIMEOUT:
+                raise TimeoutError(f"timed out: no data for {TIMEOUT:g} s")
     if transfer.error:
         raise transfer.error
 
 
 class Transfer(Thread):
-    """A download under way that can be left alone: looking up a name knows no timeout.
+    """Download in a background thread, which can be abandoned: DNS lookups have no timeout.
 
     Attributes:
-        done: Bytes that have come.
-        total: Bytes that the server promised, if it did.
-        heard: When the last piece came.
-        error: What ended it early.
+        done: Number of bytes received.
+        total: Number of bytes that the server announced, or None.
+        last_data: Time of the last chunk, by time.monotonic().
+        error: The exception that ended the download, or None.
     """
 
     def __init__(self, url: str, path: Path) -> None:
         super().__init__(daemon=True)
         self.url, self.path = url, path
         self.done, self.total = 0, None
-        self.heard = time.monotonic()
+        self.last_data = time.monotonic()
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -125,15 +129,15 @@ class Transfer(Thread):
         except Exception as error:
             self.error = error
             if isinstance(error, HTTPError):
-                error.close()  # it holds the connection
+                error.close()  # it keeps the connection open
 
     def _copy(self) -> None:
         request = Request(self.url, headers={"User-Agent": "linenet"})
-        # The timeout of the socket ends a thread that was left alone.
-        with urlopen(request, timeout=2 * SECONDS) as response, self.path.open("wb") as file:
-            self.total, self.heard = response.length, time.monotonic()
-            while piece := response.read(PIECE):
-                file.write(piece)
-                self.done, self.heard = self.done + len(piece), time.monotonic()
+        # The socket timeout ends an abandoned thread.
+        with urlopen(request, timeout=2 * TIMEOUT) as response, self.path.open("wb") as file:
+            self.total, self.last_data = response.length, time.monotonic()
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                self.done, self.last_data = self.done + len(chunk), time.monotonic()
                 if self.done > LARGEST:
-                    raise ValueError(f"it sends more than {LARGEST} bytes")
+                    raise ValueError(f"the server sends more than {LARGEST} bytes")

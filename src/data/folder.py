@@ -1,4 +1,4 @@
-"""An own data set: any images in folders, or in a zip file of them."""
+"""Image data sets of the user's own, from class folders or a zip file of them."""
 
 import os
 from pathlib import Path
@@ -12,12 +12,12 @@ from src.ranges import Side
 class ImageFolder(ImageData):
     """Images of any size and mode from `PATH/train/<class>/*` and `PATH/test/<class>/*`.
 
-    The names of the folders are the classes; files and folders that start with a dot are passed
-    over. Images are PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM files of one frame, of 8 or 16 bits and
-    up to 89 million pixels; they are resized to a square and kept in memory as uint8.
+    The folder names are the class names; files and folders that start with a dot are ignored.
+    Images are PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM files with one frame, 8 or 16 bits and up to
+    89 million pixels; they are resized to a square and kept in memory as uint8.
 
     Args:
-        path: The folder, or a zip file of it; if it is not there, looked for under `root`.
+        path: The folder, or a zip file of it; a path that does not exist is looked up in `root`.
         size: Pixels of each side after resizing.
         channels: 1 for grey, 3 for colour.
     """
@@ -31,7 +31,7 @@ class ImageFolder(ImageData):
     ) -> None:
         super().__init__(**kwargs)
         here = Path(path).expanduser()
-        # Unlike Path.exists, access never raises; what cannot be read is refused below.
+        # Unlike Path.exists, os.access never raises; list_images reports unreadable paths.
         there = self.root / path
         self.path = there if os.access(there, os.F_OK) and not os.access(here, os.F_OK) else here
         self.size, self.channels = size, channels

@@ -21,7 +21,7 @@ def read_images(path: Path, classes: dict[str, list[str]], size: int, channels: 
 
     Args:
         path: The folder or zip file.
-        classes: The files of each class, as `list_images` gives them for a split.
+        classes: The files of each class, as returned by `list_images` for a split.
         size: Pixels of each side.
         channels: 1 for grey, 3 for colour.
 
@@ -35,10 +35,10 @@ def read_images(path: Path, classes: dict[str, list[str]], size: int, channels: 
     for i, (name, _) in enumerate(steps):
         try:
             x[i] = resized(decoded(_content(path, archive, name)), size, size, channels)
-        except Exception as error:  # Pillow's decoders raise whatever goes wrong in them
+        except Exception as error:  # Pillow's decoders raise exceptions of any type
             raise UserError(
                 f"{shown(path / name)} is not a readable image: {shown(error)}\n"
-                "Repair it or take it out of the folder."
+                "Repair or remove it."
             ) from error
     labels = torch.tensor([label for _, label in labelled])
     return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(), labels
@@ -47,13 +47,13 @@ def read_images(path: Path, classes: dict[str, list[str]], size: int, channels: 
 def _content(path: Path, archive: zipfile.ZipFile | None, name: str) -> bytes:
     size = archive.getinfo(name).file_size if archive else (path / name).stat().st_size
     if size > LARGEST:
-        raise ValueError(f"it has {size} bytes, expected no more than {LARGEST}")
+        raise ValueError(f"it has {size} bytes, expected at most {LARGEST}")
     with archive.open(name) if archive else (path / name).open("rb") as file:
-        return file.read(size)  # with no size given, zipfile unpacks as much as there is
+        return file.read(size)  # without a size, zipfile would unpack all of a zip bomb
 
 
 def list_images(path: Path) -> Files:
-    """Return the files of both splits by class, classes in order of their names.
+    """Return the image files of both splits by class, sorted by class name.
 
     Raises:
         UserError: If the folder, a split or the images of a class are missing.
@@ -62,11 +62,11 @@ def list_images(path: Path) -> Files:
     try:
         names = sorted(_names(path))
     except OSError as error:
-        gone = isinstance(error, FileNotFoundError)
-        found = "does not exist" if gone else f"cannot be read ({error.strerror})"
+        missing = isinstance(error, FileNotFoundError)
+        found = "does not exist" if missing else f"cannot be read ({error.strerror})"
         raise UserError(
             f"--data.path {shown(path)} {found}.\n"
-            "Give a folder or a zip file that holds train/<class>/* and test/<class>/*."
+            "Give a folder or a zip file with train/<class>/* and test/<class>/*."
         ) from error
     for name in names:
         split, _, rest = name.partition("/")
@@ -80,12 +80,12 @@ def list_images(path: Path) -> Files:
 
 
 def _names(path: Path) -> list[str]:
-    """Return names relative to the folder or archive; those of folders end in a slash."""
-    path.stat()  # or a path that is not there would be an empty folder
+    """Return names relative to the folder or archive; folder names end in a slash."""
+    path.stat()  # raises if the path does not exist, which would look like an empty folder
     if path.is_file():
         try:
             return zipfile.ZipFile(path).namelist()
-        except Exception as error:  # a damaged list of contents may stop zipfile in many ways
+        except Exception as error:  # for damaged files, zipfile raises exceptions of any type
             raise UserError(
                 f"{shown(path)} is neither a folder nor a readable zip file: {shown(error)}"
             ) from error
@@ -102,8 +102,8 @@ def _check(path: Path, files: Files) -> None:
         for label, names in classes.items():
             if not label.isprintable():
                 raise UserError(
-                    f"{path}/{split} has a class named {shown(label)}.\nRename that folder:"
-                    " names of classes stand in tables and figures."
+                    f"{path}/{split} has a class named {shown(label)}, which is not printable.\n"
+                    "Rename the folder: class names appear in tables and figures."
                 )
             if not names:
                 raise UserError(

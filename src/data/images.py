@@ -1,4 +1,4 @@
-"""What every image data set shares: the validation split, normalisation and augmentation."""
+"""Base class of the image data sets: validation split, normalisation and augmentation."""
 
 import os
 from dataclasses import asdict
@@ -19,28 +19,27 @@ from src.data.pixels import resized
 from src.errors import UserError
 from src.ranges import Padding, Seed
 
-AUGMENT = 1  # sets these draws apart from those of the order
+AUGMENT = 1  # part of the seed: augmentation and shuffling use different random numbers
 Images = tuple[Tensor, Tensor]  # uint8 (n, channels, rows, columns) and int64 labels (n,)
 
 
 class ImageData(TensorData):
-    """Images as uint8 tensors; a subclass loads the official training and test set.
+    """Images held in memory as uint8; a subclass loads the official training and test sets.
 
-    Validation is cut from the training set, with a seed of its own. A batch becomes float32 on the
-    device, is augmented while training, and is normalised by the mean and standard deviation of
-    each channel over the training images.
+    The validation split is taken from the training set, with its own seed. Each batch is converted
+    to float32 on the device, augmented in training, and normalised by the mean and standard
+    deviation of each channel over the training images.
 
     Args:
         root: Folder of the data sets; by default the environment variable DATA_DIR, else `data`.
         val_size: Number of training images held out for validation.
-        split_seed: Seed of which images are held out; apart from the seed of the training.
-        train_size: Train on so many images only; on all that are left by default.
-        test_size: Test on the first so many images only; on all by default.
-        pad: Black pixels added on each side, e.g. 2 to bring MNIST to the 32x32 of LeNet.
-        augment: Random changes of the training images; none by default.
-        batch_size: Images in a batch, on each process.
-        seed: Seed of the order of training images and of their augmentation; the command line
-            gives `seed_everything`.
+        split_seed: Seed that selects the held-out images; independent of the training seed.
+        train_size: Number of training images to use; by default all that are not held out.
+        test_size: Number of test images to use, the first ones; by default all.
+        pad: Black pixels to add on each side, e.g. 2 to pad MNIST to the 32x32 of LeNet.
+        augment: Random augmentation of the training images; none by default.
+        batch_size: Number of images per batch, on each process.
+        seed: Seed of shuffling and augmentation; the CLI passes `seed_everything`.
     """
 
     num_classes: int
@@ -67,7 +66,7 @@ class ImageData(TensorData):
         self.augment = augment or Augment()
 
     def load(self) -> tuple[Images, Images]:
-        """Return the official training and test set.
+        """Return the images and labels of the official training and test sets.
 
         Raises:
             UserError: If a file is missing or damaged.
@@ -84,44 +83,46 @@ class ImageData(TensorData):
         train = rest[: self.train_size]
         self.mean, self.std = _moments(x, torch.cat([held_out, rest[len(train) :]]))
         x, test_x = self.padded(x), self.padded(test_x)
-        tested = torch.arange(self.test_size or len(test_x))
+        tested_indices = torch.arange(self.test_size or len(test_x))
         return {
             "train": Split(x, y, train),
             "val": Split(x, y, held_out),
-            "test": Split(test_x, test_y, tested),
+            "test": Split(test_x, test_y, tested_indices),
         }
 
     def padded(self, x: Tensor) -> Tensor:
-        """Return images (n, channels, rows, columns) with the black frame of `pad`."""
+        """Return images (n, channels, rows, columns) with `pad` black pixels added on each side."""
         return F.pad(x, [self.pad] * 4)
 
     def as_example(self, image: Image.Image) -> Tensor:
-        """Return any image as one of the data set would be, uint8 (channels, rows, columns).
+        """Convert any image to the form of this data set, uint8 (channels, rows, columns).
 
         Args:
-            image: Of 8 bits, of any size and mode.
+            image: An 8-bit image of any size and mode.
         """
         channels, *sides = self.input_shape
         rows, columns = (side - 2 * self.pad for side in sides)
         return torch.from_numpy(resized(image, rows, columns, channels)).permute(2, 0, 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps: what goes in and out of a network means nothing else."""
+        """Return the normalisation and class names, which a network needs to make predictions."""
         return {"mean": self.mean.cpu(), "std": self.std.cpu(), "class_names": self.class_names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the normalisation that a network was trained with.
+        """Load the normalisation that a network was trained with.
 
         Raises:
-            UserError: If a part is missing, or the classes are other ones now.
+            UserError: If an entry is missing, or the class names differ from the current ones.
         """
         if missing := {"mean", "std", "class_names"} - set(state):
-            raise UserError(f"The checkpoint lacks {sorted(missing)} of its data.\nTrain anew.")
+            raise UserError(
+                f"The checkpoint lacks {sorted(missing)} of the data module.\nTrain again."
+            )
         if (names := state["class_names"]) != self.class_names:
             now = ", ".join(self.class_names)
             raise UserError(
-                f"The network was trained on other classes: {', '.join(names)},\n"
-                f"but now there are {now} in {self.source}."
+                f"The network was trained on other classes: {', '.join(names)}.\n"
+                f"Found {now} in {self.source}."
             )
         self.mean, self.std = state["mean"], state["std"]
 
@@ -135,24 +136,25 @@ class ImageData(TensorData):
     def denormalise(self, x: Tensor) -> Tensor:
         return ((x * self.std.to(x.device) + self.mean.to(x.device)) / 255).clamp(0, 1)
 
-    def _check_size(self, name: str, asked: int | None, available: int) -> None:
-        if asked is not None and asked > available:
+    def _check_size(self, name: str, requested: int | None, available: int) -> None:
+        if requested is not None and requested > available:
             raise UserError(
-                f"--data.{name} {asked} is too large: {self.source} leaves {available} images.\n"
+                f"--data.{name} {requested} is too large: {available} images of {self.source} are"
+                " available.\n"
                 f"Give --data.{name} a number up to {available}."
             )
 
 
 def _generator(seed: int, trainer: Trainer, device: torch.device) -> torch.Generator:
-    """Return a generator whose numbers depend on (seed, step, rank) alone."""
+    """Return a random generator that depends only on (seed, step, rank)."""
     step = trainer.fit_loop.epoch_loop.total_batch_idx + 1  # -1 before the first batch
     return torch.Generator(device).manual_seed(mixed(AUGMENT, seed, step, trainer.global_rank))
 
 
 def _moments(x: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation by channel, (channels, 1, 1), of those not left out.
+    """Return mean and standard deviation per channel, (channels, 1, 1), without `left_out`.
 
-    Counting the 256 values is exact and needs no float copy of the images.
+    Counting each of the 256 values is exact and needs no float copy of the images.
     """
     value = torch.arange(256, dtype=torch.float64)
     moments = []
@@ -160,7 +162,7 @@ def _moments(x: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
         count = _histogram(x[:, channel]) - _histogram(x[left_out, channel])
         mean = (count * value).sum() / count.sum()
         variance = (count * (value - mean) ** 2).sum() / count.sum()
-        moments.append((mean, variance.sqrt().clamp(min=1.0)))  # 1: a channel of one value
+        moments.append((mean, variance.sqrt().clamp(min=1.0)))  # no 0 for constant channels
     mean, std = torch.tensor(moments, dtype=torch.float32).view(-1, 2, 1, 1).unbind(dim=1)
     return mean, std
 

@@ -16,6 +16,8 @@ FIT = ["fit", "--config", CONFIG, "--data.val_size=50", "--data.batch_size=50",
        "--trainer.max_epochs=2", "--trainer.enable_progress_bar=false"]  # fmt: skip
 Run = Callable[..., dict[str, Any]]
 
+WEIGHT = "The weight net.1.weight is not finite, after a gradient that was not,"
+
 
 class Plant(Callback):
     """Spoils the loss, or a gradient, in a step."""
@@ -41,9 +43,6 @@ class Plant(Callback):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
-WEIGHT = "The weight net.1.weight is not finite, after a gradient that was not,"
-
-
 @pytest.mark.parametrize(("where", "step", "said", "last"), [
     ("loss", 7, "The loss is not finite ({value}) at step 7, epoch 1, lr 0.001", 7),
     ("gradient", 6, f"{WEIGHT} at step 7", 6),
