@@ -14,6 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+# Tests compare with numbers of the CPU, and so hide a GPU, also from the processes they start.
+if "gpu" in sys.argv:  # -m gpu; the workers of pytest-xdist inherit the variable
+    os.environ["LINENET_TEST_GPU"] = "1"
+if "LINENET_TEST_GPU" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+# isort: split
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
@@ -37,6 +44,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("real_data"):
                 item.add_marker(pytest.mark.skip(reason=reason))
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device and -m gpu"))
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,7 @@ def strokes(grey: Grey) -> Grey:
     Strokes are darker or lighter than the background, whichever stands out more. Background noise,
     specks of dust and objects along the border, e.g. the table around the paper, are removed.
     """
-    above = (grey - background(grey)).round(6)  # makes the result bit-identical for inverted images
+    above = (grey - background(grey)).round(6)  # bit-identical for inverted images
     ink = np.maximum(above if (above * above * above).sum() > 0 else -above, 0)
     noise = (
         np.quantile(np.abs(above), BACKGROUND_SHARE) / 0.52
@@ -58,9 +58,7 @@ def strokes(grey: Grey) -> Grey:
     components, count = ndimage.label(foreground, np.ones((3, 3)))
     areas = np.bincount(components.ravel(), minlength=count + 1) * (np.arange(count + 1) > 0)
     on_border = np.bincount(_border(components), minlength=count + 1)
-    inside = np.where(
-        on_border < BORDER_SHARE * on_border.sum(), areas, 0
-    )  # without what surrounds the paper
+    inside = np.where(on_border < BORDER_SHARE * on_border.sum(), areas, 0)
     if inside.max() >= MIN_AREA * areas.max():
         areas = inside
     large = areas >= MIN_AREA * areas.max()

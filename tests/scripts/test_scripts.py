@@ -54,6 +54,15 @@ def test_an_extra_is_installed_on_first_use_only(checkout: Path) -> None:
     assert run(checkout, "tool", "x") == ["called: -m scripts.tool x"]
 
 
+def test_an_extra_that_there_is_not_is_refused(checkout: Path) -> None:
+    command = [checkout / "scripts/setup", "nonsense"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no extra [nonsense]" in done.stderr
+    assert "export demo test" in done.stderr
+    assert "nonsense" not in (checkout / ".venv/installed").read_text()
+
+
 def test_a_changed_pyproject_rebuilds_the_environment(checkout: Path) -> None:
     with (checkout / "pyproject.toml").open("a") as file:
         file.write("# changed\n")

@@ -1,0 +1,118 @@
+"""Each private name of Lightning and TensorBoard still does what `internals` says."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard.summary import scalar
+
+from src.data import Line
+from src.models import LinearRegression
+from src.training import internals
+
+
+def trainer(**options: Any) -> Trainer:
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    return Trainer(**{"logger": False, "enable_checkpointing": False, **quiet, **options})
+
+
+def trained(**options: Any) -> Trainer:
+    made = trainer(max_epochs=2, **options)
+    made.fit(LinearRegression(), datamodule=Line())
+    return made
+
+
+def test_the_base_classes_are_those_of_the_loop_in_use() -> None:
+    assert type(trainer().fit_loop.epoch_loop) is internals.TrainingEpochLoop
+    for name in ("on_run_start", "advance", "_should_accumulate", "_num_ready_batches_reached"):
+        assert callable(getattr(internals.TrainingEpochLoop, name))
+    assert callable(internals.DataFetcher.__next__)
+
+
+def test_a_batch_begins_ends_and_sends_its_metrics() -> None:
+    called: list[str] = []
+
+    class Watch(Callback):
+        def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+            connector = trainer._logger_connector
+            for name in ("on_batch_start", "on_batch_end", "update_train_step_metrics"):
+                original = getattr(connector, name)
+                vars(connector)[name] = lambda *a, n=name, o=original: (called.append(n), o(*a))
+
+    trained(callbacks=[Watch()], limit_train_batches=1, limit_val_batches=0)
+    assert called == ["on_batch_start", "on_batch_end", "update_train_step_metrics"] * 2
+    connector = Mock(spec=type(trainer()._logger_connector))
+    holder: Any = SimpleNamespace(_logger_connector=connector)
+    internals.begin_batch(holder, "a batch")
+    internals.end_batch(holder)
+    internals.send_step_metrics(holder)
+    assert [name for name, _, _ in connector.method_calls] == called[:3]
+
+
+def test_log_refuses_outside_of_a_hook() -> None:
+    made = trainer()
+    model = LinearRegression()
+    assert "_current_fx_name" in vars(model)
+    internals.enter_hook(model, "training_step")
+    assert model._current_fx_name == "training_step"
+    assert made.lightning_module is None
+
+
+def test_lightning_registers_no_signal_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = trainer()
+    assert callable(made._signal_connector.register_signal_handlers)
+    internals.keep_signal_handlers(made)
+    taken: list[Any] = []
+    monkeypatch.setattr("signal.signal", lambda *words: taken.append(words))
+    made._signal_connector.register_signal_handlers()
+    assert taken == []
+
+
+def test_only_the_fit_loop_ends_its_restart() -> None:
+    made = trainer()
+    made.fit_loop.epoch_progress.current.ready = 1  # within an epoch
+    made.fit_loop.restarting = True
+    internals.end_restart(made)
+    assert not made.fit_loop.restarting
+    assert made.fit_loop.epoch_loop.restarting
+
+
+def test_a_run_by_steps_is_resumed_at_the_start_of_an_epoch() -> None:
+    made = trainer(max_steps=5)
+    assert callable(made.fit_loop._iteration_based_training)
+    internals.resume_at_epoch_start(made)
+    assert made.fit_loop._iteration_based_training() is False
+
+
+def test_the_step_of_the_curves_is_in_the_checkpoint(tmp_path: Path) -> None:
+    made = trained()
+    made.save_checkpoint(tmp_path / "x.ckpt")
+    saved = torch.load(tmp_path / "x.ckpt", weights_only=True)
+    assert internals.logger_step(saved) == made.global_step == 22
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, False), ({"every_n_train_steps": 5}, True), ({"every_n_epochs": 2}, False)],
+)
+def test_a_checkpoint_callback_tells_whether_it_saves_by_steps(
+    options: dict[str, int], expected: bool
+) -> None:
+    assert internals.saves_within_epochs(ModelCheckpoint(**options)) is expected
+
+
+def test_a_summary_reaches_the_event_file(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(str(tmp_path), name="x", version="y")
+    internals.write_summary(logger, scalar("a/b", 3.0), 7)
+    logger.finalize("success")
+    events = EventAccumulator(str(tmp_path / "x/y"))
+    events.Reload()
+    [tag] = events.Tags()["scalars"]
+    assert [(tag, event.step, event.value) for event in events.Scalars(tag)] == [("a/b", 7, 3.0)]
