@@ -52,9 +52,7 @@ def test_another_error_of_torchvision_is_not_hidden() -> None:
 
 
 def test_the_garbage_collector_goes_on_and_leaves_what_was_imported_alone() -> None:
-    out = python(
-        "import src.libraries, gc; print('on', gc.isenabled(), gc.get_freeze_count() > 100_000)"
-    )
+    out = python("import src.libraries, gc; print('on', gc.isenabled(), gc.get_freeze_count())")
     assert int(out.split("on True ")[1]) > 100_000
 
 

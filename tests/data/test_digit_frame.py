@@ -6,7 +6,13 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from src.data import MNIST
-from src.data.digit_frame import PENS, digit_frame, ground, strokes, with_usual_pen
+from src.data.digit_frame import (
+    STROKE_WIDTHS,
+    adjust_stroke_width,
+    background,
+    digit_frame,
+    strokes,
+)
 from src.data.digits import load_digits
 from tests.conftest import REAL_DATA
 
@@ -80,10 +86,10 @@ def test_every_pen_becomes_one_of_mnist(pen: float) -> None:
 def test_a_pen_of_mnist_is_left_alone() -> None:
     bar = np.zeros((20, 20))
     bar[:, 8:11] = 1  # 3 pixels wide
-    assert with_usual_pen(bar, 20) is bar
+    assert adjust_stroke_width(bar, 20) is bar
     bar[:, 8:16] = 1
-    made = with_usual_pen(bar, 20)
-    assert made.max(axis=0).sum() / 8 == pytest.approx(PENS[1], abs=1.2)
+    made = adjust_stroke_width(bar, 20)
+    assert made.max(axis=0).sum() / 8 == pytest.approx(STROKE_WIDTHS[1], abs=1.2)
 
 
 def test_light_that_falls_unevenly_is_found() -> None:
@@ -91,7 +97,7 @@ def test_light_that_falls_unevenly_is_found() -> None:
     paper = 170 + 40 * x - 25 * y - 20 * x * y + 8 * x**2
     drawn = paper.copy()
     drawn[20:40, 30:34] -= 100
-    np.testing.assert_allclose(ground(drawn), paper, atol=1e-6)
+    np.testing.assert_allclose(background(drawn), paper, atol=1e-6)
     expected = np.zeros_like(paper)
     expected[20:40, 30:34] = 100
     np.testing.assert_allclose(strokes(drawn), expected, atol=1e-6)

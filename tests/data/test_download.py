@@ -174,7 +174,7 @@ class Stalls(Files):
 
 
 def test_a_server_that_stalls_ends_in_time(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "SECONDS", 0.5)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with serving(Stalls) as url:
         start = monotonic()
         assert "timed out" in failed([url + "file"], target)
@@ -194,7 +194,7 @@ class Silent(BaseRequestHandler):
 def test_a_server_that_never_answers_ends_in_time(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "SECONDS", 0.5)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with serving(Silent) as url:
         start = monotonic()
         assert "timed out" in failed([url + "file"], target)
@@ -218,7 +218,7 @@ class Trickles(Files):
 
 
 def test_a_server_that_trickles_ends_in_time(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "SECONDS", 0.5)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with serving(Trickles) as url:
         start = monotonic()
         assert "timed out" in failed([url + "file"], target)
@@ -235,7 +235,7 @@ def test_a_slow_server_is_waited_for(target: Path, monkeypatch: pytest.MonkeyPat
                 sleep(0.1)
                 self.wfile.write(CONTENT[start : start + 16_000])
 
-    monkeypatch.setattr(download, "SECONDS", 0.5)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with serving(Slow) as url:
         start = monotonic()
         fetch([url + "file"], MD5, target)
@@ -332,7 +332,7 @@ def test_a_host_that_is_never_found_ends_in_time(
         over.wait(10)
         raise OSError("no such host")
 
-    monkeypatch.setattr(download, "SECONDS", 0.2)
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     monkeypatch.setattr(socket, "create_connection", look_up)
     start = monotonic()
     assert "nothing came for 0.2 s" in failed(["https://example.org/file"], target)
@@ -444,7 +444,7 @@ def test_a_killed_download_is_in_nobodys_way(
 
 
 def test_what_was_left_long_ago_is_removed(mirror: str, target: Path) -> None:
-    for name, age in (("old", 2 * download.OLD), ("young", 60)):
+    for name, age in (("old", 2 * download.MAX_AGE), ("young", 60)):
         folder = target.parent / f"{download.PREFIX}{name}"
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(b"half")

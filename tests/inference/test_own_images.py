@@ -120,7 +120,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         "stands out",
     ),
     "a pipe": (os.mkfifo, "a pipe"),
-    "a link to nothing": (lambda p: p.symlink_to("nowhere"), "a link to nothing"),
+    "a link to nothing": (lambda p: p.symlink_to("nowhere"), "a broken link"),
 }
 
 

@@ -73,7 +73,7 @@ def test_a_run_folder_is_all_it_takes(
         assert sum(probabilities) == pytest.approx(1, abs=1e-4)
         assert row["prediction"] == str(np.argmax(probabilities))
     assert "my_digits/5.png" in capsys.readouterr().out
-    with Image.open(f"lightning_logs/{config}/version_0/figures/own_images_01.png") as picture:
+    with Image.open(Path(moved, "predict/figures/own_images_01.png")) as picture:
         assert min(picture.size) > 300
 
 

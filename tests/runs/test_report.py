@@ -98,7 +98,7 @@ def test_the_page_tells_result_facts_and_how_to_repeat_it() -> None:
     assert rows["val/acc"] == "98.00 %"
     assert "train/lr" not in rows
     assert rows["epochs"] == "10 (4300 steps)"
-    assert rows["seconds"] == "12.3 fit, 15.0 in all"
+    assert rows["seconds"] == "12.3 fit, 15.0 total"
     assert rows["samples a second"] == "45,679"
     assert rows["parameters"] == "109,386"
     assert rows["data"] == "MNIST from shared/data\n55,000 train, 5,000 val, 10,000 test"
@@ -114,7 +114,7 @@ def test_a_regression_is_told_by_its_error() -> None:
     data = {"name": "Line", "source": "drawn here", "sizes": {"test": 1000}, "noise_floor": 0.25}
     metrics = {"test/mse": 0.254321, "test/loss": 0.254321}
     shown = page(dataset=data, metrics=metrics, model="Linear", tested=1000)
-    assert shown.texts["p"] == ["mean squared error 0.2543 on 1,000 test examples"]
+    assert shown.texts["p"] == ["mean squared error 0.2543 on 1,000 test samples"]
     assert ["noise floor", "0.25 (mse of a perfect predictor)"] in shown.rows
     assert verdict(results()) != verdict(results(dataset=data, metrics=metrics))
 

@@ -426,7 +426,7 @@ class OwnLoader(MNIST):
 def test_the_command_line_goes_the_short_way_unless_step_or_loader_are_the_users_own(
     model: str, data: str, short: bool, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LINENET_ALLOW", "tests.test_loop")
+    monkeypatch.setenv("LINENET_ALLOW", "tests.training.test_epoch_loop")
     steps, step = [], EpochLoop._step
     monkeypatch.setattr(EpochLoop, "_step", lambda *args: steps.append(1) or step(*args))
     run("fit", "--model", model, "--data", data, "--data.val_size", 50, "--data.batch_size", 50,

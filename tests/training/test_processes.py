@@ -21,7 +21,7 @@ FIT = ["fit", "--config", str(PROJECT / "configs/mnist_mlp.yaml"), "--trainer.de
        "--trainer.strategy=ddp", "--trainer.accelerator=cpu", "--trainer.max_epochs=40",
        "--data.val_size=50", "--data.verify=false", "--data.batch_size=5",
        "--trainer.enable_progress_bar=false"]  # fmt: skip
-SPOIL = "--trainer.callbacks+=tests.test_processes.SpoilOne"
+SPOIL = "--trainer.callbacks+=tests.training.test_processes.SpoilOne"
 
 
 class SpoilOne(Callback):

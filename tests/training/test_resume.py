@@ -139,7 +139,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_taken(
     photographed[5].rename(folder)
     _, newest = sorted(folder.glob("checkpoints/resume-*"))
     newest.write_bytes(newest.read_bytes()[:-1000])
-    with pytest.warns(UserWarning, match=rf"{newest.name} is damaged.*Trying the one before it"):
+    with pytest.warns(UserWarning, match=rf"{newest.name} is damaged.*Trying the previous one"):
         run("fit", "--resume", folder)
     assert_same(folder, expected)
     assert newest.with_suffix(".damaged").exists()
@@ -279,7 +279,7 @@ def test_a_signal_ends_a_run_with_a_checkpoint_from_which_it_goes_on(
     expected = left(Path("lightning_logs/mnist_mlp/version_0"))
     number = signal.Signals[name].value
     monkeypatch.setenv("LINENET_ALLOW", "tests")
-    callbacks = ["--trainer.callbacks+=tests.test_resume.Signal",
+    callbacks = ["--trainer.callbacks+=tests.training.test_resume.Signal",
                  f"--trainer.callbacks.number={number}", "--trainer.callbacks.step=7"]  # fmt: skip
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     with pytest.raises(SystemExit) as stop:
