@@ -1,4 +1,4 @@
-"""Prints what is inside a checkpoint, without building its model or importing what it names.
+"""Prints the content of a checkpoint without running any code from it.
 
     ./scripts/run peek lightning_logs/mnist_lenet/version_0/checkpoints/best-epoch07.ckpt
     ./scripts/run peek lightning_logs/mnist_lenet/version_0        # its best checkpoint

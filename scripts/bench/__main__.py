@@ -1,13 +1,13 @@
-"""Times linenet against the loop one would write by hand, the usual template and the bare step.
+"""Benchmarks linenet against a handwritten loop and a Lightning template.
 
-    ./scripts/run bench                                  # all of it, and the README's tables
+    ./scripts/run bench                                  # everything; updates the README's tables
     ./scripts/run bench epochs --model mnist_lenet       # one comparison
     ./scripts/run bench start memory
 
-Every measurement is a process of its own; in `epochs` and `start` contenders take turns, so that a
-busy machine slows all alike. `epochs` prints no time unless linenet and the loop by hand compute
-the same losses. The real MNIST files are needed. Figures go to lightning_logs/bench/, with machine
-and versions.
+Each measurement runs in its own process. In `epochs` and `start` the candidates take turns, so that
+other load on the machine slows all of them. `epochs` reports no times unless linenet and the
+handwritten loop compute the same losses. The real MNIST files are required. Results are written to
+lightning_logs/bench/ with the machine and the versions.
 """
 
 import argparse
@@ -30,15 +30,15 @@ from rich.progress import track
 from scripts.shared.tables import PROJECT, Rows, into_page, markdown, mnist_files
 
 MODELS = ["mnist_logistic", "mnist_sigmoid_mlp", "mnist_relu_mlp", "mnist_mlp", "mnist_lenet"]
-WHO = ["floor", "plain", "linenet", "template"]
-GOALS = {  # linenet / plain at most, template / linenet at least
+CANDIDATES = ["floor", "plain", "linenet", "template"]
+GOALS = {  # maximum of linenet / plain, minimum of template / linenet
     "mnist_logistic": (1.8, 12), "mnist_sigmoid_mlp": (1.15, ""), "mnist_relu_mlp": (1.15, ""),
     "mnist_mlp": (1, 2.5), "mnist_lenet": (1, 2.5),
 }  # fmt: skip
-GROWN = "mnist_relu_mlp"  # the model of `growth`
+GROWTH_MODEL = "mnist_relu_mlp"
 SECTIONS = ["epochs", "loader", "start", "memory", "safety", "targets", "growth"]
 LOGS = Path("lightning_logs", "bench")
-TOLERANCE = 1e-5  # of a loss
+TOLERANCE = 1e-5  # largest difference of losses that counts as rounding
 IMPORT = (
     "import os, runpy; runpy.run_path('src/torchvision_compat.py')['import_torchvision']();"
     "import lightning.pytorch.cli; os._exit(0)"
@@ -50,14 +50,14 @@ FIRST_STEP = (
     "runpy.run_module('src.cli', run_name='__main__')"
 )
 PEAK = "import runpy{}; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
-TO_ACCURACY = """Test accuracy after so many epochs with `configs/with/fast.yaml`, three seeds.
+TO_ACCURACY = """Test accuracy by number of epochs with `configs/with/fast.yaml`, three seeds.
 Goals: 97 % in 2 s of training with `mnist_relu_mlp`, and 99 % in 15 s with `mnist_lenet`.
 """
-GROWTH = """`mnist_relu_mlp` on more and more examples, where the goal was equal time for each to
-10 %, and in larger and larger batches:
+GROWTH = """`mnist_relu_mlp` with growing training sets, where the goal was equal time per sample
+within 10 %, and with growing batch sizes:
 """
-SAFETY = """What seeds by the step, looks for NaN and for signals, and whole checkpoints cost, where
-the goals were 1 % of the time at most, and 50 ms a checkpoint:
+SAFETY = """Cost of per-step seeds, of the checks for NaN and signals, and of atomic checkpoints. Goals:
+at most 1 % of the time of fit, and 50 ms per checkpoint:
 """
 FACTS = (
     "import json, torch; from src.runs.provenance import *;"
@@ -67,7 +67,7 @@ FACTS = (
 
 
 def python(*words: str) -> str:
-    """Return what a Python process prints; its folder is the project's."""
+    """Run Python in the project's folder and return its standard output."""
     data = {"DATA_DIR": str(Path(os.environ.get("DATA_DIR") or "data").absolute())}
     command, settings = [sys.executable, *words], {**os.environ, **data}
     done = subprocess.run(
@@ -79,7 +79,7 @@ def python(*words: str) -> str:
 
 
 class Bench:
-    """The sections; each measures, shows its progress and returns the rows of its table."""
+    """The sections of the benchmark: each method measures and returns the rows of its table."""
 
     def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
         self.models, self.rounds = arguments.model, arguments.rounds
@@ -87,13 +87,13 @@ class Bench:
         self.batch_size, self.folder = arguments.batch_size, folder
 
     def fit(self, model: str, *words: str) -> list[str]:
-        """Return the command that trains a model as a user does, but for where it is logged."""
+        """Return the arguments that train a model and log to the temporary folder."""
         config, logs = f"configs/{model}.yaml", f"--trainer.logger.save_dir={self.folder}"
         where = ["--data.source=mnist", f"--trainer.accelerator={self.accelerator}"]
         return ["fit", "--config", config, *words, *where, logs]
 
     def linenet(self, model: str, *words: str) -> dict[str, Any]:
-        """Return the results of a run."""
+        """Train a model with linenet and return the content of its results.json."""
         python("-m", "src.cli", *self.fit(model, *words))
         newest = max(self.folder.glob("*/*/results.json"), key=os.path.getmtime)
         return json.loads(newest.read_text())
@@ -105,7 +105,7 @@ class Bench:
         return json.loads(printed.splitlines()[-1])
 
     def epoch(self, model: str, who: str, batch_size: int) -> float:
-        """Return the median seconds of an epoch after a warm-up."""
+        """Return the median seconds per epoch, without the first epoch as warm-up."""
         epochs = self.n_epochs + 1
         if who == "linenet":
             words = [f"--trainer.max_epochs={epochs}", f"--data.batch_size={batch_size}"]
@@ -113,12 +113,17 @@ class Bench:
         return median(self.baseline(who, model, batch_size, epochs)[1:])
 
     def epochs(self) -> Rows:
-        for model in track(self.models, "Same losses?"):
-            most = max(self.baseline("difference", model, self.batch_size, 1))
-            if most > TOLERANCE:
-                raise SystemExit(f"error: {model} computes other losses, by {most:.1g}; no times.")
-        times: dict[str, dict[str, list[float]]] = {m: {w: [] for w in WHO} for m in self.models}
-        turns = list(product(range(self.rounds), self.models, WHO))
+        for model in track(self.models, "Comparing losses"):
+            largest = max(self.baseline("difference", model, self.batch_size, 1))
+            if largest > TOLERANCE:
+                raise SystemExit(
+                    f"error: with {model}, losses of linenet and the handwritten loop differ by"
+                    f" {largest:.1g},\nexpected at most {TOLERANCE:g}; no times are measured."
+                )
+        times: dict[str, dict[str, list[float]]] = {
+            m: {w: [] for w in CANDIDATES} for m in self.models
+        }
+        turns = list(product(range(self.rounds), self.models, CANDIDATES))
         for _, model, who in track(turns, "Epochs"):
             times[model][who].append(self.epoch(model, who, self.batch_size))
         return [self._compared(model, times[model]) for model in self.models]
@@ -129,15 +134,15 @@ class Bench:
 
         goals = GOALS[model]
         return {
-            "seconds an epoch": model,
-            **{who: median(times[who]) for who in WHO},
+            "seconds per epoch": model,
+            **{who: median(times[who]) for who in CANDIDATES},
             "linenet / plain": ratio("linenet", "plain"), "at most": goals[0],
             "template / linenet": ratio("template", "linenet"), "at least": goals[1],
         }  # fmt: skip
 
     def loader(self) -> Rows:
         times = self.baseline("loader", "mnist_mlp", 100, epochs=8)[1:]
-        return [row("batches of 60,000 images alone, s", median(times), "≤ 0.10")]
+        return [row("loading 60,000 images in batches, s", median(times), "≤ 0.10")]
 
     def start(self) -> Rows:
         times: dict[str, list[float]] = {IMPORT: [], FIRST_STEP: []}
@@ -147,23 +152,23 @@ class Bench:
             times[code].append(time.perf_counter() - began)
         imports, first = median(times[IMPORT]), median(times[FIRST_STEP])
         return [
-            row("import of lightning.pytorch.cli as Python does it, s", imports),
+            row("importing lightning.pytorch.cli, s", imports),
             row("from the command to the first step, s", first),
-            row("the second / the first", first / imports, "≤ 1.35"),
+            row("first step / import", first / imports, "≤ 1.35"),
         ]
 
     def safety(self) -> Rows:
-        """Time what stands between a run and its loss: looks at each step, and checkpoints."""
+        """Time the safety checks in each step, and the checkpoints."""
         rows: Rows = []
         for model in track(self.models, "Safety"):
             words = ["-m", "scripts.bench.safety", f"configs/{model}.yaml"]
             words.append(f"--accelerator={self.accelerator}")
             runs = [json.loads(python(*words).splitlines()[-1]) for _ in range(self.rounds)]
-            share = median(looks / fit for fit, looks, *_ in runs)
+            share = median(checks / fit for fit, checks, *_ in runs)
             saves = [1000 * save for _, _, *saves in runs for save in saves]
             rows.append({
-                "what safety costs": model, "looks at each step, % of fit": 100 * share,
-                "a checkpoint, ms": median(saves), "the slowest of them": max(saves),
+                "cost of safety": model, "checks in each step, % of fit": 100 * share,
+                "median checkpoint, ms": median(saves), "slowest checkpoint, ms": max(saves),
             })  # fmt: skip
         return rows
 
@@ -176,10 +181,11 @@ class Bench:
         return [row("peak memory of mnist_mlp above the imports, MB", above, "≤ 150")]
 
     def targets(self) -> Rows:
-        """Train with configs/with/fast.yaml for more and more epochs, until 99 % are reached."""
+        """Train with configs/with/fast.yaml for 1 to 5 epochs, until 99 % are reached."""
         rows: Rows = []
-        able = [model for model in self.models if model != "mnist_logistic"]  # a line stops at 93 %
-        for model in track(able, "Time to accuracy"):
+        # Logistic regression does not get beyond 93 %.
+        models = [model for model in self.models if model != "mnist_logistic"]
+        for model in track(models, "Time to accuracy"):
             for epochs in (1, 2, 3, 5):
                 rows.append(self._fast(model, epochs))
                 if rows[-1]["test"] >= 0.99:
@@ -194,11 +200,11 @@ class Bench:
             "with/fast.yaml": model, "epochs": epochs,
             "test": mean(accuracy), "sd": stdev(accuracy),
             "seconds of training": mean(run["seconds"]["train"] for run in runs),
-            "of fit": mean(run["seconds"]["fit"] for run in runs),
+            "seconds of fit": mean(run["seconds"]["fit"] for run in runs),
         }  # fmt: skip
 
     def growth(self) -> Rows:
-        """Time an example among more and more of them, and in larger and larger batches."""
+        """Time a sample with growing training sets and with growing batch sizes."""
         root = repeated_mnist(self.folder / "repeated", times=10)
         sizes: dict[int, tuple[str, ...]]
         sizes = {size: (f"--data.train_size={size}",) for size in (10_000, 55_000)}
@@ -206,19 +212,21 @@ class Bench:
         rows: Rows = []
         for n in track(sizes, "Growth"):
             epochs = f"--trainer.max_epochs={max(3, 200_000 // n)}"
-            time_each = 1e6 * seconds(self.linenet(GROWN, epochs, *sizes[n])) / n
-            rows.append({"examples": f"{n:,}", "batch": 100, "linenet, µs an example": time_each})
+            time_each = 1e6 * seconds(self.linenet(GROWTH_MODEL, epochs, *sizes[n])) / n
+            rows.append({"samples": f"{n:,}", "batch": 100, "linenet, µs per sample": time_each})
         for batch_size in track((32, 128, 512, 4096), "Batches"):
-            ours, by_hand = (self.epoch(GROWN, who, batch_size) for who in ("linenet", "plain"))
+            ours, by_hand = (
+                self.epoch(GROWTH_MODEL, who, batch_size) for who in ("linenet", "plain")
+            )
             rows.append({
-                "examples": "55,000", "batch": batch_size, "linenet, µs an example": ours / 0.055,
+                "samples": "55,000", "batch": batch_size, "linenet, µs per sample": ours / 0.055,
                 "plain": by_hand / 0.055, "linenet / plain": ours / by_hand,
             })  # fmt: skip
         return rows
 
 
 def seconds(run: dict[str, Any]) -> float:
-    """Return the median seconds of training an epoch."""
+    """Return a run's median training time per epoch, in seconds."""
     return run["seconds"]["epoch"]
 
 
@@ -227,7 +235,7 @@ def row(name: str, value: float, goal: str = "") -> dict[str, Any]:
 
 
 def repeated_mnist(root: Path, times: int) -> Path:
-    """Write MNIST with every training image so many times over, and return its root."""
+    """Write a copy of MNIST with every training image repeated, and return its root folder."""
     source, raw = mnist_files(), root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name, header in (("train-images-idx3-ubyte", 16), ("train-labels-idx1-ubyte", 8)):
@@ -244,27 +252,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    known = f"of {', '.join(SECTIONS)}; all by default"
-    parser.add_argument("sections", nargs="*", default=SECTIONS, help=known)
-    models = f"for `epochs` and `targets`, of {', '.join(MODELS)}; all by default"
+    choices = f"sections to run, from {', '.join(SECTIONS)}; default all"
+    parser.add_argument("sections", nargs="*", default=SECTIONS, help=choices)
+    models = f"models to measure, from {', '.join(MODELS)}; default all"
     parser.add_argument(
         "--model", nargs="+", choices=MODELS, default=MODELS, metavar="CONFIG", help=models
     )
-    parser.add_argument("--batch_size", type=int, default=100, help="for `epochs`; 100 images")
-    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="cpu")
-    parser.add_argument("--epochs", type=int, default=3, help="timed in a turn after a warm-up; 3")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender; 3")
+    parser.add_argument(
+        "--batch_size", type=int, default=100, help="images, for `epochs`; default 100"
+    )
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="default cpu")
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="epochs to time after one as warm-up; default 3"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="repetitions; default 3")
     arguments = parser.parse_args()
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
-        parser.error(f"no section {unknown.pop()}; there are {', '.join(SECTIONS)}")
+        parser.error(f"unknown section {unknown.pop()}; give some of {', '.join(SECTIONS)}")
     if not list(mnist_files().glob("train-images-idx3-ubyte*")):
         parser.error(
             f"MNIST is not in {mnist_files()}. Set DATA_DIR to the folder that holds MNIST/raw,\n"
             "or download it first: ./scripts/run fit --config configs/mnist_logistic.yaml"
         )
     LOGS.mkdir(parents=True, exist_ok=True)
-    figures = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
+    results_file = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
     command = shlex.join(["./scripts/run", "bench", *sys.argv[1:]])
     facts = json.loads(python("-c", FACTS))
     measured: dict[str, Rows] = {}
@@ -274,9 +286,9 @@ def main() -> None:
             measured[section] = getattr(bench, section)()
             print(markdown(measured[section]))
             record = {"command": command, **facts, "measured": measured}
-            figures.write_text(json.dumps(record, indent=2) + "\n")
-    print(f"All figures: {figures}")
-    if len(sys.argv) == 1:  # the README shows what is measured by default
+            results_file.write_text(json.dumps(record, indent=2) + "\n")
+    print(f"Results: {results_file}")
+    if len(sys.argv) == 1:  # the README shows the measurements of a default run only
         into_page("scripts/README.md", "bench", report(record))
         into_page("README.md", "speed", summary(record))
 
@@ -296,7 +308,7 @@ def summary(record: dict[str, Any]) -> str:
 
 
 def report(record: dict[str, Any]) -> str:
-    """Return all tables, what they show, and on what they were measured."""
+    """Return the README's section: all tables with captions, the machine and the versions."""
     measured, versions = record["measured"], record["versions"]
     singles = [*measured["loader"], *measured["start"], *measured["memory"]]
     used = f"torch {versions['torch']}, lightning {versions['lightning']}"

@@ -1,11 +1,11 @@
-"""The same training without linenet: what `bench.py` compares with.
+"""Trains the same models without linenet, as baselines for bench.
 
     python scripts/baselines.py plain configs/mnist_lenet.yaml --epochs 3
 
-`plain` is the loop that one would write by hand, `floor` its step on one and the same batch,
-`template` the usual Lightning project, and `loader` nothing but linenet's batches; each prints the
-seconds of its epochs. `difference` prints by how much the losses of the first steps of `plain`
-differ from those of linenet.
+`plain` is a handwritten training loop, `floor` is that loop on a single batch, `template` is a
+typical Lightning project, and `loader` only iterates over linenet's batches; each prints the
+seconds of every epoch. `difference` prints the absolute differences between the losses of `plain`
+and of linenet in the first steps.
 """
 
 import argparse
@@ -41,42 +41,42 @@ from src.data import MNIST
 from src.data.loader import BatchLoader
 from src.training.seeds import step_seeds
 
-STEPS = 50  # that must agree; rounding, which differs by processor, grows with each
+STEPS = 50  # whose losses are compared; rounding errors grow with each step
 Seconds = Iterator[float]
 
 
 class Task:
-    """What a config says, built without the command line, and with a network written by hand."""
+    """The experiment of a config, built without the CLI and with a handwritten network."""
 
     def __init__(self, config: Path, batch_size: int, accelerator: str) -> None:
         self.config, self.accelerator = config, accelerator
-        said = yaml.safe_load(config.read_text())
-        self.settings = said["model"]["init_args"]
-        pad = said["data"]["init_args"]["pad"] if isinstance(said["data"], dict) else 0
+        parsed = yaml.safe_load(config.read_text())
+        self.settings = parsed["model"]["init_args"]
+        pad = parsed["data"]["init_args"]["pad"] if isinstance(parsed["data"], dict) else 0
         self.batch_size = batch_size
         self.device = torch.device("cuda" if accelerator == "gpu" else "cpu")
         self.data = MNIST(source="mnist", pad=pad, batch_size=batch_size)
         self.data.setup("fit")
-        kind = said["model"]["class_path"]
+        kind = parsed["model"]["class_path"]
         sizes = {key: self.settings[key] for key in ("hidden", "dropout") if key in self.settings}
         bias = self.settings.get("bias", True)
         self.net = lenet() if kind == "LeNet" else mlp(kind, bias, **sizes)
         seed_everything(0, verbose=False)
-        twin = getattr(models, kind)(input_shape=self.data.input_shape, bias=bias, **sizes)
-        self.net.load_state_dict(twin.net.state_dict())  # the first weights of linenet
+        reference = getattr(models, kind)(input_shape=self.data.input_shape, bias=bias, **sizes)
+        self.net.load_state_dict(reference.net.state_dict())  # start from linenet's weights
         self.net.to(self.device)
 
     def optimizer(self, steps: int) -> tuple[Any, Any]:
-        """Return the optimizer of the config, and its scheduler or None."""
-        optimizer, scheduler = (self.settings.get(key) for key in ("optimizer", "scheduler"))
-        made = _build(torch.optim, optimizer)(self.net.parameters())
-        if scheduler is None:
-            return made, None
-        return made, _build(torch.optim.lr_scheduler, scheduler)(made, total_steps=steps)
+        """Return the optimizer and the scheduler (or None) of the config."""
+        spec, schedule = (self.settings.get(key) for key in ("optimizer", "scheduler"))
+        optimizer = _build(torch.optim, spec)(self.net.parameters())
+        if schedule is None:
+            return optimizer, None
+        return optimizer, _build(torch.optim.lr_scheduler, schedule)(optimizer, total_steps=steps)
 
 
-def _build(module: Any, said: dict[str, Any]) -> Any:
-    return partial(getattr(module, said["class_path"]), **said.get("init_args", {}))
+def _build(module: Any, parsed: dict[str, Any]) -> Any:
+    return partial(getattr(module, parsed["class_path"]), **parsed.get("init_args", {}))
 
 
 def mlp(kind: str, bias: bool, hidden: tuple[int, ...] = (), dropout: float = 0.0) -> nn.Module:
@@ -100,9 +100,12 @@ def lenet() -> nn.Module:
 
 
 def training(task: Task, steps: int, same_batch: bool = False) -> Iterator[Tensor]:
-    """Yield the loss of each step by hand: images normalised once, batches by index."""
+    """Yield the loss of each step of the handwritten loop.
+
+    Images are normalised once and batches are selected by index.
+    """
     data, net, device = task.data, task.net, task.device
-    split, batches = data.splits["train"], data.train_dataloader()  # for linenet's order
+    split, batches = data.splits["train"], data.train_dataloader()  # for linenet's sample order
     x, y = ((split.x.float() - data.mean) / data.std).to(device), split.y.to(device)
     optimizer, scheduler = task.optimizer(steps)
     batch_x, batch_y = x[: task.batch_size], y[: task.batch_size]
@@ -121,7 +124,7 @@ def training(task: Task, steps: int, same_batch: bool = False) -> Iterator[Tenso
 
 
 def plain(task: Task, epochs: int, same_batch: bool = False) -> Seconds:
-    """Time the epochs of a training by hand; the loss is read once an epoch."""
+    """Yield the seconds of each epoch of the handwritten loop; the loss is read once per epoch."""
     steps = len(task.data.train_dataloader())
     losses = training(task, epochs * steps, same_batch)
     for _ in range(epochs):
@@ -131,7 +134,7 @@ def plain(task: Task, epochs: int, same_batch: bool = False) -> Seconds:
 
 
 def loader(task: Task, epochs: int) -> Seconds:
-    """Shuffle, index, scale and normalise 60,000 images in linenet's way, and do nothing else."""
+    """Yield the seconds per epoch of loading, shuffling and normalising with linenet's loader."""
     data = task.data
     split = data.splits["train"]
     for epoch in range(epochs):
@@ -144,7 +147,7 @@ def loader(task: Task, epochs: int) -> Seconds:
 
 
 class Template(LightningModule):
-    """The LightningModule of most projects: torchmetrics updated and logged in each step."""
+    """A typical LightningModule: torchmetrics are updated and logged in each step."""
 
     def __init__(self, task: Task, steps: int) -> None:
         super().__init__()
@@ -178,7 +181,7 @@ class Template(LightningModule):
 
 
 class Clock(Callback):
-    """Times the training of each epoch, without validation."""
+    """Records the training time of each epoch, without validation."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -192,7 +195,10 @@ class Clock(Callback):
 
 
 def template(task: Task, epochs: int) -> Seconds:
-    """Train as most projects do: per-sample transforms, DataLoader, torchmetrics, TensorBoard."""
+    """Yield the seconds per epoch of a typical Lightning project.
+
+    It uses per-sample transforms, a DataLoader, torchmetrics and TensorBoard.
+    """
     prepare = transforms.Compose(
         [transforms.Pad(task.data.pad), transforms.ToTensor(), transforms.Normalize(0.1307, 0.3081)]
     )
@@ -213,7 +219,7 @@ def template(task: Task, epochs: int) -> Seconds:
 
 
 class Losses(Callback):
-    """Keeps the losses of linenet."""
+    """Records the loss of each of linenet's training steps."""
 
     values: ClassVar[list[float]] = []
 
@@ -224,11 +230,11 @@ class Losses(Callback):
 
 
 def difference(task: Task, epochs: int) -> Iterator[float]:
-    """Yield the differences between the losses of the first steps by hand and those of linenet."""
+    """Yield the absolute loss differences between the handwritten loop and linenet."""
     losses, by_hand = training(task, STEPS), []
     length = len(task.data.train_dataloader())
     for seed in islice(chain.from_iterable(step_seeds(0, e, 0, length) for e in count()), STEPS):
-        torch.manual_seed(seed)  # of dropout
+        torch.manual_seed(seed)  # gives dropout the random numbers that linenet gives it
         by_hand.append(next(losses).item())
     words = ["fit", "--config", str(task.config), "--trainer.logger=false"]
     words += ["--data.source=mnist", f"--data.batch_size={task.batch_size}"]
@@ -242,7 +248,7 @@ def difference(task: Task, epochs: int) -> Iterator[float]:
         yield abs(ours - linenets)
 
 
-CONTENDERS = {
+BASELINES = {
     "difference": difference,
     "plain": plain,
     "floor": partial(plain, same_batch=True),
@@ -255,14 +261,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("contender", choices=CONTENDERS)
+    parser.add_argument("baseline", choices=BASELINES, help="what to run")
     parser.add_argument("config", type=Path, help="one of configs/mnist_*.yaml")
-    parser.add_argument("--epochs", type=int, default=3, help="the first is a warm-up")
-    parser.add_argument("--batch_size", type=int, default=100, help="images")
-    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="epochs to time, the first as warm-up; default 3"
+    )
+    parser.add_argument("--batch_size", type=int, default=100, help="images; default 100")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="default cpu")
     arguments = parser.parse_args()
     task = Task(arguments.config, arguments.batch_size, arguments.accelerator)
-    print(json.dumps(list(CONTENDERS[arguments.contender](task, arguments.epochs))))
+    print(json.dumps(list(BASELINES[arguments.baseline](task, arguments.epochs))))
 
 
 if __name__ == "__main__":

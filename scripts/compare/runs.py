@@ -1,4 +1,4 @@
-"""The runs that compare.py looks at: found, read, grouped, and what their settings differ in."""
+"""Finds, reads, filters and groups the runs that compare.py shows."""
 
 import glob
 import json
@@ -19,9 +19,9 @@ from src.runs.curves import read_curves
 from src.runs.find import is_fit
 from src.runs.settings import flat
 
-# Where files lie and what is shown on the way say nothing about the experiment; which device was
-# used is read from the results. `trainer.log` stands for the logger and how often it is called.
-DROPPED = (
+# Settings that do not belong to the experiment: paths, logging, figures. The device is read from
+# the results instead. `trainer.log` covers `logger` and `log_every_n_steps`.
+IGNORED_SETTINGS = (
     "seed_everything", "config", "weights_only", "data.root", "checkpoint.dirpath",
     "checkpoint.filename", "trainer.log", "trainer.default_root_dir", "trainer.enable_",
     "trainer.accelerator", "figures", "report", "resume",
@@ -29,38 +29,38 @@ DROPPED = (
 
 
 class UsageError(UserError):
-    """Something on the command line that is not there to be compared."""
+    """A folder, setting or metric on the command line that does not exist in the runs."""
 
 
 @dataclass
 class Run:
-    """What a run was and what came of it; `numbers` are metrics, seconds and parameters."""
+    """Settings and results of a run; `numbers` holds metrics, seconds and parameters."""
 
     folder: Path
     settings: dict[str, Any]
     seed: Any
     numbers: dict[str, float]
-    curves: dict[str, dict[float, float]]  # by name and by epochs done
+    curves: dict[str, dict[float, float]]  # by name, then by completed epochs
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What runs may be chosen by."""
+        """The settings that --where can filter by, with seed and config."""
         return self.settings | {"seed": self.seed, "config": self.folder.parent.name}
 
 
-Group = list[Run]  # of equal settings, one run a seed
+Group = list[Run]  # equal settings, one run per seed
 
 
 def folders(patterns: list[str]) -> list[Path]:
-    """Return the folders in and below those given that hold a config or results."""
+    """Return all folders at or below the given ones that hold a config or results."""
     found: set[Path] = set()
     for pattern in patterns:
-        # Path.glob takes no absolute pattern.
+        # Path.glob does not accept absolute patterns.
         places = [pattern] if Path(pattern).exists() else glob.glob(pattern)  # noqa: PTH207
         if not places:
             raise UsageError(
-                f"{pattern}: no such folder, and no match as a pattern.\n"
-                "Give folders of runs, such as lightning_logs, which fit makes."
+                f"{pattern}: no such folder, and no folder matches it as a pattern.\n"
+                "Give folders of runs, e.g. lightning_logs, which fit creates."
             )
         for place in places:
             for name in ("config.yaml", "results.json"):
@@ -69,7 +69,7 @@ def folders(patterns: list[str]) -> list[Path]:
 
 
 def gather(places: list[Path]) -> tuple[list[Run], list[str], bool]:
-    """Return the finished runs, notes on which others are left out, and whether all were sound."""
+    """Return the finished runs, notes on excluded runs, and whether no run was damaged."""
     runs, unfinished, damaged = [], [], 0
     for folder in places:
         try:
@@ -78,19 +78,19 @@ def gather(places: list[Path]) -> tuple[list[Run], list[str], bool]:
             elif is_fit(folder / "config.yaml"):
                 unfinished.append(str(folder))
         except (UserError, OSError, ValueError) as error:
-            print(f"error: {error}\nThe run {folder} is left out.", file=sys.stderr)
+            print(f"error: {error}\nThe run {folder} is excluded.", file=sys.stderr)
             damaged += 1
-    notes = [f"Damaged, left out: {damaged}."] if damaged else []
+    notes = [f"Excluded, as damaged: {damaged}."] if damaged else []
     if unfinished:
-        notes.append(f"Not finished, left out: {len(unfinished)} ({', '.join(unfinished)}).")
+        notes.append(f"Excluded, as not finished: {len(unfinished)} ({', '.join(unfinished)}).")
     return [run for run in runs if run], notes, not damaged
 
 
 def read(folder: Path) -> Run | None:
-    """Return the run of a folder, or None if it was one that did not train.
+    """Return the run in a folder, or None if the run did not train.
 
     Raises:
-        UserError: If a file is missing or damaged; it is named.
+        UserError: If a file is missing or damaged; the message names it.
     """
     results = parsed(folder / "results.json", json.loads)
     try:
@@ -100,7 +100,7 @@ def read(folder: Path) -> Run | None:
             "device": results["device"],
             "trainer.precision": results["precision"],
             "data.source": "NOT MNIST" if "NOT MNIST" in results["dataset"]["source"] else "",
-            "data.train_size": results["dataset"]["sizes"]["train"],  # also where digits stood in
+            "data.train_size": results["dataset"]["sizes"]["train"],  # also without MNIST
         }
         times = {"seconds": results["seconds"]["fit"], "parameters": results["parameters"]}
         numbers = {name: float(value) for name, value in (results["metrics"] | times).items()}
@@ -108,14 +108,18 @@ def read(folder: Path) -> Run | None:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder}/results.json is damaged: {error!r}") from error
     settings = parsed(folder / "config.yaml", settings_of) | facts
-    curves = folder / "curves.csv"  # which older runs do not have
+    curves = folder / "curves.csv"  # older runs do not have it
     return Run(
         folder, settings, seed, numbers, parsed(curves, curves_of) if curves.exists() else {}
     )
 
 
 def parsed(path: Path, parse: Callable[[str], Any]) -> Any:
-    """Return what a function makes of the text of a file."""
+    """Read a file and parse its text.
+
+    Raises:
+        UserError: If the file is missing or cannot be parsed.
+    """
     try:
         return parse(path.read_text())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
@@ -124,9 +128,9 @@ def parsed(path: Path, parse: Callable[[str], Any]) -> Any:
 
 
 def settings_of(text: str) -> dict[str, Any]:
-    """Return the settings in a config.yaml that belong to the experiment, on one level.
+    """Return the experiment's settings in a config.yaml as a flat dictionary.
 
-    Of the callbacks those of this project are left out, which record and draw.
+    Callbacks of this project are excluded, as they only record and draw.
     """
     config = yaml.safe_load(text)
     callbacks = config.get("trainer", {}).get("callbacks") or []
@@ -135,13 +139,13 @@ def settings_of(text: str) -> dict[str, Any]:
     config.setdefault("trainer", {})["callbacks"] = {
         c["class_path"].split(".")[-1]: c for c in others
     }
-    told = flat({"model": config["model"], "data": config["data"], **config})
-    told = {key: "none" if value is None else value for key, value in told.items()}
-    return {key: value for key, value in told.items() if not key.startswith(DROPPED)}
+    settings = flat({"model": config["model"], "data": config["data"], **config})
+    settings = {key: "none" if value is None else value for key, value in settings.items()}
+    return {key: value for key, value in settings.items() if not key.startswith(IGNORED_SETTINGS)}
 
 
 def curves_of(text: str) -> dict[str, dict[float, float]]:
-    """Return the finite values in a curves.csv, by name and by epochs done."""
+    """Return the finite values in a curves.csv, by name, then by completed epochs."""
     return {
         name: {epoch: value for epoch, value in zip(*points, strict=True) if isfinite(value)}
         for name, points in read_curves(text).items()
@@ -149,7 +153,7 @@ def curves_of(text: str) -> dict[str, dict[float, float]]:
 
 
 def grouped(runs: Iterable[Run]) -> list[Group]:
-    """Return groups of runs that differ in the seed alone; of the same seed the newest counts."""
+    """Group runs that differ only in the seed; of runs with the same seed, keep the newest."""
     groups: dict[frozenset[Any], dict[Any, Run]] = defaultdict(dict)
     for run in sorted(runs, key=lambda run: (run.folder / "results.json").stat().st_mtime):
         groups[frozenset(run.settings.items())][run.seed] = run
@@ -157,7 +161,7 @@ def grouped(runs: Iterable[Run]) -> list[Group]:
 
 
 def differing(groups: list[Group]) -> list[str]:
-    """Return the settings that differ, without the arguments that only some of the classes have."""
+    """Return the settings that differ, without those that follow from the class alone."""
     settings = [group[0].settings for group in groups]
     names = dict.fromkeys(name for one in settings for name in one)
     return [name for name in names if _differs(settings, name) and not _implied(settings, name)]
@@ -168,7 +172,7 @@ def _differs(settings: list[dict[str, Any]], name: str) -> bool:
 
 
 def _implied(settings: list[dict[str, Any]], name: str) -> bool:
-    """Return whether a setting has one value, and is there or not as the classes above it are."""
+    """Return whether a setting has one value and its presence follows from its classes."""
     above = [name.rsplit(".", i)[0] for i in range(1, name.count(".") + 1)]
     classes = [tuple(one.get(parent) for parent in above) for one in settings]
     both = {(kind, one.get(name)) for kind, one in zip(classes, settings, strict=True)}
@@ -176,34 +180,38 @@ def _implied(settings: list[dict[str, Any]], name: str) -> bool:
 
 
 def lookup(flag: str, name: str, names: Iterable[str]) -> str:
-    """Return the one of the names that is meant: this one, or the only one that ends in it."""
+    """Return the name that matches exactly, or else the only one that ends in `.name`.
+
+    Raises:
+        UsageError: If there is no such name, or several.
+    """
     known = list(names)
     ends = [one for one in known if one.endswith(f".{name}")]
     if name in known or len(ends) == 1:
         return name if name in known else ends[0]
     endings = {ending: 0 for one in known for ending in (one, one.rsplit(".", 1)[-1])}
     near = ends or get_close_matches(name, endings, cutoff=0.5)
-    meant = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known[:12])}."
-    raise UsageError(f"{flag} {name}: no such name in these runs.\n{meant}")
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Names: {', '.join(known[:12])}."
+    raise UsageError(f"{flag} {name}: no such name in these runs.\n{hint}")
 
 
 def chosen(runs: list[Run], conditions: list[str]) -> list[Run]:
-    """Return the runs of which each condition `KEY=VALUE` is true."""
+    """Return the runs that meet every condition `KEY=VALUE`."""
     for condition in conditions:
         name, equals, text = condition.partition("=")
         if not equals:
-            raise UsageError(f"--where {condition}: expected KEY=VALUE, such as --where lr=0.1.")
+            raise UsageError(f"--where {condition}: expected KEY=VALUE, e.g. --where lr=0.1.")
         name = lookup("--where", name, dict.fromkeys(key for run in runs for key in run.facts))
         known = [run for run in runs if name in run.facts]
         runs = [run for run in known if same(run.facts[name], text)]
         if not runs:
-            there = ", ".join(sorted({str(run.facts[name]) for run in known}))
-            raise UserError(f"--where {condition}: no run has this; there are {there}.")
+            existing = ", ".join(sorted({str(run.facts[name]) for run in known}))
+            raise UserError(f"--where {condition}: no run has this value; they have {existing}.")
     return runs
 
 
 def same(value: Any, text: str) -> bool:
-    """Return whether a text means a value: 1e-2 is 0.01, and [64,32] is [64, 32]."""
+    """Return whether a text denotes a value: 1e-2 equals 0.01, and [64,32] equals [64, 32]."""
     try:
         return float(value) == float(text)
     except ValueError:
@@ -211,19 +219,19 @@ def same(value: Any, text: str) -> bool:
 
 
 def ordered(groups: list[Group], name: str) -> list[Group]:
-    """Return the groups by a number or a setting: greatest accuracy first, else smallest."""
+    """Sort the groups by a number or setting: accuracies descending, all others ascending."""
     sign = -1 if name.endswith("/acc") else 1
 
-    def place(group: Group) -> tuple[int, Any]:
+    def sort_key(group: Group) -> tuple[int, Any]:
         numbers = values(group, name)
         value = mean(numbers) if numbers else group[0].settings.get(name)
         if isinstance(value, str):
             return 1, value
         return (2, 0) if value is None or isnan(value) else (0, sign * value)
 
-    return sorted(groups, key=place)
+    return sorted(groups, key=sort_key)
 
 
 def values(group: Group, name: str) -> list[float]:
-    """Return a number of every run of a group that has it."""
+    """Return a number, e.g. a metric, of every run in a group that has it."""
     return [run.numbers[name] for run in group if name in run.numbers]

@@ -1,4 +1,4 @@
-"""What compare.py shows: one table, in the terminal, as CSV and as a page."""
+"""Formats the table of compare.py for the terminal, as CSV and as HTML."""
 
 import base64
 import csv
@@ -38,7 +38,7 @@ $notes
 
 
 def labels(groups: list[Group]) -> list[str]:
-    """Return what tells each group from the others: its config, and what differs within that."""
+    """Return a label for each group: its config and the settings that differ within it."""
     configs = [group[0].folder.parent.name for group in groups]
     several = len({*configs}) > 1
     within = {
@@ -52,18 +52,18 @@ def labels(groups: list[Group]) -> list[str]:
 
 
 def words(group: Group, settings: list[str]) -> list[str]:
-    """Return settings in words; classes and lists need no name before them."""
-    said = []
+    """Return settings as text; class names and lists are shown without the setting's name."""
+    texts = []
     for name, head in zip(settings, short(settings), strict=True):
         value = group[0].settings.get(name, "")
         alone = isinstance(value, str) and (value[:1].isupper() or value[:1] == "[")
         if value != "":
-            said.append(value if alone else f"{head} {value}")
-    return said
+            texts.append(value if alone else f"{head} {value}")
+    return texts
 
 
 def cells(groups: list[Group], settings: list[str], metrics: list[str]) -> list[list[str]]:
-    """Return the table as texts, the heads in the first row."""
+    """Return the table as strings, with the column names in the first row."""
     percent = [f"{name} %" if name.endswith("/acc") else name for name in metrics]
     rows = [[*short(settings), "seeds", *percent, "seconds", "params"]]
     for group in groups:
@@ -75,7 +75,7 @@ def cells(groups: list[Group], settings: list[str], metrics: list[str]) -> list[
 
 
 def short(names: list[str]) -> list[str]:
-    """Return the last part of each name, or the last two where that is not enough to tell."""
+    """Return the last part of each dotted name, or the last two where that is ambiguous."""
     last = [name.rsplit(".", 1)[-1] for name in names]
     return [
         ".".join(name.split(".")[-2:]) if last.count(end) > 1 else end
@@ -90,13 +90,13 @@ def number(name: str, found: list[float]) -> str:
     scale, form = (100, ".2f") if name.endswith("/acc") else (1, ".4f")
     if form == ".4f" and not 1e-3 <= abs(mean(found)) < 1e3:
         form = ".3g"
-    # Without a space after the sign, a narrow table breaks the line before it.
+    # No space after ±, so that a narrow table wraps before it.
     spread = f" ±{scale * stdev(found):{form}}" if len(found) > 1 else ""
     return f"{scale * mean(found):{form}}{spread}"
 
 
 def show(rows: list[list[str]], texts: int, names: list[str]) -> None:
-    """Print the table, with a column for each setting, or where they do not fit, one for all."""
+    """Print the table with a column per setting, or with one for all where they do not fit."""
     console = Console()
     table = terminal_table(rows, texts)
     unlimited = console.options.update(max_width=10_000)
@@ -104,24 +104,24 @@ def show(rows: list[list[str]], texts: int, names: list[str]) -> None:
         numbers = [[cell.replace(" ±", "\n±") for cell in row[texts:]] for row in rows]
         merged = [[name, *row] for name, row in zip(["run", *names], numbers, strict=True)]
         table = terminal_table(merged, texts=1)
-        table.caption = "settings one by one: --csv FILE or --html FILE" if texts else None
+        table.caption = "a column per setting: --csv FILE or --html FILE" if texts else None
     console.print(table)
 
 
 def terminal_table(rows: list[list[str]], texts: int) -> Table:
-    """Return the table whose first columns are texts, and the others numbers."""
+    """Return a table with `texts` left-aligned text columns, followed by number columns."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for i, head in enumerate(rows[0]):
         longest = max(len(word) for row in rows for word in row[i].split())
         kind = {"justify": "left", "min_width": longest} if i < texts else {}
         table.add_column(Text(head), **{"justify": "right", "overflow": "fold", **kind})
     for row in rows[1:]:
-        table.add_row(*map(Text, row))  # as Text, since [64] would be taken for markup
+        table.add_row(*map(Text, row))  # as Text, since Rich would parse [64] as markup
     return table
 
 
 def unrounded(groups: list[Group], settings: list[str], metrics: list[str]) -> str:
-    """Return the table as CSV, with the standard deviations and the run folders of each row."""
+    """Return the table as CSV, with standard deviations and the run folders of each row."""
     text = io.StringIO()
     write = csv.writer(text, lineterminator="\n").writerow
     scores = [head for name in metrics for head in (name, f"{name} sd")]
@@ -139,7 +139,7 @@ def unrounded(groups: list[Group], settings: list[str], metrics: list[str]) -> s
 def page(
     rows: list[list[str]], texts: int, names: list[str], picture: bytes | None, notes: list[str]
 ) -> str:
-    """Return the table and the picture as one HTML page that needs no other file."""
+    """Return the table and the picture as a self-contained HTML page."""
     lines = []
     tags = ["th", *["td"] * len(names)]
     for tag, name, row in zip(tags, ["run", *names], rows, strict=True):

@@ -1,4 +1,4 @@
-"""Writes a trained network into files that other programs run: raw pixels in, probabilities out.
+"""Exports a trained network to ONNX, torch.export and safetensors files.
 
     ./scripts/run export lightning_logs/mnist_lenet/version_0
     ./scripts/run export latest --out served --overwrite

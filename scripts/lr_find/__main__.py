@@ -1,4 +1,4 @@
-"""Suggests a learning rate: the loss of a few hundred steps, while the rate rises with each.
+"""Suggests a learning rate by a search over a few hundred steps.
 
     ./scripts/run lr_find --config configs/mnist_lenet.yaml
     ./scripts/run lr_find --config configs/mnist_mlp.yaml --model.hidden [64] --max_lr 1

@@ -335,7 +335,7 @@ def test_a_host_that_is_never_found_ends_in_time(
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
     monkeypatch.setattr(socket, "create_connection", look_up)
     start = monotonic()
-    assert "nothing came for 0.2 s" in failed(["https://example.org/file"], target)
+    assert "no data for 0.2 s" in failed(["https://example.org/file"], target)
     over.set()
     assert monotonic() - start < 2
 

@@ -99,7 +99,7 @@ def test_the_page_tells_result_facts_and_how_to_repeat_it() -> None:
     assert "train/lr" not in rows
     assert rows["epochs"] == "10 (4300 steps)"
     assert rows["seconds"] == "12.3 fit, 15.0 total"
-    assert rows["samples a second"] == "45,679"
+    assert rows["samples per second"] == "45,679"
     assert rows["parameters"] == "109,386"
     assert rows["data"] == "MNIST from shared/data\n55,000 train, 5,000 val, 10,000 test"
     assert rows["device"] == "cpu: 2 threads, 32-true"

@@ -1,4 +1,4 @@
-"""The benchmark: it compares what is the same, refuses what is not, and counts rightly."""
+"""The benchmark: losses of all candidates agree, and its ratios, tables and record are right."""
 
 import importlib
 import json
@@ -35,7 +35,7 @@ def baselines(monkeypatch: pytest.MonkeyPatch, mnist: Path) -> ModuleType:
 
 @pytest.fixture(scope="session")
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with as many images as leave 1,000 to train on beside 5,000 to validate."""
+    """A data root with 6,000 training images: 1,000 remain beside 5,000 for validation."""
     root = tmp_path_factory.mktemp("mnist")
     arrays = (*toy_images(6000, seed=1), *toy_images(100, seed=2))
     for name, array in zip(MNIST_FILES, arrays, strict=True):
@@ -44,7 +44,7 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_the_loop_by_hand_computes_the_losses_of_linenet(
+def test_the_handwritten_loop_computes_the_losses_of_linenet(
     config: Path, baselines: ModuleType
 ) -> None:
     differences = list(baselines.difference(baselines.Task(config, 100, "cpu"), epochs=1))
@@ -52,33 +52,33 @@ def test_the_loop_by_hand_computes_the_losses_of_linenet(
     assert max(differences) < 1e-5
 
 
-def test_another_start_computes_other_losses(baselines: ModuleType) -> None:
+def test_other_initial_weights_give_other_losses(baselines: ModuleType) -> None:
     task = baselines.Task(LOGISTIC, 100, "cpu")
     with torch.no_grad():
         next(task.net.parameters()).mul_(1.01)
     assert max(baselines.difference(task, epochs=1)) > 1e-5
 
 
-@pytest.mark.filterwarnings("ignore")  # what the usual template is told about its data loader
-@pytest.mark.parametrize("contender", ["plain", "floor", "template", "loader"])
-def test_a_contender_times_each_of_its_epochs(contender: str, baselines: ModuleType) -> None:
-    run = baselines.CONTENDERS[contender]
+@pytest.mark.filterwarnings("ignore")  # Lightning's warnings about the template's data loader
+@pytest.mark.parametrize("baseline", ["plain", "floor", "template", "loader"])
+def test_a_baseline_times_each_of_its_epochs(baseline: str, baselines: ModuleType) -> None:
+    run = baselines.BASELINES[baseline]
     seconds = list(run(baselines.Task(LOGISTIC, 100, "cpu"), epochs=2))
     assert len(seconds) == 2
     assert min(seconds) > 0
 
 
-def test_no_time_is_given_for_other_losses(
+def test_no_times_are_measured_if_the_losses_differ(
     bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Namespace(model=["mnist_mlp"], rounds=1, epochs=1, accelerator="cpu", batch_size=100)
     run = bench.Bench(asked, tmp_path)
     monkeypatch.setattr(run, "baseline", lambda *args: [0.0, 1e-4])
-    with pytest.raises(SystemExit, match="mnist_mlp computes other losses"):
+    with pytest.raises(SystemExit, match="with mnist_mlp, losses of linenet and the handwritten"):
         run.epochs()
 
 
-def test_without_mnist_it_says_what_to_do(
+def test_missing_mnist_files_are_reported(
     bench: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["bench", "loader"])
@@ -89,7 +89,7 @@ def test_without_mnist_it_says_what_to_do(
     assert not Path("lightning_logs").exists()
 
 
-def test_ratios_are_medians_over_turns(bench: ModuleType) -> None:
+def test_ratios_are_medians_over_rounds(bench: ModuleType) -> None:
     asked = Namespace(model=[], rounds=3, epochs=1, accelerator="cpu", batch_size=100)
     times = {"plain": [1.0, 2.0, 3.0], "linenet": [2.0, 3.0, 9.0], "floor": [1.0, 1.0, 1.0]}
     row = bench.Bench(asked, Path())._compared("mnist_mlp", {**times, "template": [9.0, 9.0, 9.0]})
@@ -132,7 +132,7 @@ def test_the_record_names_machine_versions_and_commit(bench: ModuleType) -> None
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_the_bench_compares_epochs_and_leaves_the_figures(
+def test_the_bench_compares_epochs_and_writes_its_results(
     bench: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATA_DIR", REAL_DATA)
@@ -140,10 +140,10 @@ def test_the_bench_compares_epochs_and_leaves_the_figures(
     monkeypatch.setattr("sys.argv", ["bench", *words])
     before = README.read_text()
     bench.main()
-    [figures] = Path("lightning_logs/bench").glob("*.json")
-    found = json.loads(figures.read_text())
+    [results_file] = Path("lightning_logs/bench").glob("*.json")
+    found = json.loads(results_file.read_text())
     [row] = found["measured"]["epochs"]
     assert row["linenet / plain"] == pytest.approx(row["linenet"] / row["plain"])
     assert found["measured"]["start"][2]["measured"] > 0.5
     assert "torch" in found["versions"]
-    assert README.read_text() == before  # which shows only what is measured by default
+    assert README.read_text() == before  # updated by a run with default options only

@@ -1,4 +1,4 @@
-"""The comparison of runs: what differs, what it comes to, what is left out, and how it is shown."""
+"""The comparison of runs: settings, statistics, excluded runs, tables and pictures."""
 
 import base64
 import csv
@@ -37,7 +37,7 @@ def config(lr: float = 0.1, hidden: list[int] | None = None, **trainer: Any) -> 
 
 
 def write_run(folder: Path, settings: dict[str, Any], seed: int = 0, **changed: Any) -> Path:
-    """Write the files of a run that reached the accuracy `ACC[seed]`, unless `changed` has more."""
+    """Write the files of a run with accuracy `ACC[seed]`; `changed` overrides results."""
     folder.mkdir(parents=True)
     acc = changed.pop("acc", ACC[seed])
     results = {
@@ -93,7 +93,7 @@ def test_a_single_run_has_no_deviation(logs: Path) -> None:
 
 
 def test_only_settings_that_differ_are_columns(logs: Path) -> None:
-    # hidden and fused are of one model only, which the column model tells.
+    # hidden and fused belong to one model only, so they follow from the column model.
     assert list(table()[0])[:3] == ["model", "model.optimizer.lr", "seeds"]
     assert next(iter(table("--where", "model=ReLUMLP")[0])) == "model.optimizer.lr"
     assert next(iter(table("--where", "lr=0.01")[0])) == "seeds"
@@ -108,7 +108,7 @@ def differing(*configs: dict[str, Any], **facts: Any) -> list[str]:
     return compare_runs.differing(compare_runs.grouped(read(*folders)))
 
 
-def test_paths_loggers_and_pictures_are_no_settings() -> None:
+def test_paths_loggers_and_figures_are_not_settings() -> None:
     figures = [{"class_path": "src.callbacks.ConfusionMatrix"}]
     two = config(callbacks=figures, logger=None, enable_progress_bar=False, accelerator="cpu")
     two |= {"seed_everything": 5, "checkpoint": {"monitor": "val/acc"}}
@@ -164,7 +164,7 @@ def test_runs_on_other_data_than_their_config_says_are_not_averaged(logs: Path) 
     assert {row["data.source"] for row in rows} == {"", "NOT MNIST"}
 
 
-def test_of_equal_runs_the_newest_counts_and_the_others_are_told(
+def test_of_equal_runs_the_newest_counts_and_the_others_are_reported(
     logs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = write_run(logs / "mlp/again", config(), 2, acc=0.5)
@@ -222,19 +222,19 @@ def test_the_terminal_shows_all_in_80_columns(
     write_run(logs / "wide/v0", config(0.001, [9] * 30, max_epochs=7, gradient_clip_val=3.5))
     assert main([]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("run")  # one column, and nothing cut off
+    assert out.startswith("run")  # one column for all settings, not truncated
     assert max(map(len, out.splitlines())) <= 80
     for run in ("wide", "lenet", "mlp, lr 0.1", "--csv FILE"):
         assert run in out
     assert "61,706" in out
 
 
-def test_short_names_tell_settings_apart() -> None:
+def test_short_names_are_unique() -> None:
     names = ["model.optimizer.lr", "model.name", "data.name"]
     assert short(names) == ["lr", "model.name", "data.name"]
 
 
-def test_the_page_holds_table_and_picture_and_needs_nothing(logs: Path) -> None:
+def test_the_page_is_self_contained(logs: Path) -> None:
     other = config()
     other["model"]["init_args"]["loss"] = "<script>&"
     write_run(logs / "odd/version_0", other)
@@ -256,7 +256,7 @@ def test_runs_without_curves_are_counted(logs: Path, capsys: pytest.CaptureFixtu
     (logs / "mlp/version_0/curves.csv").unlink()
     assert main([]) == 0
     out = capsys.readouterr().out
-    assert "Not in the picture, without a curve of val/acc: 1 of 6." in out
+    assert "Not in the picture, as val/acc is missing: 1 of 6." in out
     assert "Written: lightning_logs/compare.png" in out
     for path in logs.rglob("curves.csv"):
         path.unlink()
@@ -267,7 +267,7 @@ def test_runs_without_curves_are_counted(logs: Path, capsys: pytest.CaptureFixtu
     assert "<img" not in Path("page.html").read_text()
 
 
-def test_tests_are_left_out_and_the_unfinished_are_named(
+def test_runs_of_test_are_excluded_and_unfinished_runs_are_named(
     logs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(logs / "mlp/a_test", config(0.7), epochs=None, seconds={"fit": None})
@@ -277,7 +277,7 @@ def test_tests_are_left_out_and_the_unfinished_are_named(
     (predicted / "config.yaml").write_text(header("predict"))
     assert len(table()) == 3
     out = capsys.readouterr().out
-    assert "Not finished, left out: 1 (lightning_logs/mlp/killed)." in out
+    assert "Excluded, as not finished: 1 (lightning_logs/mlp/killed)." in out
 
 
 @pytest.mark.parametrize(
@@ -300,13 +300,13 @@ def test_a_damaged_run_is_named_and_the_others_are_shown(
     captured = capsys.readouterr()
     assert str(path) in captured.err
     assert len(captured.err.splitlines()) <= 3
-    assert "Damaged, left out: 1." in captured.out
+    assert "Excluded, as damaged: 1." in captured.out
     assert len(Path("t.csv").read_text().splitlines()) == 3
 
 
 def test_folders_and_patterns(logs: Path) -> None:
     assert [row["seeds"] for row in table("lightning_logs/mlp/version_[34]")] == ["2"]
-    options = ("--where", "model=ReLUMLP")  # may stand between folders
+    options = ("--where", "model=ReLUMLP")  # allowed between folders
     assert len(table("lightning_logs/lenet", *options, "lightning_logs/mlp")) == 2
     assert [row["seeds"] for row in table(str(logs.absolute() / "len*"), "lightning_logs/mlp")] == [
         "1", "3", "2",
@@ -314,13 +314,13 @@ def test_folders_and_patterns(logs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "says"),
+    ("words", "code", "message"),
     [
         (["nowhere"], 2, "nowhere: no such folder"),
         (["lightning_logs/mlp/*/curves.csv"], 1, "No finished run in"),
         (["--where", "lrr=1"], 2, "--where lrr: no such name in these runs.\nDid you mean lr"),
         (["--where", "lr"], 2, "expected KEY=VALUE"),
-        (["--where", "lr=5"], 1, "no run has this; there are 0.01, 0.1."),
+        (["--where", "lr=5"], 1, "no run has this value; they have 0.01, 0.1."),
         (["--sort", "test/ac"], 2, "Did you mean test/acc"),
         (["--metrics", "test/acc,tes/loss"], 2, "--metrics tes/loss"),
         (["--curve", "val/accc"], 2, "Did you mean val/acc?"),
@@ -329,18 +329,18 @@ def test_folders_and_patterns(logs: Path) -> None:
     ],
 )
 def test_errors(
-    logs: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, says: str
+    logs: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, message: str
 ) -> None:
     with pytest.raises(SystemExit) as end:
         sys.exit(main(words))
     assert end.value.code == code
     report = capsys.readouterr().err
     assert report.startswith("error: ")
-    assert says in report
+    assert message in report
     assert len(report.splitlines()) <= 3
 
 
-def test_a_curve_is_the_mean_with_a_band_from_least_to_greatest() -> None:
+def test_a_curve_is_the_mean_with_a_band_from_minimum_to_maximum() -> None:
     runs = [[0.1, 0.5], [0.3, 0.9], [0.2, 0.1]]
     axes = overlaid_curves([Curve("a", [1, 2], runs), Curve("b", [1], [[0.4]])], "val/acc").axes[0]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), np.mean(runs, axis=0))
@@ -351,7 +351,7 @@ def test_a_curve_is_the_mean_with_a_band_from_least_to_greatest() -> None:
     assert [text.get_text() for text in axes.texts] == ["a", "b"]
 
 
-def test_curves_are_told_apart_by_colour_then_by_style() -> None:
+def test_curves_differ_by_colour_then_by_style() -> None:
     curves = [Curve(str(i), [1, 2], [[i, i]]) for i in range(2 * len(CYCLE))]
     axes = overlaid_curves(curves, "val/loss").axes[0]
     looks = [(line.get_color(), line.get_linestyle()) for line in axes.lines]
