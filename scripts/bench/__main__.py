@@ -56,8 +56,8 @@ Goals: 97 % in 2 s of training with `mnist_relu_mlp`, and 99 % in 15 s with `mni
 GROWTH = """`mnist_relu_mlp` with growing training sets, where the goal was equal time per sample
 within 10 %, and with growing batch sizes:
 """
-SAFETY = """Cost of per-step seeds, of the checks for NaN and signals, and of atomic checkpoints. Goals:
-at most 1 % of the time of fit, and 50 ms per checkpoint:
+SAFETY = """Cost of seeds by step, of the checks for NaN and signals, and of atomic checkpoints. The
+goals were at most 1 % of the time of fit, and 50 ms per checkpoint:
 """
 FACTS = (
     "import json, torch; from src.runs.provenance import *;"
