@@ -127,7 +127,14 @@ def test_the_example_runs_the_exported_file(
 
 
 def test_every_file_and_config_named_is_there() -> None:
-    named = set(re.findall(r"(?:src|scripts|configs)/[\w/]+\.(?:py|yaml)", README))
+    named = set(re.findall(r"(?<!/)\b(?:src|scripts|configs|tests)/[\w/]+\.(?:py|yaml)", README))
     missing = {name for name in named if not (PROJECT / name).exists()}
     assert missing == {"src/models/mine.py", "configs/mnist_mine.yaml", "src/data/mine.py"}
     assert os.access(PROJECT / "scripts/run", os.X_OK)
+
+
+def test_the_front_page_is_short_and_every_link_leads_somewhere() -> None:
+    assert len(PAGES[0].read_text().splitlines()) <= 150
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page}: {target}"
