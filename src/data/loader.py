@@ -1,4 +1,4 @@
-"""Batches by index from tensors in memory: no worker processes, no per-example Python."""
+"""Batches by index from tensors in memory, without worker processes or per-sample Python."""
 
 from collections.abc import Callable, Iterator
 from math import ceil
@@ -11,34 +11,34 @@ from torch import Tensor
 def mixed(*numbers: int) -> int:
     """Return one 32-bit seed that depends on all the numbers.
 
-    A sum or a shift would not do: torch's CPU generator looks at the low 32 bits alone, and seeds
-    that differ by one would share their numbers a step later.
+    A sum or a shift is not enough: torch's CPU generator uses the low 32 bits only, and seeds that
+    differ by one would produce the same numbers one step later.
     """
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 class BatchLoader:
-    """Iterates over `(x[i], y[i])` for slices i of one order of the examples, on this rank's share.
+    """Iterates over batches `(x[i], y[i])` of this rank's share of the samples.
 
-    While training, the order is a permutation that depends on (seed, epoch) alone, and every rank
-    gets the same number of batches of the same sizes: of n examples over `world_size` ranks, the
-    last `n % world_size` of the permutation rest for this epoch. In evaluation the order is the
-    given one and every example comes exactly once over all ranks: none is left out or repeated. A
-    rank for which there is none reads one empty batch then, since all must report their sums.
+    In training, the order is a permutation that depends on (seed, epoch) only, and every rank gets
+    the same number of batches of the same sizes: with n samples and `world_size` ranks, the last
+    `n % world_size` samples of the permutation are skipped in this epoch. In evaluation, the order
+    is the given one, and every sample is read exactly once over all ranks, without padding. A rank
+    without samples reads one empty batch then, since all ranks must report their sums.
 
     Args:
-        x: Examples `(n, ...)`, of any dtype, on any device; never copied as a whole.
+        x: Samples `(n, ...)`, of any dtype, on any device; never copied as a whole.
         y: Targets `(n, ...)`, on the same device.
-        indices: Which examples belong to this split, int64 `(m,)`.
-        batch_size: Examples in a batch of one rank; the last batch may be smaller.
+        indices: The samples that belong to this split, int64 `(m,)`.
+        batch_size: Samples per batch on one rank; the last batch may be smaller.
         seed: Shuffle with this seed; None keeps the order of the indices, for evaluation.
-        rank: Which share is read here, of `world_size`.
+        rank: The share to read, of `world_size`.
         world_size: Number of processes.
-        done: Tells, when the first batch is asked for, how many of this epoch are done already, in
-            a run that is resumed; none by default.
+        done: Called at the first batch; returns how many batches of this epoch a resumed run has
+            finished. By default 0.
     """
 
-    batch_sampler = None  # with `sampler`, what Lightning looks at to call set_epoch
+    batch_sampler = None  # Lightning calls set_epoch on loaders with these two attributes
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class BatchLoader:
         return max(ceil(share / self.batch_size), min(n, 1))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        # The first batch is asked for after set_epoch, so a generator sees the right epoch.
+        # A generator starts at the first batch, which comes after set_epoch.
         order = self.order().to(self.x.device)
         for batch in range(self.done(), len(self)):
             chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]

@@ -17,7 +17,7 @@ from src.data.idx import read_idx
 from src.data.images import ImageData, Images
 from src.errors import UserError
 
-# The md5 sums of unpacked files, where they are published; torchvision lists those of packed ones.
+# Published md5 sums of unpacked files; torchvision lists those of the .gz files.
 UNPACKED = {
     "MNIST": {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -29,17 +29,18 @@ UNPACKED = {
 
 
 class MNIST(ImageData):
-    """MNIST (LeCun et al., 1998) or a data set of the same form: 28x28 grey, 10 classes.
+    """MNIST (LeCun et al., 1998) or a data set of the same format: 28x28 grey, 10 classes.
 
-    The official files, plain or .gz, lie in `ROOT/NAME/raw`; missing ones are downloaded. 60,000
-    images are split into training and validation; the 10,000 test images (QMNIST: 60,000) stay.
+    The official files, plain or .gz, are read from `ROOT/NAME/raw`; missing ones are downloaded.
+    60,000 images are split into training and validation; the test set is the official one (10,000
+    images; QMNIST: 60,000).
 
     Args:
         name: Which data set.
-        source: `auto` goes on with the 1,797 small digits embedded in scikit-learn, and warns,
-            where MNIST is neither there nor to be had; `mnist` stops then; `digits` takes them.
-        verify: Refuse files whose md5 sum is not the published one, where it is known: of MNIST,
-            and of the .gz files of all four. False reads files of your own.
+        source: What to do if MNIST is missing and cannot be downloaded: `auto` warns and uses the
+            1,797 small digits of scikit-learn, `mnist` stops. `digits` always uses those.
+        verify: Refuse files whose md5 sum differs from the published one, which is known for MNIST
+            and for the .gz files of all four. False also reads files of your own.
     """
 
     num_classes = num_outputs = 10
@@ -56,14 +57,14 @@ class MNIST(ImageData):
             raise UserError(f"--data.source digits stands in for MNIST, not for {name}.")
         self.name, self.wanted, self.verify = name, source, verify
         self.folder = self.root / name / "raw"
-        self.failure = ""  # why files could not be downloaded
+        self.failure = ""  # why the download failed
         self.family = getattr(datasets, name)  # torchvision's list of files, mirrors and classes
         self.class_names = [label.split(" - ")[0] for label in self.family.classes]
         side = 28 + 2 * self.pad
         self.input_shape = [1, side, side]
 
     def prepare_data(self) -> None:
-        """Download what is missing; runs on one process a machine."""
+        """Download missing files; runs on one process of each machine."""
         if self.wanted == "digits" or self.failure:
             return
         try:
@@ -83,7 +84,7 @@ class MNIST(ImageData):
         return self._read(*files[:2]), self._read(*files[2:])
 
     def as_example(self, image: Image.Image) -> Tensor:
-        """Return any image in the frame of the data set, uint8 (1, 28, 28), light on black.
+        """Return any image in the format of the data set, uint8 (1, 28, 28), light on black.
 
         Digits fit 20x20 and are centred by mass; FashionMNIST and KMNIST fill 28x28.
         """
@@ -99,12 +100,12 @@ class MNIST(ImageData):
         return [([mirror + file for mirror in mirrors], md5) for file, md5 in listed]
 
     def _found(self, urls: list[str]) -> list[Path]:
-        """Return the files, plain and packed, that are there; refuse what is no file."""
+        """Return the existing files, plain and .gz; refuse a path that is not a file."""
         packed = self.folder / _file_name(urls)
         return [path for path in (packed.with_suffix(""), packed) if is_file(path)]
 
     def _published(self, path: Path) -> str | None:
-        """Return the md5 sum that a file must have, or None where any will do."""
+        """Return the md5 sum that a file must have; None if any is allowed."""
         packed = {_file_name(urls): md5 for urls, md5 in self._resources()}
         known = packed | UNPACKED.get(str(self.name), {})
         return known.get(path.name) if self.verify else None
@@ -113,7 +114,7 @@ class MNIST(ImageData):
         """Return the images and labels of two files that belong together."""
         x = read_idx(image_file, 3, self._published(image_file)).unsqueeze(1)
         y = read_idx(label_file, 2 if self.name == "QMNIST" else 1, self._published(label_file))
-        y = (y[:, 0] if y.ndim == 2 else y).long()  # QMNIST has more than the class in a row
+        y = (y[:, 0] if y.ndim == 2 else y).long()  # QMNIST stores more than the class in a row
         if x.shape[1:] != (1, 28, 28):
             raise UserError(f"{image_file} has images of {tuple(x.shape[2:])}, expected (28, 28).")
         expected = f"expected {len(x)} from 0 to 9, for the images of {image_file.name}"
@@ -124,7 +125,7 @@ class MNIST(ImageData):
         return x, y
 
     def _stand_in(self) -> tuple[Images, Images]:
-        """Return scikit-learn's digits where they were asked for or are allowed, with a warning."""
+        """Return scikit-learn's digits if requested or allowed; warn if they replace MNIST."""
         if self.wanted == "mnist" or self.name != "MNIST":
             names = ", ".join(_file_name(urls) for urls, _ in self._resources())
             raise UserError(
@@ -141,7 +142,7 @@ class MNIST(ImageData):
         self.name = "digits, NOT MNIST"
         self.source = "scikit-learn digits (1,797 real digits of 8x8 pixels; NOT MNIST)"
         train, test = load_digits()
-        # Validation gets the share that it would have of MNIST; no split more than there is.
+        # The validation set gets its share of MNIST; no split is larger than the data.
         self.val_size = max(1, round(len(train[0]) * min(self.val_size / 60_000, 0.9)))
         self.train_size = min(self.train_size or len(train[0]), len(train[0]) - self.val_size)
         self.test_size = min(self.test_size or len(test[0]), len(test[0]))
