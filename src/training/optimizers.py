@@ -74,7 +74,7 @@ def build_scheduler(given: Spec, optimizer: Optimizer, total_steps: float | None
     asked = arguments.get("total_steps")
     if one_cycle and asked and total_steps and asked < total_steps:
         raise UserError(
-            f"--model.scheduler.total_steps {asked} is less than the steps of the run, {total_steps}.\n"
+            f"--model.scheduler.total_steps {asked} is less than {total_steps}, the run length.\n"
             "Remove it: OneCycleLR defaults to the length of the run."
         )
     return _build("scheduler", {**given, "init_args": arguments}, optimizer)
