@@ -1,4 +1,4 @@
-"""What a config, a flag or a checkpoint may import: a name in a file is code that would run."""
+"""Restricts what configs, flags and checkpoints can import, since imported code is executed."""
 
 import importlib
 import os
@@ -9,7 +9,7 @@ import jsonargparse
 
 from src.errors import UserError
 
-VARIABLE = "LINENET_ALLOW"  # not a key: a config must not be able to widen the list by itself
+VARIABLE = "LINENET_ALLOW"  # no config key: a config must not extend the list itself
 LIGHTNING = ("accelerators", "callbacks", "loggers", "plugins", "profilers", "strategies")
 OWN = ("src.models", "src.data", "src.callbacks", "torch.nn", "torch.optim")
 PACKAGES = (
@@ -17,33 +17,33 @@ PACKAGES = (
     *(f"lightning.pytorch.{part}" for part in LIGHTNING),
     "lightning.pytorch.cli.ReduceLROnPlateau",
 )
-# Calls any function; the other callbacks that take one call it with numbers or tensors.
+# Calls any given function; other callbacks pass only numbers or tensors to theirs.
 DENIED = ("lightning.pytorch.callbacks.lambda_function",)
 
 
 def restrict_imports() -> None:
-    """Let the parser import what is listed and nothing else, and read no config from a URL.
+    """Restrict the parser to imports from the allowed packages and to local config files.
 
     Raises:
-        UserError: If the environment variable names what cannot be a package.
+        UserError: If the environment variable contains an invalid package name.
     """
     try:
         jsonargparse.set_parsing_settings(
             import_path_denylist=["*", *DENIED],
             import_path_allowlist=[*PACKAGES, *_widened()],
-            # A value without a type could otherwise name any function and its arguments.
+            # An untyped value could otherwise call any function with any arguments.
             instantiate_subclass_spec_in_any=False,
             config_read_mode_fsspec_enabled=False,
         )
     except ValueError as error:
-        raise UserError(f"{VARIABLE}={os.environ.get(VARIABLE)} is not usable: {error}") from error
+        raise UserError(f"{VARIABLE}={os.environ.get(VARIABLE)} is not valid: {error}") from error
 
 
 def import_class(path: str) -> type:
-    """Return the class at a path that a checkpoint or a config holds.
+    """Import a class by its dotted path in a checkpoint or a config.
 
     Raises:
-        UserError: If it is in a module that is neither listed nor imported already, or not there.
+        UserError: If its module is neither allowed nor imported already, or it does not exist.
     """
     module, _, name = path.rpartition(".")
     if module not in sys.modules and not allowed(path):
@@ -58,20 +58,20 @@ def import_class(path: str) -> type:
 
 
 def allowed(path: str) -> bool:
-    """Return whether a dotted path lies in a package that may be imported."""
+    """Return whether a dotted path is in one of the allowed packages."""
     listed = (*PACKAGES, *_widened())
     return any(f"{path}.".startswith(f"{package}.") for package in listed)
 
 
 def refusal(path: str) -> str:
-    """Return what was refused, what is allowed and how to allow more, in three lines."""
+    """Return the error message for a path that is not allowed, in three lines."""
     return (
-        f"{path} is not imported: a name in a config is code that would run.\n"
+        f"{path} is not imported: importing a name in a config runs its code.\n"
         f"Allowed are {', '.join(OWN)}, and {', '.join(LIGHTNING)} of lightning.pytorch.\n"
         f"If you trust it: {VARIABLE}={path.rpartition('.')[0] or path} python -m src.cli ..."
     )
 
 
 def _widened() -> Iterator[str]:
-    """Yield the packages that the user trusts, from the environment."""
+    """Yield the packages that the user allows by the environment variable."""
     return (name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip())

@@ -132,7 +132,7 @@ def test_an_optimizer_in_a_checkpoint_is_not_imported_either(evil: str) -> None:
         build_optimizer({"class_path": f"{evil}.Net", "init_args": {}}, [])
     with pytest.raises(UserError, match="is not a class"):
         build_optimizer({"class_path": "os.system", "init_args": {"command": "touch canary"}}, [])
-    with pytest.raises(UserError, match="is no optimizer"):
+    with pytest.raises(UserError, match="is not of type optimizer"):
         build_optimizer({"class_path": "subprocess.Popen", "init_args": {}}, [])
     assert not Path("canary").exists()
 

@@ -1,4 +1,4 @@
-"""Turns error reports of jsonargparse into three lines or fewer, with the nearest known names."""
+"""Shortens error reports of jsonargparse to at most three lines and suggests similar names."""
 
 import importlib
 import inspect
@@ -17,16 +17,16 @@ from src.imports import refusal
 
 MODULES = (src.models, src.data, callbacks, loggers, torch.optim, torch.optim.lr_scheduler)
 
-SPEC = ["class_path", "init_args", "dict_kwargs"]  # how a config names a class and its arguments
+SPEC = ["class_path", "init_args", "dict_kwargs"]  # keys of a class and its arguments in a config
 
-# Lines of a report that say what was tried, not what is wrong.
+# Lines of a report that list attempts instead of the error.
 SEARCH = re.compile(
     r"Problem with given|Does not validate|Subtypes:|Errors:|Expected a path but"
     r"|Expected a <class 'NoneType'>|Given value|Importing '|$"
 )
 UNKNOWN = re.compile(r"(?:unrecognized arguments: -*|[Oo]ption ')([\w.+]+)(?!.*accepted before)")
 NO_SPEC = re.compile(r"(?:but got|Not a valid subclass[\s\S]*Given value:) ({.*)")
-# Patterns and their replacements in the line that says what is wrong.
+# Patterns and their replacements in the line with the error.
 WORDS = (
     (r"Type typing\..*expects a function or a callable class: ", ""),
     (r'Parser key "[\w.]+":\s*|Problems parsing config: ', ""),
@@ -43,10 +43,10 @@ WORDS = (
 
 
 def explain(message: str, parser: LightningArgumentParser) -> str:
-    """Return an error message of three lines or fewer, with the nearest known names."""
+    """Return an error message of at most three lines, with the most similar known names."""
     given = message.rpartition("Given value:")[2]
     for path in re.findall(r"Importing '([\w.]+)' is not allowed", message):
-        if path.rpartition(".")[2] in given:  # the parser also reports imports of its own
+        if path.rpartition(".")[2] in given:  # the parser also reports its own imports
             return refusal(path)
     wrong, known = _suspect(message, [*parser.get_defaults().keys(branches=True)])
     near = nearest(wrong, known)
@@ -54,27 +54,27 @@ def explain(message: str, parser: LightningArgumentParser) -> str:
 
 
 def nearest(wrong: str, known: list[str]) -> list[str]:
-    """Return up to three known names close to a wrong one; its first part may be the wrong one."""
+    """Return up to three known names similar to a wrong one, whose first part may be wrong."""
     wrong = wrong.rstrip("+")
     head, _, rest = wrong.partition(".")
     heads = {name.partition(".")[0] for name in known}
-    mended = {f"{right}.{rest}" for right in heads if rest and head not in heads}
-    return get_close_matches(wrong, sorted({*known, *mended}), n=3, cutoff=0.5)
+    corrected = {f"{right}.{rest}" for right in heads if rest and head not in heads}
+    return get_close_matches(wrong, sorted({*known, *corrected}), n=3, cutoff=0.5)
 
 
 def essence(message: str) -> str:
-    """Return key, problem and value of a jsonargparse report, in one line."""
-    said = _complaint(message)
+    """Return the key, error and value of a jsonargparse report in one line."""
+    error = _complaint(message)
     key = ".".join(re.findall(r'Parser key "(?:fit\.)?([\w.]+)"', message))
     key = key.replace("init_args.", "")
     value = re.findall(r"Given value: (?:NestedArg\(.*val=)?'?(.+?)'?\)?$", message, re.MULTILINE)
-    if value and re.match("Not of type|Expected", said) and "got" not in said.lower():
-        said += f", got {shortened(value[-1])}"
-    return f"--{key}: {said}" if key else said
+    if value and re.match("Not of type|Expected", error) and "got" not in error.lower():
+        error += f", got {shortened(value[-1])}"
+    return f"--{key}: {error}" if key else error
 
 
 def _complaint(message: str) -> str:
-    """Return the first line that says what is wrong, in plain words."""
+    """Return the first line of a report that describes the error, reworded."""
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     for pattern, words in WORDS:
         lines = [re.sub(pattern, words, line) for line in lines]
@@ -86,7 +86,7 @@ def shortened(text: str, length: int = 60) -> str:
 
 
 def _suspect(message: str, options: list[str]) -> tuple[str, list[str]]:
-    """Return the name that a report calls wrong, and the names that are allowed there."""
+    """Return the wrong name in a report, and the names allowed in its place."""
     if match := re.search(r"File does not exist: '(.*)'", message):
         asked = Path(match[1])
         return asked.name, [path.name for path in CONFIGS.rglob("*.yaml")]

@@ -1,4 +1,4 @@
-"""Images of the user's own, to be predicted by a network that was trained on others."""
+"""Loads the user's own image files for prediction by a trained network."""
 
 import os
 import sys
@@ -18,22 +18,22 @@ from src.data.pixels import LARGEST, decoded
 from src.errors import UserError
 
 BATCH = 250
-HIDDEN = (".", "Thumbs.db", "desktop.ini")  # what systems leave in folders of images
-UNKNOWN = -1  # the label of an image that nobody has told
+HIDDEN = (".", "Thumbs.db", "desktop.ini")  # files that operating systems create in image folders
+UNKNOWN = -1  # label of an image whose class is not known
 
 
 class OwnImages(LightningDataModule):
-    """Image files and folders of them, brought into the form that a network was trained on.
+    """Image files and folders, preprocessed as in the training of a network.
 
-    Folders are searched to the bottom, in order of names; hidden files are passed over. What
-    cannot be read is left out and listed in `skipped`.
+    Folders are searched recursively, in alphabetical order, without hidden files. Files that cannot
+    be read are left out and listed in `skipped`.
 
     Args:
         paths: The files and folders.
-        data: The data module that the network was trained with; says how images become examples.
+        data: The data module that the network was trained with, which preprocesses the images.
 
     Raises:
-        UserError: If that was not trained on images.
+        UserError: If `data` is not a data module of images.
     """
 
     def __init__(self, paths: Sequence[str], data: TensorData) -> None:
@@ -44,14 +44,14 @@ class OwnImages(LightningDataModule):
         self.paths, self.data = paths, data
         self.class_names, self.denormalise = data.class_names, data.denormalise
         self.file_names: list[str] = []  # names of the images that were read, in order
-        self.skipped: list[tuple[str, str]] = []  # names of the others, and what is wrong
+        self.skipped: list[tuple[str, str]] = []  # names of the others, and the errors
         self.examples = torch.empty(0)
 
     def setup(self, stage: str = "predict") -> None:
-        """Read the images, once.
+        """Read the images, at the first call only.
 
         Raises:
-            UserError: If a path is not there, or there is no image that can be read.
+            UserError: If a path does not exist, or no image can be read.
         """
         if len(self.examples):
             return
@@ -61,31 +61,31 @@ class OwnImages(LightningDataModule):
             try:
                 examples.append(self._example(file))
                 self.file_names.append(shown(file))
-            except Exception as error:  # Pillow's decoders raise whatever goes wrong in them
+            except Exception as error:  # Pillow's decoders raise many types of errors
                 self.skipped.append((shown(file), reason(error)))
         if not examples:
             self.tell_skipped()
-            raise UserError(f"--images {' '.join(map(shown, self.paths)):.200} holds no file.")
+            raise UserError(f"--images {' '.join(map(shown, self.paths)):.200} contains no files.")
         self.examples = self.data.padded(torch.stack(examples))
 
     def tell_skipped(self) -> None:
-        """Name what was left out, each in a line.
+        """Print each file that was left out, and why.
 
         Raises:
-            UserError: With their number, if there are any.
+            UserError: If there are any; it states their number.
         """
         for name, why in self.skipped:
             print(f"left out: {name}: {why}", file=sys.stderr)
         if self.skipped:
             count, total = len(self.skipped), len(self.skipped) + len(self.file_names)
             raise UserError(
-                f"{count} of {total} files could not be predicted; they are named above."
+                f"{count} of {total} files could not be predicted; they are listed above."
             )
 
     def _example(self, file: Path) -> Tensor:
         example = self.data.as_example(decoded(content_of(file)))
         if example.min() == example.max():
-            raise ValueError("it is empty: nothing stands out from its ground")
+            raise ValueError("it has a single colour: nothing stands out from the background")
         return example
 
     def predict_dataloader(self) -> BatchLoader:
@@ -100,13 +100,13 @@ class OwnImages(LightningDataModule):
 
 
 def files_at(path: Path) -> list[Path]:
-    """Return the file that is there, or the files in that folder and below.
+    """Return the file at a path, or all files in the folder at that path, recursively.
 
     Raises:
-        UserError: If nothing is there, or a folder cannot be read.
+        UserError: If the path does not exist, or a folder cannot be read.
     """
     if not os.path.lexists(path):
-        raise UserError(f"--images {shown(path)} is not there; expected image files or folders.")
+        raise UserError(f"--images {shown(path)} does not exist; expected image files or folders.")
     if not path.is_dir():
         return [path]
 
@@ -121,9 +121,9 @@ def files_at(path: Path) -> list[Path]:
 
 
 def content_of(file: Path) -> bytes:
-    """Return what is in a file, if it is one, has something in it, and is no larger than images."""
+    """Return the bytes of a regular file that is neither empty nor too large for an image."""
     if not is_file(file):
-        raise ValueError("it is gone")
+        raise ValueError("it no longer exists")
     size = file.stat().st_size
     if not 0 < size <= LARGEST:
         raise ValueError(f"it has {size:,} bytes, expected an image of up to {LARGEST:,}")
@@ -131,5 +131,5 @@ def content_of(file: Path) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """Return what is wrong with a file, in a line."""
+    """Return an error as one line of text."""
     return shown(str(error).partition("\n")[0] or type(error).__name__)

@@ -1,4 +1,4 @@
-"""The models, one LightningModule a file; a class listed here has a short name as --model.
+"""The models, one LightningModule per file; --model accepts the classes listed here by name.
 
 Imports training and ground modules; callbacks, command and scripts import it.
 """

@@ -1,4 +1,4 @@
-"""What every model of the ladder shares: the step, the metrics, the optimizer."""
+"""The base class of all models: training step, metrics and optimizer."""
 
 from typing import Any, Literal
 
@@ -16,21 +16,20 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Model(LightningModule):
-    """A network with its loss, metrics and optimizer; a subclass builds the network, no more.
+    """A network with its loss, metrics and optimizer; subclasses only build the network.
 
-    Logged for each stage: `loss`, and `acc` (share of right classes) where targets are classes or
-    `mse` where they are real numbers, each the mean over all examples of the epoch. Training loss
-    and learning rate are logged by step, every `trainer.log_every_n_steps` steps and at least once
-    an epoch.
+    Each stage logs `loss`, and `acc` (accuracy) for class targets or `mse` for real targets, as
+    means over all examples of the epoch. Training loss and learning rate are logged every
+    `trainer.log_every_n_steps` steps, and at least once per epoch.
 
     Args:
-        net: Maps `(B, *input_shape)` to `(B, num_outputs)`: logits, or values in regression.
+        net: Maps `(B, *input_shape)` to `(B, num_outputs)`: logits, or regression values.
         loss: `cross_entropy` (for classes only) or `mse`, the squared error averaged over examples
-            and outputs; classes are one-hot then.
-        optimizer: A class of torch.optim and its arguments, e.g. `SGD` and then `optimizer.lr`.
+            and outputs, with one-hot targets for classes.
+        optimizer: A class of torch.optim and its arguments, e.g. `SGD` with `optimizer.lr`.
         scheduler: A class of torch.optim.lr_scheduler and its arguments; without one the learning
-            rate is constant. OneCycleLR finds its `total_steps` by itself.
-        scheduler_interval: Whether the scheduler moves each `epoch` or each `step`.
+            rate is constant. `total_steps` of OneCycleLR defaults to the length of the run.
+        scheduler_interval: Whether to step the scheduler after each `epoch` or each `step`.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Model(LightningModule):
         self.net = net
         self.save_hyperparameters(ignore=["net"])
         for name in ("optimizer", "scheduler"):
-            if callable(self.hparams[name]):  # from Python; the command line gives plain values
+            if callable(self.hparams[name]):  # from Python; the CLI passes plain values
                 self.save_hyperparameters({name: spec(self.hparams[name])})
         specs = self.hparams["optimizer"], self.hparams["scheduler"]
         check(*specs, scheduler_interval, self.parameters())
@@ -68,29 +67,29 @@ class Model(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss, _ = self._step(batch, "train")
-        # Lightning would drop the values of the other steps, but only after the cost of self.log.
-        every = self.trainer.log_every_n_steps  # 0 where logging is off
+        # Lightning drops the values of the other steps anyway; skipping self.log saves its cost.
+        every = self.trainer.log_every_n_steps  # 0 if logging is off
         if every and (self.global_step + 1) % every == 0:
             self.log("train/loss", loss.detach(), prog_bar=True)
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the outputs `(B, num_outputs)`, for callbacks to look at."""
+        """Return the outputs `(B, num_outputs)` for use by callbacks."""
         return self._step(batch, "val")[1]
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the outputs `(B, num_outputs)`, for callbacks to look at."""
+        """Return the outputs `(B, num_outputs)` for use by callbacks."""
         return self._step(batch, "test")[1]
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
-        """Return outputs `(B, num_outputs)`, as probabilities where y holds classes, and y."""
+        """Return outputs `(B, num_outputs)`, as probabilities if y holds classes, and y."""
         x, y = batch
         output = self(x)
         return (output if y.is_floating_point() else self.probabilities(output)), y
 
     def probabilities(self, output: Tensor) -> Tensor:
-        """Return the probabilities of the classes `(B, classes)` that outputs stand for."""
+        """Return the class probabilities `(B, classes)` of outputs `(B, num_outputs)`."""
         if self.hparams["loss"] == "cross_entropy":
             return output.softmax(dim=1)
         # Least squares on one-hot targets estimates the probabilities themselves, up to clipping.
@@ -106,20 +105,20 @@ class Model(LightningModule):
         self._log_means("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the sums over the part of the epoch that is done, of all processes."""
+        """Save the metric sums of the epoch so far, added over all processes."""
         sums = self._means["train"].sums(self.device)
         checkpoint["train_sums"] = self.trainer.strategy.reduce(sums, reduce_op="sum")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take those sums to go on training; one process has them all."""
+        """Restore the metric sums when training resumes, on rank 0 only since they are totals."""
         fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
         if fitting and self.trainer.is_global_zero and "train_sums" in checkpoint:
             device = self.trainer.strategy.root_device
             self._means["train"].restore(checkpoint["train_sums"].to(device))
 
     def configure_optimizers(self) -> Any:
-        """Build what the hyperparameters record."""
-        # Gradients that are scaled for 16 bits cannot be clipped before a fused step.
+        """Build the optimizer and scheduler from the hyperparameters."""
+        # A fused step unscales 16-bit gradients itself, so they cannot be clipped before it.
         clipped = self._trainer is not None and self._trainer.gradient_clip_val
         optimizer = build_optimizer(self.hparams["optimizer"], self.parameters(), not clipped)
         if self.hparams["scheduler"] is None:
@@ -128,7 +127,7 @@ class Model(LightningModule):
         length = trainer.max_epochs if interval == "epoch" else trainer.estimated_stepping_batches
         scheduler = build_scheduler(self.hparams["scheduler"], optimizer, length)
         schedule = {"scheduler": scheduler, "interval": interval}
-        if hasattr(scheduler, "monitor"):  # ReduceLROnPlateau moves when its metric is there
+        if hasattr(scheduler, "monitor"):  # ReduceLROnPlateau steps when its metric is available
             every = trainer.check_val_every_n_epoch or 1
             schedule |= {"monitor": scheduler.monitor, "frequency": every}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
@@ -145,6 +144,6 @@ class Model(LightningModule):
         loss, score, n = self.trainer.strategy.reduce(means.pop(self.device), reduce_op="sum")
         if not n:  # resumed after the last batch of an epoch
             return
-        if stage != "train":  # which is logged by step
+        if stage != "train":  # the training loss is logged by step
             self.log(f"{stage}/loss", loss / n, prog_bar=True)
         self.log(f"{stage}/{means.score_name}", score / n, prog_bar=stage == "val")

@@ -1,4 +1,4 @@
-"""The pieces that several rungs are built from."""
+"""Building blocks shared by several models."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -22,10 +22,10 @@ def multilayer(
     """Return a multilayer perceptron `(B, ...)` -> `(B, sizes[-1])` with no activation at the end.
 
     Args:
-        sizes: Values of an example, units of each hidden layer, outputs.
-        activation: What follows each hidden layer.
-        dropout: Share of hidden units set to zero while training, after each activation.
-        bias: Whether every layer adds a bias.
+        sizes: Number of input values, of units of each hidden layer, and of outputs.
+        activation: Activation function after each hidden layer.
+        dropout: Share of hidden units set to zero in training, after each activation.
+        bias: Whether every layer has a bias.
     """
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs, outputs in pairwise(sizes[:-1]):

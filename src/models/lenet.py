@@ -1,4 +1,4 @@
-"""The last rung: convolution, the first layer that knows that pixels have neighbours."""
+"""LeNet-5, a convolutional network: convolutions use which pixels are neighbours."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -14,18 +14,19 @@ POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
 class LeNet(Model):
-    """LeNet-5 as it is taught today (LeCun et al., Proceedings of the IEEE 86, 1998, figure 2).
+    """LeNet-5 in its modern form (LeCun et al., Proceedings of the IEEE 86, 1998, figure 2).
 
     Two 5x5 convolutions with pooling and three dense layers: 61,706 parameters for one channel and
-    62,006 for three, on 32x32 input. Beside the paper: ReLU and max pooling for scaled tanh and
-    trainable subsampling, all 6 maps feed all 16, and softmax for radial basis outputs.
+    62,006 for three, on 32x32 input. Unlike in the paper, ReLU and max pooling replace scaled
+    tanh and trainable subsampling, all 6 feature maps feed all 16, and softmax replaces radial
+    basis outputs.
 
     Args:
-        input_shape: Channels, height and width of an image. Set by the data on the command line.
-        num_outputs: Number of classes, or values. Set by the data on the command line.
-        activation: What follows each layer but the last; the paper has tanh.
-        pool: How 2x2 pixels become one: their maximum, or their average as in the paper.
-        bias: Whether every layer adds a bias.
+        input_shape: Channels, height and width of an image. The CLI takes it from the data.
+        num_outputs: Number of classes or predicted values. The CLI takes it from the data.
+        activation: Function after each layer except the last; the paper uses tanh.
+        pool: 2x2 pooling, by the maximum, or by the average as in the paper.
+        bias: Whether every layer has a bias.
 
     Raises:
         UserError: If an example is not an image of at least 16x16 pixels.
@@ -53,7 +54,7 @@ class LeNet(Model):
             nn.Linear(120, 84, bias), act(),
             nn.Linear(84, num_outputs, bias),
         )  # fmt: skip
-        # On a CPU, pooling takes half the time with the channels of a pixel side by side.
+        # On a CPU, pooling takes half the time in channels_last memory format.
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         super().__init__(net, **kwargs)
 
@@ -63,17 +64,17 @@ def _checked_shape(shape: Sequence[int]) -> Sequence[int]:
         return shape
     raise UserError(
         f"LeNet needs images of at least 16x16 pixels, but an example has shape {tuple(shape)}.\n"
-        "Take image data (--data MNIST), or a model for flat input (--model ReLUMLP)."
+        "Use image data (--data MNIST), or a model for flat input (--model ReLUMLP)."
     )
 
 
 def _halved(activation: Activation, pool: Literal["max", "avg"]) -> list[nn.Module]:
-    """Return activation and pooling, or the other way round where that is the same for less."""
+    """Return activation and pooling, swapped if that gives equal values at less cost."""
     layers = [ACTIVATIONS[activation](), POOLS[pool](2)]
-    greatest_first = activation == "relu" and pool == "max"  # ReLU of a quarter of the values
-    return layers[::-1] if greatest_first else layers
+    pool_first = activation == "relu" and pool == "max"  # ReLU of a quarter of the values
+    return layers[::-1] if pool_first else layers
 
 
 def _side_after(side: int) -> int:
-    """Return the side of a feature map after both convolutions (-4) and poolings (/2)."""
+    """Return the side length of a feature map after both convolutions (-4) and poolings (/2)."""
     return ((side - 4) // 2 - 4) // 2

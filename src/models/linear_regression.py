@@ -1,4 +1,4 @@
-"""The first rung: a line, fitted by gradient descent."""
+"""Linear regression, fitted by gradient descent."""
 
 from collections.abc import Sequence
 from math import prod
@@ -13,15 +13,15 @@ from src.models.base import Model
 class LinearRegression(Model):
     """Linear regression, y = W x + b, by least squares (Legendre, 1805).
 
-    With one input and one output this is the line y = slope x + intercept. On classes it is the
+    With one input and one output this is the line y = slope x + intercept. For classes it is the
     linear classifier by least squares on one-hot targets (LeCun et al., 1998, section III.C.1).
 
     Args:
-        input_shape: Shape of one example; flattened. Set by the data on the command line.
-        num_outputs: Values predicted for an example. Set by the data on the command line.
+        input_shape: Shape of one example, which is flattened. The CLI takes it from the data.
+        num_outputs: Number of predicted values. The CLI takes it from the data.
         bias: Whether the line has an intercept b.
-        loss: The squared error averaged over examples and outputs; there is no other choice, but
-            the hyperparameters say it.
+        loss: The squared error averaged over examples and outputs, the only choice; an argument so
+            that the hyperparameters record it.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class LinearRegression(Model):
 
 
 def least_squares(x: Tensor, y: Tensor, bias: bool) -> Tensor:
-    """Return the closed-form solution of linear regression: weights, then the bias if there is one.
+    """Return the closed-form solution of linear regression: weights, then the bias if any.
 
     Args:
         x: Samples `(n, features)`.
         y: Targets `(n, 1)`.
-        bias: Whether the line has an intercept; then a column of ones is added to x.
+        bias: Whether to fit an intercept, by adding a column of ones to x.
     """
     columns = [x.double()] + [torch.ones(len(x), 1, dtype=torch.float64)] * bias
     return torch.linalg.lstsq(torch.cat(columns, dim=1), y.double()).solution

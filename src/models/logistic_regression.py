@@ -1,4 +1,4 @@
-"""The second rung: the line becomes a classifier."""
+"""Logistic regression: a linear classifier."""
 
 from collections.abc import Sequence
 from math import prod
@@ -12,13 +12,13 @@ from src.models.base import Model
 class LogisticRegression(Model):
     """Multinomial logistic (softmax) regression: p(class | x) = softmax(W x + b).
 
-    The network ends in logits; the softmax is part of the cross-entropy. See Bishop, Pattern
+    The network returns logits; the softmax is part of the cross-entropy. See Bishop, Pattern
     Recognition and Machine Learning (2006), section 4.3.4.
 
     Args:
-        input_shape: Shape of one example; flattened. Set by the data on the command line.
-        num_outputs: Number of classes. Set by the data on the command line.
-        bias: Whether each class has an offset b.
+        input_shape: Shape of one example, which is flattened. The CLI takes it from the data.
+        num_outputs: Number of classes. The CLI takes it from the data.
+        bias: Whether each class has a bias b.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Means over an epoch, for a fraction of what a step costs."""
+"""Epoch means of loss and score, cheaper than metric objects."""
 
 import torch
 import torch.nn.functional as F
@@ -6,11 +6,11 @@ from torch import Tensor
 
 
 class Means:
-    """Sums of loss, score and examples, from which the means of an epoch come.
+    """Sums of loss, score and number of examples, used to compute the means of an epoch.
 
-    The score is the share of right classes (`acc`), or the squared error (`mse`) where targets are
-    real numbers. The sums stay on the device and nothing waits for them; the update of a metric
-    object would take longer than the step of a small model.
+    The score is the accuracy (`acc`), or the squared error (`mse`) if targets are real numbers. The
+    sums stay on the device, so that updates need no synchronization; updating a metric object
+    would take longer than the step of a small model.
     """
 
     def __init__(self) -> None:
@@ -22,9 +22,9 @@ class Means:
         self._examples = 0
 
     def add(self, loss: Tensor, output: Tensor, y: Tensor) -> None:
-        """Take the mean loss of a batch, its outputs `(B, num_outputs)` and its targets."""
+        """Add a batch: its mean loss, its outputs `(B, num_outputs)` and its targets."""
         n = len(y)
-        if not n:  # the share of a process for which there was no example
+        if not n:  # the batch of a process that got no example
             return
         if y.is_floating_point():
             self.score_name, score = "mse", n * F.mse_loss(output.detach(), y)
@@ -37,17 +37,17 @@ class Means:
         self._examples += n
 
     def sums(self, device: torch.device) -> Tensor:
-        """Return the sums of loss, score and examples, `(3,)` on the device."""
+        """Return the sums of loss, score and number of examples, `(3,)` on the device."""
         n = torch.full((), self._examples, device=device)
         return torch.stack((self._loss.to(device), self._score.to(device), n))
 
     def restore(self, sums: Tensor) -> None:
-        """Go on from sums that a checkpoint kept."""
+        """Restore the sums saved in a checkpoint."""
         self._loss, self._score = sums[0].clone(), sums[1].clone()
         self._examples = int(sums[2])
 
     def pop(self, device: torch.device) -> Tensor:
-        """Return the sums and start anew."""
+        """Return the sums and reset them to zero."""
         sums = self.sums(device)
         self._start(device)
         return sums

@@ -1,4 +1,4 @@
-"""The fourth rung: ReLU lets gradients through, dropout keeps the network from memorising."""
+"""Multilayer perceptron with ReLU, which passes gradients, and dropout against overfitting."""
 
 from collections.abc import Sequence
 from math import prod
@@ -14,15 +14,15 @@ from src.ranges import Width
 class ReLUMLP(Model):
     """Multilayer perceptron with ReLU hidden units (Nair and Hinton, 2010) and dropout.
 
-    Dropout follows Srivastava et al., JMLR 15 (2014): kept units are scaled up while training.
+    Dropout follows Srivastava et al., JMLR 15 (2014): kept units are scaled up in training.
 
     Args:
-        input_shape: Shape of one example; flattened. Set by the data on the command line.
-        num_outputs: Number of classes, or values. Set by the data on the command line.
-        hidden: Units of each hidden layer.
-        activation: What follows each hidden layer.
-        dropout: Share of hidden units, 0 to 1, set to zero while training.
-        bias: Whether every layer adds a bias.
+        input_shape: Shape of one example, which is flattened. The CLI takes it from the data.
+        num_outputs: Number of classes or predicted values. The CLI takes it from the data.
+        hidden: Number of units of each hidden layer.
+        activation: Activation function after each hidden layer.
+        dropout: Share of hidden units, 0 to 1, set to zero in training.
+        bias: Whether every layer has a bias.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The third rung: a hidden layer of sigmoids bends the boundaries between the classes."""
+"""Multilayer perceptron with sigmoid units, which allow nonlinear class boundaries."""
 
 from collections.abc import Sequence
 from math import prod
@@ -13,11 +13,11 @@ class SigmoidMLP(Model):
     """Multilayer perceptron with sigmoid hidden units (Rumelhart, Hinton and Williams, 1986).
 
     Args:
-        input_shape: Shape of one example; flattened. Set by the data on the command line.
-        num_outputs: Number of classes, or values. Set by the data on the command line.
-        hidden: Units of each hidden layer.
-        activation: What follows each hidden layer.
-        bias: Whether every layer adds a bias.
+        input_shape: Shape of one example, which is flattened. The CLI takes it from the data.
+        num_outputs: Number of classes or predicted values. The CLI takes it from the data.
+        hidden: Number of units of each hidden layer.
+        activation: Activation function after each hidden layer.
+        bias: Whether every layer has a bias.
     """
 
     def __init__(

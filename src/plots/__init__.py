@@ -1,4 +1,4 @@
-"""Pictures: tensors in, matplotlib Figure out; no Lightning, no files.
+"""Plots: functions from tensors to a matplotlib Figure, without Lightning or file access.
 
 Imports nothing of this project; every package above may import it.
 """

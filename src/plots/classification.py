@@ -9,8 +9,8 @@ from torch import Tensor
 
 from src.plots.style import BLUE, GREEN, ORANGE, frame
 
-MANY = 30  # classes; beyond, names and numbers would overlap
-BINS = 15  # of confidence, as in Guo et al.
+MANY = 30  # classes; with more, names and numbers would overlap
+BINS = 15  # of confidence, as in Guo et al. (2017)
 
 
 def confusion(predicted: Tensor, y: Tensor, classes: int) -> Tensor:
@@ -22,9 +22,10 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     """Draw how often each true class (row) was predicted as each class (column).
 
     Args:
-        counts: Number of examples, int64 `(classes, classes)`. The shade, and the number below the
-            count, is the share of the row in percent.
-        class_names: Names of the classes, in order. Beyond 30, numbers and names are left out.
+        counts: Number of examples, int64 `(classes, classes)`. The colour, and the number
+            below the count, show its percentage of the row.
+        class_names: Names of the classes, in order. With more than 30, numbers and names are left
+            out.
     """
     n = len(class_names)
     side = 1.5 + 0.55 * min(n, MANY)
@@ -48,12 +49,12 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
 
 
 def confused_pairs(counts: Tensor, class_names: Sequence[str], most: int = 12) -> Figure:
-    """Draw which classes are taken for which most often.
+    """Draw the pairs of classes that are confused most often.
 
     Args:
         counts: As in `confusion_matrix`.
         class_names: Names of the classes, in order.
-        most: Number of pairs at most.
+        most: Maximum number of pairs.
     """
     off = (counts - counts.diagonal().diag()).flatten()
     order = off.argsort(descending=True, stable=True)[:most]
@@ -76,7 +77,7 @@ def confused_pairs(counts: Tensor, class_names: Sequence[str], most: int = 12) -
 
 
 def class_scores(counts: Tensor, class_names: Sequence[str]) -> Figure:
-    """Draw precision, recall and F1 of each class; of the 30 with the lowest F1, if there are more.
+    """Draw precision, recall and F1 of each class, at most of the 30 with the lowest F1.
 
     Args:
         counts: As in `confusion_matrix`.
@@ -100,14 +101,14 @@ def class_scores(counts: Tensor, class_names: Sequence[str]) -> Figure:
 
 
 def scores(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return precision, recall and F1 of each class, 0 where nothing was predicted or there."""
-    right, there, said = counts.diagonal().float(), counts.sum(dim=1), counts.sum(dim=0)
-    precision, recall = right / said.clamp(min=1), right / there.clamp(min=1)
-    return precision, recall, 2 * right / (said + there).clamp(min=1)
+    """Return precision, recall and F1 of each class, 0 if it has no predictions or examples."""
+    right, actual, predicted = counts.diagonal().float(), counts.sum(dim=1), counts.sum(dim=0)
+    precision, recall = right / predicted.clamp(min=1), right / actual.clamp(min=1)
+    return precision, recall, 2 * right / (predicted + actual).clamp(min=1)
 
 
 def reliability(confidence: Tensor, right: Tensor) -> Figure:
-    """Draw how often a prediction is right, by how sure the network was of it.
+    """Draw a reliability diagram: the accuracy of predictions by their confidence.
 
     The gap to the diagonal, averaged over examples, is the expected calibration error (Guo et al.,
     "On calibration of modern neural networks", ICML 2017).
@@ -133,7 +134,7 @@ def reliability(confidence: Tensor, right: Tensor) -> Figure:
 
 
 def bins(confidence: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return of each bin of confidence: examples, mean confidence and share that is right."""
+    """Return the number of examples, mean confidence and accuracy of each confidence bin."""
     place = (confidence.double() * BINS).ceil().long().sub(1).clamp(0, BINS - 1)
     count = torch.bincount(place, minlength=BINS).double()
     sums = [torch.bincount(place, weights=v.double(), minlength=BINS) for v in (confidence, right)]

@@ -1,4 +1,4 @@
-"""How runs differ on their way."""
+"""Comparison of runs: a metric over the epochs of several runs in one plot."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,16 +9,16 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from src.plots.style import CYCLE, frame
 
-STYLES = ["-", "--", ":", "-."]  # the next one when all colours are taken
+STYLES = ["-", "--", ":", "-."]  # the next style is used once all colours are taken
 
 
 class Curve(NamedTuple):
     """One line of a comparison.
 
     Attributes:
-        label: What is written beside the line.
-        epochs: Epochs done at each point `(n,)`.
-        values: A sequence of values `(n,)` for each run that the line stands for.
+        label: Text beside the line.
+        epochs: Completed epochs at each point `(n,)`.
+        values: The values `(n,)` of each run that the line averages.
     """
 
     label: str
@@ -27,15 +27,15 @@ class Curve(NamedTuple):
 
 
 def overlaid_curves(curves: Sequence[Curve], metric: str) -> Figure:
-    """Draw the mean of each curve over its runs, and a band from the least to the greatest.
+    """Draw the mean of each curve over its runs, and a band from minimum to maximum.
 
     Args:
-        curves: The lines, in the order in which they get colours.
-        metric: Name of what they show; one that ends in `acc` is a share, drawn in percent.
+        curves: The lines, in the order of colours.
+        metric: Name of the plotted metric; one that ends in `acc` is drawn in percent.
     """
     height = max(4, 1.2 + 0.2 * len(curves))
     figure, axes = frame(6 + 0.065 * max(len(curve.label) for curve in curves), height)
-    alpha = min(0.15, 0.9 / len(curves))  # many bands lie on each other
+    alpha = min(0.15, 0.9 / len(curves))  # bands overlap
     axes.spines[["top", "right"]].set_visible(False)
     for i, curve in enumerate(curves):
         colour, style = CYCLE[i % len(CYCLE)], STYLES[i // len(CYCLE) % len(STYLES)]
@@ -45,10 +45,10 @@ def overlaid_curves(curves: Sequence[Curve], metric: str) -> Figure:
             curve.epochs, values.mean(axis=0), style, color=colour, marker=marker, markersize=3
         )
         if len(values) > 1:
-            least, greatest = values.min(axis=0), values.max(axis=0)
-            axes.fill_between(curve.epochs, least, greatest, color=colour, alpha=alpha, linewidth=0)
+            low, high = values.min(axis=0), values.max(axis=0)
+            axes.fill_between(curve.epochs, low, high, color=colour, alpha=alpha, linewidth=0)
     if any(len(curve.values) > 1 for curve in curves):
-        axes.set_title("mean over seeds, band from least to greatest", loc="left", fontsize=8)
+        axes.set_title("mean over seeds, band from minimum to maximum", loc="left", fontsize=8)
     axes.set(xlabel="epochs", ylabel=metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if metric.endswith("acc"):
@@ -58,7 +58,7 @@ def overlaid_curves(curves: Sequence[Curve], metric: str) -> Figure:
 
 
 def _label_ends(axes: Any, labels: Sequence[str], gap: float) -> None:
-    """Write each label right of the axes, tied to the last point of its line."""
+    """Write each label to the right of the axes, connected to the last point of its line."""
     ends = [line.get_xydata()[-1] for line in axes.lines]
     low, high = axes.get_ylim()
     heights = _spread([(y - low) / (high - low) for _, y in ends], gap)
@@ -71,7 +71,7 @@ def _label_ends(axes: Any, labels: Sequence[str], gap: float) -> None:
 
 
 def _spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Return the heights moved apart to `gap`, as far up as down, and below 1 in any case."""
+    """Return the heights moved up and down until they are `gap` apart, all at most 1."""
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(heights))
     free = np.asarray(heights)[order] - steps

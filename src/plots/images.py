@@ -1,4 +1,4 @@
-"""Images side by side: examples, weights of a first layer, feature maps."""
+"""Grids of images: examples, first-layer weights and feature maps."""
 
 from collections.abc import Sequence
 from math import ceil, isqrt
@@ -19,13 +19,13 @@ WORDS: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 8, "parse_math
 def image_sheet(
     title: str, images: Tensor, captions: Sequence[str], right: Sequence[bool]
 ) -> Figure:
-    """Draw images in rows of up to six, each with its caption; wrong ones in orange.
+    """Draw images in rows of up to six, with captions in orange for wrong predictions.
 
     Args:
-        title: What they are.
+        title: Title of the figure.
         images: Pixels in [0, 1], `(n, channels, rows, columns)` with one or three channels.
-        captions: What stands below each, of one or two lines.
-        right: Whether the prediction is right, for each.
+        captions: Text of one or two lines below each image.
+        right: Whether the prediction is right, for each image.
     """
     columns = min(6, len(images))
     rows = ceil(len(images) / columns)
@@ -41,13 +41,13 @@ def image_sheet(
 
 
 def mosaic(images: Tensor, columns: int, below: float = 0.0, empty: float = 1.0) -> np.ndarray:
-    """Return the images as one, `(height, width, channels)`, with a gap beside and below each.
+    """Return the images in one array `(height, width, channels)`, with gaps between them.
 
     Args:
         images: `(n, 1 or 3, rows, columns)` in [0, 1].
-        columns: Images side by side.
-        below: Room for words below each, as a share of its height.
-        empty: The value where there is no image.
+        columns: Number of images per row.
+        below: Space for text below each image, as a share of its height.
+        empty: Value of pixels outside the images.
     """
     n, channels, height, width = images.shape
     down, across = pitch(height, width, below)
@@ -59,37 +59,37 @@ def mosaic(images: Tensor, columns: int, below: float = 0.0, empty: float = 1.0)
 
 
 def show(axes: Axes, sheet: np.ndarray) -> None:
-    """Draw pixels in [0, 1], `(height, width, 1 or 3)`; grey ones in a third of the memory."""
+    """Draw pixels in [0, 1], `(height, width, 1 or 3)`; one channel takes a third of the memory."""
     axes.imshow(sheet.squeeze(-1) if sheet.shape[2] == 1 else sheet, cmap="gray", vmin=0, vmax=1)
 
 
 def pitch(height: int, width: int, below: float) -> tuple[int, int]:
-    """Return how far apart two images of a mosaic are, down and across."""
+    """Return the vertical and horizontal distance between neighbouring images of a mosaic."""
     return ceil(height * (1 + below + GAP)), ceil(width * (1 + GAP))
 
 
 def middle(i: int, columns: int, height: int, width: int, below: float) -> tuple[float, float]:
-    """Return where the words below image i of a mosaic begin, x in their middle."""
+    """Return the position (x, y) of the top centre of the text below image i of a mosaic."""
     down, across = pitch(height, width, below)
     return (i % columns) * across + width / 2, (i // columns) * down + 1.03 * height
 
 
 def weight_images(weights: Tensor, names: Sequence[str] | None = None) -> Figure:
-    """Draw what each unit of a first layer looks for: red adds to it, blue takes away.
+    """Draw the weights of each first-layer unit as an image: red is positive, blue is negative.
 
-    Beyond half of the largest weight the colour stays, or few weights would leave the rest pale.
-    Small filters of three channels are colours themselves; otherwise channels are averaged.
+    Colours saturate at half of the largest weight, or a few large weights would make the rest pale.
+    Small filters of three channels are drawn in colour; otherwise channels are averaged.
 
     Args:
         weights: `(units, channels, rows, columns)`; the first 64 units are drawn.
-        names: Of the units; left out by default.
+        names: Names of the units; not drawn by default.
     """
     weights = weights[:64].float()
     n, channels, height, width = weights.shape
     columns = n if n <= 8 else max(5, isqrt(n - 1) + 1)
     rows, colours = ceil(n / columns), channels == 3 and height < 12
     limit = weights.abs().max().item()
-    unsigned = (weights / max(limit, 1e-12) + 1) / 2  # grey, or white in the map: nothing
+    unsigned = (weights / max(limit, 1e-12) + 1) / 2  # zero is grey, or white in the colour map
     shown = unsigned if colours else unsigned.mean(dim=1, keepdim=True)
     figure, axes = frame(1.1 * columns + 1, (1.3 if names else 1.1) * rows + 0.4)
     below = 0.2 if names else 0.0
@@ -107,11 +107,11 @@ def weight_images(weights: Tensor, names: Sequence[str] | None = None) -> Figure
 
 
 def feature_maps(image: Tensor, layers: Sequence[tuple[str, Tensor]]) -> Figure:
-    """Draw what the convolutions make of an image; the brighter, the stronger.
+    """Draw the feature maps of an image; brighter values are larger.
 
     Args:
         image: `(channels, rows, columns)` in [0, 1].
-        layers: Name and maps `(maps, rows, columns)` of each; the first 16 are drawn.
+        layers: Name and feature maps `(maps, rows, columns)` of each layer; at most 16 are drawn.
     """
     heights = [ceil(min(len(maps), 16) / 8) for _, maps in layers]
     figure, axes = frame(8, 1.3 + 1.25 * sum(heights), nrows=1 + len(layers),

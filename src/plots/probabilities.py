@@ -1,4 +1,4 @@
-"""Images beside the probabilities that a network gives them."""
+"""Images and the class probabilities that a network predicts for them."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -11,22 +11,22 @@ from torch import Tensor
 from src.plots.style import BLUE, SKY, frame
 
 ACROSS = 3  # images in a row
-WIDTH, HEIGHT = 2.9, 1.35  # of a cell, where an image has a side of 1
-UNIT = 1.15  # inches
+WIDTH, HEIGHT = 2.9, 1.35  # of a cell, in units of the side of an image
+UNIT = 1.15  # side of an image in inches
 WORDS: dict[str, Any] = {"fontsize": 6.5, "ha": "right", "va": "center", "parse_math": False}
-LETTER = 0.052  # width of a letter of a class's name
+LETTER = 0.052  # width of a letter of a class name
 
 
 def image_probabilities(
     images: Tensor, probabilities: Tensor, names: Sequence[str], captions: Sequence[str]
 ) -> Figure:
-    """Draw each image as the network saw it, and beside it how likely it takes each class to be.
+    """Draw each image as the network sees it, beside bars of its class probabilities.
 
     Args:
         images: Pixels in [0, 1], `(n, channels, rows, columns)` with one or three channels.
-        probabilities: `(n, classes)`; of more than ten classes the likeliest ten are drawn.
-        names: Of the classes.
-        captions: What stands above each.
+        probabilities: `(n, classes)`; at most the ten most likely classes are drawn.
+        names: Names of the classes.
+        captions: Text above each image.
     """
     rows, across = ceil(len(images) / ACROSS), min(ACROSS, len(images))
     figure, axes = frame(UNIT * WIDTH * across, UNIT * HEIGHT * rows)
@@ -43,7 +43,7 @@ def image_probabilities(
 
 
 def _bars(axes: Axes, likely: Tensor, names: Sequence[str], left: float, top: float) -> None:
-    """Draw the bars of one image, that of the likeliest class in a darker colour."""
+    """Draw the bars of one image, with the most likely class in a darker colour."""
     shown = likely.topk(min(10, len(likely))).indices.sort().values.tolist()
     labels = [names[k][:12] for k in shown]
     begin, pitch = left + LETTER * max(map(len, labels)), 1 / len(shown)

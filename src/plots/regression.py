@@ -1,4 +1,4 @@
-"""How well a line or a curve goes through points, and how gradient descent found it."""
+"""Plots of regression: fits, residuals and the path of gradient descent."""
 
 from functools import partial
 from typing import Any
@@ -11,16 +11,16 @@ from torch import Tensor
 
 from src.plots.style import BLUE, GREEN, ORANGE, frame
 
-Ends = list[tuple[float, float]]  # of what is drawn, for each weight
+Ends = list[tuple[float, float]]  # limits of the axis of each weight
 
 
 def line_fit(x: Tensor, y: Tensor, lines: Tensor) -> Figure:
-    """Draw points and the line through them as it was at times of the training.
+    """Draw points and the fitted line at several times in training.
 
     Args:
         x: Feature of each point `(n,)`.
         y: Target of each point `(n,)`.
-        lines: What the model predicted at each x, oldest first, `(times, n)`.
+        lines: Predictions of the model at each x, oldest first, `(times, n)`.
     """
     figure, axes = frame(6, 4)
     order = x.argsort()
@@ -37,13 +37,13 @@ def line_fit(x: Tensor, y: Tensor, lines: Tensor) -> Figure:
 
 
 def loss_surface(x: Tensor, y: Tensor, path: Tensor, optimum: Tensor) -> Figure:
-    """Draw the way of the weights over the squared error, and where algebra puts its least.
+    """Draw the path of the weights on the loss surface, and the least-squares optimum.
 
     Args:
         x: Feature of each point `(n,)`.
         y: Target of each point `(n,)`.
-        path: Slope, and intercept where there is one, at times of the training `(times, 1 or 2)`.
-        optimum: The weights of least squares `(1 or 2,)`.
+        path: Slope, and intercept if any, at several times in training `(times, 1 or 2)`.
+        optimum: The least-squares weights `(1 or 2,)`.
     """
     around = torch.cat([path, optimum[None]])
     low, high = around.amin(dim=0), around.amax(dim=0)
@@ -62,7 +62,7 @@ def _bowl(
     slopes, intercepts = (np.linspace(*pair, 80) for pair in ends)
     s, b = slopes[None, :], intercepts[:, None]
     error = squared_error(s, b, x, y)  # (80, 80)
-    # Levels closer together towards the floor of the bowl, which would be one colour otherwise.
+    # Levels are denser near the minimum, which would be a single colour otherwise.
     levels = np.linspace(error.min() ** 0.25, error.max() ** 0.25, 16) ** 4
     axes.contourf(slopes, intercepts, error, levels, cmap="Blues", norm=PowerNorm(0.4))
     axes.contour(slopes, intercepts, error, levels, colors=BLUE, linewidths=0.5)
@@ -85,18 +85,18 @@ def _parabola(
 
 
 def squared_error(s: Any, b: Any, x: np.ndarray, y: np.ndarray) -> Any:
-    """Return the mean squared error of lines s x + b, multiplied out: no line is written down."""
+    """Return the mean squared error of lines s x + b, without storing their predictions."""
     x, y = x.astype(float), y.astype(float)
     squares = s**2 * (x * x).mean() + b**2 + (y * y).mean()
     error = squares + 2 * (s * b * x.mean() - s * (x * y).mean() - b * y.mean())
-    return np.maximum(error, 0)  # rounding may take it below
+    return np.maximum(error, 0)  # rounding errors can make it negative
 
 
 def predicted_vs_true(predicted: Tensor, y: Tensor) -> Figure:
-    """Draw predictions over targets; on the diagonal the model is right.
+    """Draw predictions over targets; correct predictions lie on the diagonal.
 
     Args:
-        predicted: `(n, outputs)`, all outputs together.
+        predicted: Predictions `(n, outputs)`; all outputs are drawn together.
         y: Targets `(n, outputs)`.
     """
     figure, axes = frame(5, 5)
@@ -110,10 +110,10 @@ def predicted_vs_true(predicted: Tensor, y: Tensor) -> Figure:
 
 
 def residuals(predicted: Tensor, y: Tensor) -> Figure:
-    """Draw what is left, target minus prediction: without a pattern, if the model has it all.
+    """Draw the residuals, target minus prediction, which show no pattern if the model fits.
 
     Args:
-        predicted: `(n, outputs)`, all outputs together.
+        predicted: Predictions `(n, outputs)`; all outputs are drawn together.
         y: Targets `(n, outputs)`.
     """
     predicted, left = predicted.flatten(), (y - predicted).flatten()

@@ -1,4 +1,4 @@
-"""How the loss answers to a learning rate that rises."""
+"""Learning rate search: the loss over a rising learning rate."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from src.plots.style import BLACK, BLUE, ORANGE, frame
 def lr_search(
     rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], suggestion: float
 ) -> Figure:
-    """Draw the losses of a search for the learning rate, and mark the suggestion and the lowest.
+    """Draw the losses of a learning rate search, and mark the suggested rate and the lowest loss.
 
     Args:
         rates: Learning rate of each step, rising.
         losses: Loss of each step.
-        smoothed: The losses, smoothed; where they soar, the axis ends above where they began.
-        suggestion: The rate to mark.
+        smoothed: The smoothed losses; the axis ends a little above the first loss.
+        suggestion: The suggested learning rate.
     """
     figure, axes = frame(6, 4)
     axes.plot(rates, losses, ".", color=BLUE, alpha=0.4, markersize=4, label="loss of a step")

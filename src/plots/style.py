@@ -1,4 +1,4 @@
-"""Colours that the colour-blind can tell apart, and the frame of every picture."""
+"""Style shared by all plots: colour-blind safe colours, new figures and PNG output."""
 
 from io import BytesIO
 from typing import Any
@@ -14,13 +14,13 @@ DPI = 100
 
 
 def frame(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
-    """Return a figure of so many inches and its axes, one or as `subplots` says."""
+    """Return a figure with a size in inches, and its axes; pass `subplots` to `Figure.subplots`."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(**subplots)
 
 
 def png(figure: Figure, **options: Any) -> bytes:
-    """Return a picture as the content of a PNG file; options are those of `savefig`."""
+    """Return a figure as the bytes of a PNG file; options are those of `savefig`."""
     file = BytesIO()
     figure.savefig(file, dpi=DPI, **options)
     return file.getvalue()

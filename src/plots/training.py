@@ -1,4 +1,4 @@
-"""How a training went: losses, scores, learning rate, gradients and units."""
+"""Plots of a training run: losses, scores, learning rate, gradients and units."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from src.plots.style import BLACK, BLUE, CYCLE, ORANGE, frame
 
-Series = tuple[Tensor, Tensor]  # epochs done and values, both (n,)
+Series = tuple[Tensor, Tensor]  # completed epochs and values, both (n,)
 COLOURS = {"train": BLUE, "val": ORANGE}
 
 
@@ -23,13 +23,13 @@ def curves(
     """Draw loss and score of training and validation over the epochs.
 
     Args:
-        losses: By stage, `train` and `val`.
-        scores: By stage.
+        losses: Losses by stage, `train` and `val`.
+        scores: Scores by stage.
         score_name: `acc` or `mse`.
-        best: The epoch whose weights were kept, marked.
-        start: The loss before the first step, marked.
-        guess: The loss of guessing, the logarithm of the number of classes, where a fresh
-            classifier should start.
+        best: The epoch of the best checkpoint, marked.
+        start: The loss before the first training step, marked.
+        guess: The loss of uniform guessing, ln(classes), close to that of an untrained
+            classifier.
     """
     figure, (left, right) = frame(9, 3.8, ncols=2)
     for axes, series in ((left, losses), (right, scores)):
@@ -71,7 +71,7 @@ def gradients(norms: Mapping[str, Series]) -> Figure:
 
 
 def units(shares: Mapping[str, Series]) -> Figure:
-    """Draw by layer, over the epochs, the share of dead units and of saturated values."""
+    """Draw the share of dead units and of saturated values of each layer over the epochs."""
     figure = _by_layer(
         {k: (e, 100 * v) for k, (e, v) in shares.items()}, "% of units, or of values", "linear"
     )
@@ -92,10 +92,10 @@ def _by_layer(series: Mapping[str, Series], label: str, scale: str) -> Figure:
 
 
 def log_if_possible(series: Mapping[str, Series]) -> str:
-    """Return the scale of an axis: a logarithmic one must have something above zero to show."""
+    """Return the scale of an axis: `log` if any value is positive, else `linear`."""
     return "log" if any((values > 0).any() for _, values in series.values()) else "linear"
 
 
 def marker(epochs: Tensor) -> str | None:
-    """Return how to mark points: not at all where there are many."""
+    """Return the marker of points, or None if there are too many."""
     return "." if len(epochs) < 40 else None

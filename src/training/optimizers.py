@@ -1,6 +1,6 @@
-"""Optimizers and schedulers as plain values: what a checkpoint holds is what is built.
+"""Builds optimizers and schedulers from specifications that checkpoints can store.
 
-But for `fused`, which is set where it is not given, and changes numbers only by rounding.
+`fused` is set by default; it changes results only by rounding.
 """
 
 import warnings
@@ -24,15 +24,15 @@ def spec(factory: Callable[..., Any]) -> Spec:
     """Return the specification of a class, or of a `functools.partial` of one.
 
     Raises:
-        UserError: If it is neither, since a checkpoint could not hold it.
+        UserError: If it is neither, since a checkpoint could not store it.
     """
     made = factory if isinstance(factory, partial) else partial(factory)
-    # The parser of the command line wraps the class: partial(build, ..., class, name=value, ...).
+    # The CLI parser wraps the class: partial(build, ..., class, name=value, ...).
     classes = [part for part in (made.func, *made.args) if isinstance(part, type)]
     if len(classes) != 1:
         raise UserError(
-            f"An optimizer or scheduler is given as {factory!r}.\n"
-            "Give a class or functools.partial(class, name=value, ...), which can be recorded."
+            f"An optimizer or scheduler cannot be stored in a checkpoint: {factory!r}.\n"
+            "Pass a class or functools.partial(class, name=value, ...)."
         )
     path = f"{classes[0].__module__}.{classes[0].__qualname__}"
     return {"class_path": path, "init_args": dict(made.keywords)}
@@ -41,16 +41,16 @@ def spec(factory: Callable[..., Any]) -> Spec:
 def build_optimizer(
     given: Spec, parameters: Iterable[nn.Parameter], fused: bool = True
 ) -> Optimizer:
-    """Build the specified optimizer over the parameters.
+    """Build the specified optimizer for the parameters.
 
     Args:
-        given: Its class and arguments.
-        parameters: What it is to improve.
-        fused: Update all parameters in one kernel where the class can and nothing else is asked:
-            the same numbers up to rounding, in less time.
+        given: Class and arguments of the optimizer.
+        parameters: Parameters to optimize.
+        fused: Whether to use the faster fused implementation if the class has one and `given`
+            does not choose another; results are equal up to rounding.
 
     Raises:
-        UserError: If the optimizer refuses its arguments.
+        UserError: If the optimizer rejects its arguments.
     """
     arguments = dict(given.get("init_args") or {})
     module, _, name = given["class_path"].rpartition(".")
@@ -62,10 +62,10 @@ def build_optimizer(
 
 
 def build_scheduler(given: Spec, optimizer: Optimizer, total_steps: float | None) -> Any:
-    """Build the specified scheduler; OneCycleLR gets `total_steps` where its length is not given.
+    """Build the specified scheduler; OneCycleLR gets `total_steps` if no length is given.
 
     Raises:
-        UserError: If the scheduler refuses its arguments.
+        UserError: If the scheduler rejects its arguments, or OneCycleLR would end before the run.
     """
     arguments = dict(given.get("init_args") or {})
     one_cycle = given["class_path"].endswith("OneCycleLR")
@@ -74,8 +74,8 @@ def build_scheduler(given: Spec, optimizer: Optimizer, total_steps: float | None
     asked = arguments.get("total_steps")
     if one_cycle and asked and total_steps and asked < total_steps:
         raise UserError(
-            f"--model.scheduler.total_steps {asked} is less than the {total_steps} of the run.\n"
-            "Leave it away, and OneCycleLR takes the length of the run."
+            f"--model.scheduler.total_steps {asked} is less than {total_steps}, the run length.\n"
+            "Remove it: OneCycleLR defaults to the length of the run."
         )
     return _build("scheduler", {**given, "init_args": arguments}, optimizer)
 
@@ -83,10 +83,10 @@ def build_scheduler(given: Spec, optimizer: Optimizer, total_steps: float | None
 def check(
     optimizer: Spec, scheduler: Spec | None, interval: str, parameters: Iterable[nn.Parameter]
 ) -> None:
-    """Build both once and throw them away: a wrong number is better refused before data is read.
+    """Validate both by building them once, so that errors show before data is read.
 
     Raises:
-        UserError: If one refuses its arguments, or the scheduler has no metric to wait for.
+        UserError: If one rejects its arguments, or ReduceLROnPlateau has no metric to monitor.
     """
     built = build_optimizer(optimizer, parameters)
     if scheduler is None:
@@ -97,16 +97,16 @@ def check(
         _try_step(scheduler, made)
     elif not hasattr(made, "monitor") or interval == "step":
         raise UserError(
-            "ReduceLROnPlateau waits for a metric, which comes once an epoch.\nGive"
+            "ReduceLROnPlateau needs a metric, which is logged once per epoch.\nUse"
             " --model.scheduler lightning.pytorch.cli.ReduceLROnPlateau, --model.scheduler.monitor"
             " val/loss\nand --model.scheduler_interval epoch."
         )
 
 
 def _try_step(given: Spec, scheduler: LRScheduler) -> None:
-    """Take one step, in which some schedulers first divide by an argument."""
+    """Take one step, since some schedulers use their arguments only then."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the optimizer has taken none
+        warnings.simplefilter("ignore")  # ignore that the optimizer has taken no step
         try:
             rates = scheduler.get_last_lr()
             scheduler.step()
@@ -119,15 +119,15 @@ def _try_step(given: Spec, scheduler: LRScheduler) -> None:
 
 def _refused(kind: str, given: Spec, reason: Exception | str) -> str:
     arguments = given.get("init_args") or {}
-    told = {k: v for k, v in arguments.items() if v is not None and v is not False}
+    shown = {k: v for k, v in arguments.items() if v is not None and v is not False}
     first = str(reason).splitlines()[0]
-    return f"--model.{kind} {given['class_path']} refuses its arguments: {first}\nGot: {told}"
+    return f"--model.{kind} {given['class_path']} rejects its arguments: {first}\nGot: {shown}"
 
 
 def _build(kind: str, given: Spec, subject: Any) -> Any:
     made: Any = import_class(given["class_path"])
     if not issubclass(made, KINDS[kind]):
-        raise UserError(f"--model.{kind} {given['class_path']} is no {kind}.")
+        raise UserError(f"--model.{kind} {given['class_path']} is not of type {kind}.")
     try:
         return made(subject, **given["init_args"])
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:

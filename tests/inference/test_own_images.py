@@ -164,9 +164,9 @@ def test_strange_names_are_told_in_one_line(name: str | bytes, tmp_path: Path) -
 
 def test_nothing_to_predict_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("empty").mkdir()
-    with pytest.raises(UserError, match="--images empty holds no file"):
+    with pytest.raises(UserError, match="--images empty contains no files"):
         OwnImages(["empty"], MNIST()).setup()
-    with pytest.raises(UserError, match="--images gone is not there"):
+    with pytest.raises(UserError, match="--images gone does not exist"):
         OwnImages(["gone"], MNIST()).setup()
     write(Path("x.png"), b"text")
     with pytest.raises(UserError, match="1 of 1 files could not"):

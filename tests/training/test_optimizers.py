@@ -95,7 +95,7 @@ def test_the_specification_is_left_as_it_is(init_args: dict[str, Any] | None) ->
 
 
 def test_arguments_that_are_refused_are_named() -> None:
-    with pytest.raises(UserError, match=r"torch.optim.SGD refuses its arguments"):
+    with pytest.raises(UserError, match=r"torch.optim.SGD rejects its arguments"):
         built("SGD", lr=0.1, beta=2)
 
 
