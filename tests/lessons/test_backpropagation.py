@@ -116,7 +116,7 @@ def test_softmax_twice_has_a_floor_and_no_slope(lesson: Any) -> None:
         ("dA * (1 - A**2)", "dA * (1 - A)", "dW1"),
         ("db1 = dZ1.sum(axis=0)", "db1 = dZ1.mean(axis=0)", "db1"),
         ("dW2 = A.T @ dZ2", "dW2 = 2 * A.T @ dZ2", "dW2"),
-        ("labels.float()))", "labels))", "labels as floats went through"),
+        ("labels.float()))", "labels))", "labels as floats: expected an error"),
         ("perfect.softmax(1)", "perfect", "least loss, softmax twice"),
         ("z.softmax(1)", "z", "slopes where wrong, softmax twice"),
         ("db2 = dZ2.sum(axis=0)", "db2 = -dZ2.sum(axis=0)", "db2"),
