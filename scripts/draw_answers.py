@@ -1,4 +1,4 @@
-"""Computes a run's prediction for an image, the image as the network sees it, an occlusion map."""
+"""Computes a run's prediction for an image, and its occlusion map."""
 
 import base64
 from dataclasses import dataclass

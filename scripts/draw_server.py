@@ -1,4 +1,4 @@
-"""Serves the drawing page on this machine only, and blocks its requests to other hosts."""
+"""Serves the drawing page on localhost, and blocks its other requests."""
 
 import os
 import socket

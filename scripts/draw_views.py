@@ -1,4 +1,4 @@
-"""Renders a prediction as HTML: probability bars, the network's input and the occlusion map."""
+"""Renders a prediction as HTML: bars, network input, occlusion map."""
 
 from html import escape
 

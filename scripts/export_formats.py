@@ -1,4 +1,4 @@
-"""The file formats of an export: their metadata, how each is written, and how it is run."""
+"""Writes, describes and runs the file formats of an export."""
 
 import io
 import json

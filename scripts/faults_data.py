@@ -1,7 +1,8 @@
-"""Fuzzes the reader of IDX files: a damaged file is read correctly or refused with a message.
+"""Fuzzes the reader of IDX files.
 
 `fuzz_idx` damages small IDX files at random, reads them as linenet does, and compares the result
-with that of a strict parser of the format.
+with that of a strict parser of the format: each file must be read correctly or refused with an
+error message.
 """
 
 import gzip

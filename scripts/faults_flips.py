@@ -1,4 +1,4 @@
-"""Damages checkpoints, by flipping a bit or truncating them, and validates how they are read."""
+"""Flips bits in checkpoints or truncates them, and validates the reading."""
 
 from collections.abc import Iterator
 from itertools import cycle

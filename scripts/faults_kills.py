@@ -1,4 +1,4 @@
-"""Interrupts real runs by kill -9 or a signal, resumes them, and compares their results."""
+"""Interrupts real runs, resumes them, and compares their results."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Runs commands in child processes that can be killed, and compares the results of runs."""
+"""Runs commands in child processes, and compares the results of runs."""
 
 import json
 import os

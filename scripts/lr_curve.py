@@ -1,4 +1,4 @@
-"""Evaluates the losses of a learning rate search by `lr_find`, and reports the result."""
+"""Evaluates and reports the losses of a learning rate search by lr_find."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Trains every config with several seeds and writes the README's table of results.
+"""Trains every config with several seeds and updates the README's results.
 
     ./scripts/run results --seeds 3
     ./scripts/run results --seeds 3 mnist_logistic mnist_lenet
