@@ -4,7 +4,8 @@
     ./scripts/run peek lightning_logs/mnist_lenet/version_0        # its best checkpoint
     ./scripts/run peek latest --json
 
-Files of Lightning, or of earlier versions, lack some parts, which are left out then.
+No class named in the checkpoint is imported. Parts that are missing, e.g. in checkpoints of plain
+Lightning or of earlier versions, are omitted.
 """
 
 import argparse
@@ -40,27 +41,27 @@ def parse(args: Sequence[str] | None) -> argparse.Namespace:
 
 
 def file_of(name: str) -> Path:
-    """Return the checkpoint that is meant; that of a run is its best.
+    """Return the path of a checkpoint; for the folder of a run, that of its best one.
 
     Raises:
-        UserError: If the folder is not that of a run, or its best is not known.
+        UserError: If the folder is not that of a run, or its best checkpoint is unknown.
     """
     if name != "latest" and not Path(name).is_dir():
         return Path(name)
     folder = find(name, None, "peek")
-    assert folder  # only a run of a given config can be missing
+    assert folder  # None is only returned if a config is given
     return best_checkpoint(folder)
 
 
 def part(of: Any, *names: str) -> Facts:
-    """Return a dictionary within others, or an empty one where any of them is not there."""
+    """Return a nested dictionary, or an empty one if any level is missing."""
     for name in names:
         of = of.get(name) if isinstance(of, dict) else None
     return of if isinstance(of, dict) else {}
 
 
 def settings(of: Facts) -> Facts:
-    """Return the name of a class, which is not imported, and its settings."""
+    """Return the name and the settings of a class, without importing it."""
     path = of.get("_class_path")
     return known({"class": str(path).rsplit(".", 1)[-1] if path else None}) | flat(of)
 
@@ -70,14 +71,14 @@ def known(facts: Facts) -> Facts:
 
 
 def sections(path: Path, checkpoint: Facts) -> dict[str, Facts]:
-    """Return what a checkpoint tells, by heading."""
+    """Return the content of a checkpoint, by heading."""
     content = path.read_bytes()
     data = settings(part(checkpoint, "datamodule_hyper_parameters"))
     commands = part(checkpoint, "record").get("commands")
-    told = map(str, commands if isinstance(commands, list) else [])
+    texts = map(str, commands if isinstance(commands, list) else [])
     return {
         "file": {"path": str(path), "bytes": len(content),
-                 "seal": "SHA-256, right" if is_sealed(content) else "none"},
+                 "checksum": "SHA-256, valid" if is_sealed(content) else "none"},
         "model": settings(part(checkpoint, "hyper_parameters")),
         "data": data,
         "normalisation": {name: [round(one, 3) for one in value.flatten().tolist()]
@@ -88,7 +89,7 @@ def sections(path: Path, checkpoint: Facts) -> dict[str, Facts]:
                         "not finite": not_finite(checkpoint["state_dict"]) or None,
                         "bytes of optimizer": nbytes(checkpoint.get("optimizer_states"))}),
         "metrics": flat(part(checkpoint, "record", "metrics")),
-        "made by": known({"command": "; ".join(told) or None,
+        "made by": known({"command": "; ".join(texts) or None,
                           "lightning": checkpoint.get("pytorch-lightning_version")})
                    | flat(part(checkpoint, "identity", "rounds")),
     }  # fmt: skip
@@ -101,7 +102,7 @@ def not_finite(state: Facts) -> str:
 
 
 def nbytes(value: Any) -> int:
-    """Return the size of all tensors within lists and dictionaries."""
+    """Return the size in bytes of all tensors in nested lists and dictionaries."""
     if isinstance(value, dict):
         return sum(map(nbytes, value.values()))
     if isinstance(value, list | tuple):
@@ -110,7 +111,7 @@ def nbytes(value: Any) -> int:
 
 
 def weights(checkpoint: Facts) -> list[Facts]:
-    """Return name, shape, type and bytes of each tensor of the network."""
+    """Return name, shape, type and size of each tensor of the network."""
     return [
         {"tensor": str(name), "shape": list(value.shape), "values": value.numel(),
          "type": str(value.dtype).removeprefix("torch."), "bytes": value.nbytes}
@@ -119,17 +120,17 @@ def weights(checkpoint: Facts) -> list[Facts]:
 
 
 def printable(value: Any) -> Text:
-    """Return a value as text that neither marks up nor commands the screen."""
+    """Return a value as text without Rich markup or control characters."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     text = f"{value:,}" if type(value) is int else text
     return Text(text if text.isprintable() else repr(text))
 
 
-def show(told: dict[str, Facts], listed: list[Facts]) -> None:
+def show(content: dict[str, Facts], listed: list[Facts]) -> None:
     table = Table(title="checkpoint", show_header=False)
     for style in ("bold", None, None):
         table.add_column(style=style, overflow="fold")
-    for heading, facts in told.items():
+    for heading, facts in content.items():
         for i, (name, value) in enumerate(facts.items()):
             table.add_row("" if i else heading, printable(name), printable(value))
         table.add_section()
@@ -148,11 +149,11 @@ def main(args: Sequence[str] | None = None) -> None:
     with in_words():
         path = file_of(options.name)
         checkpoint = unpacked(path)
-        told, listed = sections(path, checkpoint), weights(checkpoint)
+        headings, listed = sections(path, checkpoint), weights(checkpoint)
     if options.json:
-        print(json.dumps({**told, "tensors": listed}, indent=2, default=str))
+        print(json.dumps({**headings, "tensors": listed}, indent=2, default=str))
     else:
-        show(told, listed)
+        show(headings, listed)
 
 
 if __name__ == "__main__":

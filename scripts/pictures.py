@@ -1,8 +1,8 @@
-"""Makes the pictures of the README from real runs, into .github/images/.
+"""Draws the README's pictures from real runs, into .github/images/.
 
     ./scripts/run pictures
 
-The runs lie in lightning_logs/pictures/; those that are there already are not repeated.
+The runs are trained in lightning_logs/pictures/; existing runs are reused.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from scripts.results import train
 from scripts.shared.tables import PROJECT
 
 LOGS = Path("lightning_logs", "pictures")
-FROM = {  # picture, and the config whose run it is of
+CONFIGS = {  # the config of each picture
     "loss_surface": "line", "first_layer": "mnist_logistic", "worst_mistakes": "mnist_lenet",
 }  # fmt: skip
 HEIGHT = 400  # pixels
@@ -27,7 +27,7 @@ def main() -> None:
     ).parse_args()
     place = PROJECT / ".github" / "images"
     place.mkdir(parents=True, exist_ok=True)
-    for name, config in FROM.items():
+    for name, config in CONFIGS.items():
         train(config, seed=0, logs=LOGS)
         newest = max(LOGS.glob(f"{config}/*/figures/{name}.png"), key=os.path.getmtime)
         picture = Image.open(newest).convert("RGB")

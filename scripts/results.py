@@ -1,10 +1,9 @@
-"""Trains every config with several seeds and writes the README's table of results.
+"""Trains every config with several seeds and updates the README's results.
 
     ./scripts/run results --seeds 3
     ./scripts/run results --seeds 3 mnist_logistic mnist_lenet
 
-Runs that are there already are not repeated; after a change of code or config, remove the folder
-lightning_logs/results first.
+Existing runs are reused; after a change of code or config, remove lightning_logs/results first.
 """
 
 import argparse
@@ -28,7 +27,7 @@ Results = dict[str, Any]
 
 
 def train(config: str, seed: int, logs: Path = LOGS) -> Results:
-    """Return the results of a config with a seed, from a run made before or from a new one."""
+    """Return the results of a config with a seed, from an existing run or a new one."""
     done = runs_of(config, logs).get(seed)
     if done:
         return done
@@ -36,7 +35,7 @@ def train(config: str, seed: int, logs: Path = LOGS) -> Results:
     words = ["--config", str(config_file), "--trainer.logger.save_dir", str(logs)]
     command = [sys.executable, "-m", "src.cli", "fit", *words, "--seed_everything", str(seed)]
     if config.startswith("mnist"):
-        command += ["--data.source", "mnist"]  # never the digits that stand in
+        command += ["--data.source", "mnist"]  # never scikit-learn's digits instead
     log = subprocess.run(command, capture_output=True, text=True, check=False)
     if log.returncode:
         raise SystemExit(f"error: {config} with seed {seed} failed:\n{log.stderr[-500:]}")
@@ -44,13 +43,13 @@ def train(config: str, seed: int, logs: Path = LOGS) -> Results:
 
 
 def runs_of(config: str, logs: Path) -> dict[int, Results]:
-    """Return the results that are there, by seed."""
+    """Return the results of existing runs, by seed."""
     found = [json.loads(path.read_text()) for path in logs.glob(f"{config}/*/results.json")]
     return {results["seed"]: results for results in found if results["epochs"]}
 
 
 def row(config: str, runs: list[Results]) -> str:
-    """Return the table's row on the runs of one config."""
+    """Return the table row of a config's runs."""
     name = "test/acc" if "test/acc" in runs[0]["metrics"] else "test/mse"
     scores = [run["metrics"][name] for run in runs]
     scale, form, unit = (100, ".2f", "%") if name == "test/acc" else (1, ".4f", "mse")
@@ -62,7 +61,7 @@ def row(config: str, runs: list[Results]) -> str:
 
 
 def caption(runs: list[Results]) -> str:
-    """Return the line under the table: how many runs, where, and with what."""
+    """Return the line below the table: number of seeds, device, versions and commit."""
     one = runs[0]
     seeds = len({run["seed"] for run in runs})
     versions = f"torch {one['versions']['torch']}, lightning {one['versions']['lightning']}"
@@ -74,12 +73,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "configs", nargs="*", default=LADDER, help="names of configs; all by default"
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=3, help="train with the seeds 0, 1, ... below this"
-    )
+    parser.add_argument("configs", nargs="*", default=LADDER, help="names of configs; default all")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0; default 3")
     arguments = parser.parse_args()
     pairs = [(config, seed) for seed in range(arguments.seeds) for config in arguments.configs]
     runs = [(config, train(config, seed)) for config, seed in track(pairs, "Training")]

@@ -30,7 +30,7 @@ from rich.progress import track
 from scripts.shared.tables import PROJECT, Rows, into_page, markdown, mnist_files
 
 MODELS = ["mnist_logistic", "mnist_sigmoid_mlp", "mnist_relu_mlp", "mnist_mlp", "mnist_lenet"]
-CANDIDATES = ["floor", "plain", "linenet", "template"]
+LOOPS = ["floor", "plain", "linenet", "template"]
 GOALS = {  # maximum of linenet / plain, minimum of template / linenet
     "mnist_logistic": (1.8, 12), "mnist_sigmoid_mlp": (1.15, ""), "mnist_relu_mlp": (1.15, ""),
     "mnist_mlp": (1, 2.5), "mnist_lenet": (1, 2.5),
@@ -56,8 +56,8 @@ Goals: 97 % in 2 s of training with `mnist_relu_mlp`, and 99 % in 15 s with `mni
 GROWTH = """`mnist_relu_mlp` with growing training sets, where the goal was equal time per sample
 within 10 %, and with growing batch sizes:
 """
-SAFETY = """Cost of seeds by step, of the checks for NaN and signals, and of atomic checkpoints. The
-goals were at most 1 % of the time of fit, and 50 ms per checkpoint:
+SAFETY = """Cost of per-step seeds, of the checks for NaN and signals, and of atomic checkpoints.
+The goals were at most 1 % of the time of fit, and 50 ms per checkpoint:
 """
 FACTS = (
     "import json, torch; from src.runs.provenance import *;"
@@ -98,19 +98,19 @@ class Bench:
         newest = max(self.folder.glob("*/*/results.json"), key=os.path.getmtime)
         return json.loads(newest.read_text())
 
-    def baseline(self, who: str, model: str, batch_size: int, epochs: int) -> list[float]:
+    def baseline(self, loop: str, model: str, batch_size: int, epochs: int) -> list[float]:
         words = [f"--batch_size={batch_size}", f"--epochs={epochs}"]
         words.append(f"--accelerator={self.accelerator}")
-        printed = python("-m", "scripts.bench.contenders", who, f"configs/{model}.yaml", *words)
+        printed = python("-m", "scripts.bench.contenders", loop, f"configs/{model}.yaml", *words)
         return json.loads(printed.splitlines()[-1])
 
-    def epoch(self, model: str, who: str, batch_size: int) -> float:
+    def epoch(self, model: str, loop: str, batch_size: int) -> float:
         """Return the median seconds per epoch, without the first epoch as warm-up."""
         epochs = self.n_epochs + 1
-        if who == "linenet":
+        if loop == "linenet":
             words = [f"--trainer.max_epochs={epochs}", f"--data.batch_size={batch_size}"]
             return seconds(self.linenet(model, *words))
-        return median(self.baseline(who, model, batch_size, epochs)[1:])
+        return median(self.baseline(loop, model, batch_size, epochs)[1:])
 
     def epochs(self) -> Rows:
         for model in track(self.models, "Comparing losses"):
@@ -120,12 +120,11 @@ class Bench:
                     f"error: with {model}, losses of linenet and the handwritten loop differ by"
                     f" {largest:.1g},\nexpected at most {TOLERANCE:g}; no times are measured."
                 )
-        times: dict[str, dict[str, list[float]]] = {
-            m: {w: [] for w in CANDIDATES} for m in self.models
-        }
-        turns = list(product(range(self.rounds), self.models, CANDIDATES))
-        for _, model, who in track(turns, "Epochs"):
-            times[model][who].append(self.epoch(model, who, self.batch_size))
+        times: dict[str, dict[str, list[float]]]
+        times = {model: {loop: [] for loop in LOOPS} for model in self.models}
+        turns = list(product(range(self.rounds), self.models, LOOPS))
+        for _, model, loop in track(turns, "Epochs"):
+            times[model][loop].append(self.epoch(model, loop, self.batch_size))
         return [self._compared(model, times[model]) for model in self.models]
 
     def _compared(self, model: str, times: dict[str, list[float]]) -> dict[str, Any]:
@@ -135,7 +134,7 @@ class Bench:
         goals = GOALS[model]
         return {
             "seconds per epoch": model,
-            **{who: median(times[who]) for who in CANDIDATES},
+            **{loop: median(times[loop]) for loop in LOOPS},
             "linenet / plain": ratio("linenet", "plain"), "at most": goals[0],
             "template / linenet": ratio("template", "linenet"), "at least": goals[1],
         }  # fmt: skip
@@ -216,7 +215,7 @@ class Bench:
             rows.append({"samples": f"{n:,}", "batch": 100, "linenet, µs per sample": time_each})
         for batch_size in track((32, 128, 512, 4096), "Batches"):
             ours, by_hand = (
-                self.epoch(GROWTH_MODEL, who, batch_size) for who in ("linenet", "plain")
+                self.epoch(GROWTH_MODEL, loop, batch_size) for loop in ("linenet", "plain")
             )
             rows.append({
                 "samples": "55,000", "batch": batch_size, "linenet, µs per sample": ours / 0.055,

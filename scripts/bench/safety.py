@@ -1,8 +1,9 @@
-"""What stands between a run and its loss, timed within a run: looks at each step, and checkpoints.
+"""Times linenet's safety checks and checkpoints within a training run.
 
     ./scripts/run safety configs/mnist_mlp.yaml
 
-prints the seconds of fit, of the looks, and of each checkpoint, as a list. `bench` calls it.
+Prints a list: the seconds of fit, of all checks in its steps, and of each checkpoint. `bench` calls
+it.
 """
 
 import argparse
@@ -25,16 +26,16 @@ from src.cli import main as linenet
 
 
 def safety(config: Path, epochs: int, accelerator: str) -> Iterator[float]:
-    """Yield the seconds of linenet's fit, of its looks at each step, of each checkpoint."""
-    looks: list[float] = []
+    """Yield the seconds of fit, of the checks in all steps, and of each checkpoint."""
+    checks: list[float] = []
     saves: list[float] = []
-    nothing: list[float] = []  # the clock's own time
-    own: list[float] = []  # checkpoints within the looks
-    time_calls(StepSeed, "on_train_batch_start", looks)
+    overhead: list[float] = []  # of the timing itself
+    own: list[float] = []  # checkpoints written during the checks
+    time_calls(StepSeed, "on_train_batch_start", checks)
     for hook in ("on_train_epoch_start", "on_train_batch_start", "on_train_end"):
-        time_calls(ResumePoints, hook, looks)
-    time_calls(FiniteGuard, "on_before_backward", looks)
-    time_calls(FiniteGuard, "on_train_end", looks)
+        time_calls(ResumePoints, hook, checks)
+    time_calls(FiniteGuard, "on_before_backward", checks)
+    time_calls(FiniteGuard, "on_train_end", checks)
     time_calls(ResumePoints, "_save", own)
     time_calls(Trainer, "save_checkpoint", saves)
     with (
@@ -47,22 +48,22 @@ def safety(config: Path, epochs: int, accelerator: str) -> Iterator[float]:
                  f"--trainer.accelerator={accelerator}"])  # fmt: skip
         [results] = Path(folder).rglob("results.json")
         yield json.loads(results.read_text())["seconds"]["fit"]
-    time_calls(Nothing, "call", nothing)
-    for _ in looks:
-        Nothing().call(None, None)
-    yield sum(looks) - sum(own) - sum(nothing)
+    time_calls(Empty, "call", overhead)
+    for _ in checks:
+        Empty().call(None, None)
+    yield sum(checks) - sum(own) - sum(overhead)
     yield from saves
 
 
-class Nothing:
-    """What the clock itself is timed with."""
+class Empty:
+    """A class with an empty method, to time the overhead of the timing."""
 
     def call(self, trainer: None, pl_module: None) -> None:
         return
 
 
 def time_calls(owner: type, name: str, seconds: list[float]) -> None:
-    """Have every call of a method leave its seconds in a list."""
+    """Patch a method so that every call appends its seconds to a list."""
     call = getattr(owner, name)
 
     def timed(*args: Any, **kwargs: Any) -> Any:
@@ -80,8 +81,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("config", type=Path, help="one of configs/mnist_*.yaml")
-    parser.add_argument("--epochs", type=int, default=3, help="3")
-    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="cpu")
+    parser.add_argument("--epochs", type=int, default=3, help="default 3")
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu", help="default cpu")
     arguments = parser.parse_args()
     print(json.dumps(list(safety(arguments.config, arguments.epochs, arguments.accelerator))))
 

@@ -1,4 +1,4 @@
-"""The page with the drawing pad: where things stand, and what answers to what."""
+"""Builds the drawing page: its layout and its event handlers."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # asked for as Gradio is imported
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 
 # isort: split
 import gradio as gr
@@ -27,54 +27,54 @@ PICK = """element.addEventListener("click", (event) => {
 
 
 class Page:
-    """What the page answers with, of one run or of two side by side.
+    """The event handlers of the page, for one run or two side by side.
 
-    Each answer is what stands on the pad, a line of words, and the part that belongs to each run.
+    They return the image on the pad, a message, and the HTML of each run.
     """
 
     def __init__(self, runs: Sequence[Trained]) -> None:
         self.runs, self.samples = runs, samples(runs[0].data)
 
     def drawn(self, url: str) -> list[Any]:
-        """Answer to what the pad holds, which stays."""
+        """Handle a change of the drawing; the pad itself is not updated."""
         return self.show(from_url(url))[1:]
 
     def uploaded(self, content: bytes) -> list[Any]:
-        """Answer to a file, or say what is wrong with it and leave the rest as it is."""
+        """Handle an uploaded file; on an error, show it and leave everything else unchanged."""
         try:
             return self.show(opened(content))
         except UserError as error:
             return [gr.skip(), escape(str(error)), *[gr.skip()] * len(self.runs)]
 
     def picked(self, event: gr.EventData) -> list[Any]:
-        """Answer to a sample image."""
+        """Handle a click on a sample image."""
         return self.show(self.samples[event.index][1])
 
     def show(self, image: Image.Image | None = None) -> list[Any]:
-        """Answer to an image, or to an empty pad."""
+        """Return the content of the page for an image, or for an empty pad."""
         answers = [answer(run, image) for run in self.runs]
         blank = image is not None and answers[0] is None
-        words = "Nothing stands out from the ground of this image." if blank else ""
+        message = "This image is blank: nothing stands out from its background." if blank else ""
         views = map(view, self.runs, answers)
-        return [as_url(image) if image else "", words, *views]
+        return [as_url(image) if image else "", message, *views]
 
 
 def build(page: Page) -> gr.Blocks:
-    """Lay the page out."""
+    """Lay out the page and connect its event handlers."""
     with gr.Blocks(title="linenet: draw", analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML(header(page.runs[0]), elem_id="head")
         with gr.Row(elem_id="desk"):
-            with gr.Column(elem_id="hand"):
-                pad, upload, clear, message, tiles = hand(page)
+            with gr.Column(elem_id="controls"):
+                pad, upload, clear, message, tiles = controls(page)
             with gr.Row(elem_id="sides", elem_classes="alone" * (len(page.runs) == 1)):
                 sides = [gr.HTML(view(run, None)) for run in page.runs]
-        at_once: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        whole = {"outputs": [pad, message, *sides], **at_once}
-        # While an answer is under way, the newest drawing waits, and those between are passed over.
-        pad.input(page.drawn, pad, [message, *sides], trigger_mode="always_last", **at_once)
-        upload.upload(page.uploaded, upload, **whole)
-        clear.click(page.show, None, **whole)
-        tiles.click(page.picked, None, **whole)
+        unqueued: Any = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        everything = {"outputs": [pad, message, *sides], **unqueued}
+        # While a prediction runs, only the newest drawing waits; earlier ones are skipped.
+        pad.input(page.drawn, pad, [message, *sides], trigger_mode="always_last", **unqueued)
+        upload.upload(page.uploaded, upload, **everything)
+        clear.click(page.show, None, **everything)
+        tiles.click(page.picked, None, **everything)
     return blocks
 
 
@@ -83,8 +83,8 @@ def header(run: Trained) -> str:
     return f"<h1>Draw {what}</h1><p>The network answers while you draw.</p>"
 
 
-def hand(page: Page) -> list[Any]:
-    """Return what the user takes in hand: pad, upload, clear, a line of words, sample images."""
+def controls(page: Page) -> list[Any]:
+    """Return the input elements: pad, upload button, clear button, message, sample images."""
     script = (HERE / "pad.js").read_text()
     pad = gr.HTML("", html_template=PAD, js_on_load=script, elem_id="pad")
     with gr.Row(elem_id="buttons"):
@@ -92,17 +92,18 @@ def hand(page: Page) -> list[Any]:
         upload = gr.UploadButton("Open an image", type="binary", file_types=["image"], **small)
         clear = gr.Button("Clear", **small)
     message = gr.HTML("", elem_id="message")
-    tiles = gr.HTML(tiled(page), js_on_load=PICK, elem_id="samples", visible=bool(page.samples))
+    shown = bool(page.samples)
+    tiles = gr.HTML(sample_tiles(page), js_on_load=PICK, elem_id="samples", visible=shown)
     return [pad, upload, clear, message, tiles]
 
 
-def tiled(page: Page) -> str:
+def sample_tiles(page: Page) -> str:
     tiles = (
         f'<button data-index="{i}" title="{escape(name)}">'
         f'<img src="{as_url(image)}" alt="Test image: {escape(name)}"></button>'
         for i, (name, image) in enumerate(page.samples)
     )
-    name = str(page.runs[0].data.name)  # changes where other digits stand in for MNIST
+    name = str(page.runs[0].data.name)  # differs if scikit-learn's digits replaced MNIST
     what = f"these images ({escape(name)})" if "NOT" in name else "the test images"
     words = f'<p class="quiet">Or take one of {what}:</p>'
     return f'{words}<div class="tiles">{"".join(tiles)}</div>'

@@ -1,4 +1,4 @@
-"""Serves a page to this machine alone, and keeps it from reaching any other."""
+"""Serves the drawing page on localhost, and blocks its other requests."""
 
 import os
 import socket
@@ -17,14 +17,14 @@ from scripts.draw.answers import UPLOAD
 from src.errors import UserError
 
 HOST, FIRST, LAST = "127.0.0.1", 7860, 7959
-# Gradio makes functions of the page's scripts; with no other source, no other host can be asked.
+# Gradio evaluates the page's scripts, so unsafe-eval is needed; other hosts are not allowed.
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 FONTS = ["system-ui", "sans-serif"]
 Message = MutableMapping[str, Any]
 
 
 class OwnHostOnly:
-    """Adds a Content-Security-Policy to every answer."""
+    """ASGI middleware that adds a Content-Security-Policy to every response."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -42,10 +42,10 @@ class OwnHostOnly:
 
 
 def application(page: gr.Blocks) -> FastAPI:
-    """Return the page as a program that a server can run."""
+    """Return the page as an ASGI application."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(OwnHostOnly)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST])  # no page by another name
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST])  # against DNS rebinding
     return gr.mount_gradio_app(
         app, page, path="/", server_name=HOST, footer_links=[], run_history=False, ssr_mode=False,
         max_file_size=UPLOAD, enable_monitoring=False, pwa=False, mcp_server=False,
@@ -55,21 +55,21 @@ def application(page: gr.Blocks) -> FastAPI:
 
 
 def listening(port: int | None) -> socket.socket:
-    """Return a socket that listens to this machine, on the first free port if none is given."""
+    """Return a socket that listens on localhost, on the first free port if none is given."""
     for number in [port] if port is not None else range(FIRST, LAST + 1):
         try:
             return socket.create_server((HOST, number))
         except OSError as error:
             reason = os.strerror(error.errno or 0)
-    place = f"--port {port}" if port is not None else f"Each port from {FIRST} to {LAST}"
-    raise UserError(f"{place} cannot be had: {reason}.\nGive --port with another number.")
+    place = f"--port {port}" if port is not None else f"Ports {FIRST} to {LAST}"
+    raise UserError(f"{place} cannot be used: {reason}.\nGive another number with --port.")
 
 
 def serve(page: gr.Blocks, port: int | None, browser: bool) -> None:
-    """Show the page until Ctrl-C."""
+    """Serve the page until Ctrl-C."""
     with listening(port) as listener:
         address = f"http://{HOST}:{listener.getsockname()[1]}"
-        print(f"Draw at {address}; end with Ctrl-C.", flush=True)
+        print(f"Draw at {address}; press Ctrl-C to stop.", flush=True)
         if browser:
             Thread(target=open_new_tab, args=[address], daemon=True).start()
         quiet: Any = {"log_level": "critical", "timeout_graceful_shutdown": 1}

@@ -1,4 +1,4 @@
-"""What the page shows of an answer, as HTML: bars, the image seen, and where the network looks."""
+"""Renders a prediction as HTML: bars, network input, occlusion map."""
 
 from html import escape
 
@@ -12,34 +12,34 @@ from scripts.draw.answers import Answer, as_url
 from scripts.shared.trained import Trained
 from src.plots.style import BLUE, ORANGE
 
-BARS = 10  # as many classes as there is room for
-FAINTEST = 0.05  # a fall of less keeps its colour faint
+MAX_BARS = 10  # more classes do not fit
+MIN_SCALE = 0.05  # if probabilities fall by less than this, the occlusion map stays faint
 
 
 def view(run: Trained, found: Answer | None) -> str:
-    """Return the part of the page that belongs to a run."""
+    """Return the page's section of a run."""
     body = hint(run) if found is None else f"{bars(run, found)}{looks(run, found)}"
     return f'<section class="run"><h2>{title(run)}</h2><div class="answer">{body}</div></section>'
 
 
 def title(run: Trained) -> str:
     config, _, version = run.name.partition("/")
-    accuracy = run.results.get("metrics", {}).get("test/acc")  # none if stopped before its test
-    share = "" if accuracy is None else f" · {100 * accuracy:.2f} % of test images right"
-    return f"{escape(config)} <small>{escape(version)}{share}</small>"
+    accuracy = run.results.get("metrics", {}).get("test/acc")  # None if stopped before its test
+    score = "" if accuracy is None else f" · test accuracy {100 * accuracy:.2f} %"
+    return f"{escape(config)} <small>{escape(version)}{score}</small>"
 
 
 def hint(run: Trained) -> str:
-    classes = " · ".join(escape(name) for name in run.data.class_names[:BARS])
-    more = " …" if len(run.data.class_names) > BARS else ""
-    return f'<p class="hint">Nothing to see yet. This network knows<br>{classes}{more}</p>'
+    classes = " · ".join(escape(name) for name in run.data.class_names[:MAX_BARS])
+    more = " …" if len(run.data.class_names) > MAX_BARS else ""
+    return f'<p class="hint">Nothing drawn yet. The classes are<br>{classes}{more}</p>'
 
 
 def bars(run: Trained, found: Answer) -> str:
-    """Return a bar for each class, or for the likeliest where there are many."""
+    """Return a bar for each class, or for the most probable ones if there are many."""
     shares, best = found.probabilities, int(found.probabilities.argmax())
-    many = len(shares) > BARS
-    order = shares.topk(BARS).indices.tolist() if many else range(len(shares))
+    many = len(shares) > MAX_BARS
+    order = shares.topk(MAX_BARS).indices.tolist() if many else range(len(shares))
     names = [run.data.class_names[i] for i in order]
     widest = min(max(map(len, names)), 12)
     rows = (bar(name, float(shares[i]), i == best) for name, i in zip(names, order, strict=True))
@@ -56,24 +56,24 @@ def bar(name: str, share: float, best: bool) -> str:
 
 
 def looks(run: Trained, found: Answer) -> str:
-    """Return the image as the network sees it, and coloured by where it looks."""
+    """Return the image as the network sees it, and its occlusion map."""
     rows, columns = found.seen.shape[1:]
     name = escape(run.data.class_names[int(found.probabilities.argmax())])
     most = max(float(found.fall.max()), 0)
-    seen = f"What it sees: {columns}x{rows} pixels"
+    seen = f"Network input: {columns}x{rows} pixels"
     where = (
-        f"Where it looks: <b>for {name}</b> and <i>against</i>."
-        f" Hiding what matters most costs {100 * most:.0f} points."
+        f"Occlusion map: evidence <b>for {name}</b> and <i>against</i>."
+        f" Hiding the most important patch costs {100 * most:.0f} points."
     )
     pictures = (picture(pixels(found.seen), seen), picture(coloured(found), where))
     return f'<div class="looks">{"".join(pictures)}</div>'
 
 
 def picture(values: NDArray[np.uint8], caption: str) -> str:
-    words = caption.partition(":")[0]
+    title = caption.partition(":")[0]
     url = as_url(Image.fromarray(values))
     return (
-        f'<figure><img src="{url}" alt="{words}" draggable="false">'
+        f'<figure><img src="{url}" alt="{title}" draggable="false">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 
@@ -84,11 +84,11 @@ def pixels(image: Tensor) -> NDArray[np.uint8]:
 
 
 def coloured(found: Answer) -> NDArray[np.uint8]:
-    """Lay orange over the image, in grey, where hiding it costs probability, blue where it adds."""
-    strength = found.fall / found.fall.abs().max().clamp(min=FAINTEST)
+    """Colour the grey image orange where hiding lowers the probability, blue where it raises it."""
+    strength = found.fall / found.fall.abs().max().clamp(min=MIN_SCALE)
     toned = torch.from_numpy(np.where(strength[..., None] > 0, rgb(ORANGE), rgb(BLUE)))
     share = 0.8 * strength.abs()[..., None]
-    grey = found.seen.float().mean(dim=0)[..., None]  # on which colours can be told
+    grey = found.seen.float().mean(dim=0)[..., None]  # so that the colours stand out
     mixed = (1 - share) * grey + share * toned
     return mixed.round().to(torch.uint8).numpy()
 

@@ -1,12 +1,13 @@
-"""Exports a trained network to ONNX, torch.export and safetensors files.
+"""Exports a trained network as ONNX, torch.export and safetensors files.
 
     ./scripts/run export lightning_logs/mnist_lenet/version_0
     ./scripts/run export latest --out served --overwrite
 
-The best checkpoint is taken. Into RUN/export/ go model.onnx, model.pt2 (torch.export) and
-weights.safetensors, which hold padding and normalisation, too, and export.json, which tells of
-them. Each file is run from its bytes on all test images and compared with the model as the project
-evaluates it: unless all predictions are equal and probabilities within 1e-4, nothing is written.
+The best checkpoint is exported. RUN/export/ gets model.onnx, model.pt2 (torch.export) and
+weights.safetensors, which include padding and normalisation and map raw pixels to probabilities,
+and export.json, which describes them. Each file is run on all test images and compared with the
+model as the project evaluates it: nothing is written unless all predictions are equal and
+probabilities agree within 1e-4.
 """
 # extra: export
 
@@ -34,27 +35,29 @@ with in_words(), extra("export", "export"):
     from scripts.export.check import CALLS, SIZES, judged
     from scripts.export.formats import FORMATS, Facts, describe
 
-RECORD = "export.json"  # written last: it stands beside whole files that belong together only
+RECORD = "export.json"  # written last, so that it only describes complete files of one export
 
 
 def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """Return the options of the export, and the words that say where the data are."""
+    """Return the options of the export, and the arguments for `predict`, e.g. the data folder."""
     parser = argparse.ArgumentParser(
         prog="export", allow_abbrev=False, description=__doc__,
-        usage="export RUN [--out FOLDER] [--overwrite] [what predict takes, as --data.root FOLDER]",
+        usage="export RUN [--out FOLDER] [--overwrite] [options of predict, e.g. --data.root DIR]",
         formatter_class=argparse.RawTextHelpFormatter,
     )  # fmt: skip
     parser.add_argument("run", metavar="RUN", help="folder of a run, or latest")
-    parser.add_argument("--out", metavar="FOLDER", type=Path, help="default RUN/export")
+    parser.add_argument(
+        "--out", metavar="FOLDER", type=Path, help="output folder; default RUN/export"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
     return parser.parse_known_args(args)
 
 
 def export(trained: Trained) -> tuple[dict[str, bytes], Facts]:
-    """Return the files and the record of an export, all checked.
+    """Return the validated files and the record of an export.
 
     Raises:
-        UserError: If the test images are not there, or a file does not do what the model does.
+        UserError: If the test images are missing, or a file's output differs from the model's.
     """
     model, data = trained.model, trained.data
     data.prepare_data()
@@ -68,26 +71,25 @@ def export(trained: Trained) -> tuple[dict[str, bytes], Facts]:
     return files, how | facts
 
 
-def check_place(folder: Path, overwrite: bool) -> None:
-    """Look at where the files are to go, before the work.
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Validate the output folder before the export starts.
 
     Raises:
-        UserError: If nothing can be written there, or an export is there that is not to be
-            overwritten, or a part of one.
+        UserError: If it is not writable, or holds files of an export without --overwrite.
     """
-    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        raise UserError(f"--out {folder}: {place} is not a folder that can be written to.")
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise UserError(f"--out {folder}: {existing} is not a writable folder.")
     found = [name for name in (*FORMATS, RECORD) if (folder / name).exists()]
     if found and not overwrite:
         raise UserError(
-            f"{folder} holds an export already ({', '.join(found)}), and is not overwritten.\n"
+            f"{folder} already holds an export ({', '.join(found)}).\n"
             "Give --overwrite to replace it, or another folder with --out."
         )
 
 
 def publish(folder: Path, files: dict[str, bytes], record: Facts) -> None:
-    """Write files and record, each whole or not at all, the record last."""
+    """Write each file atomically, the record last."""
     (folder / RECORD).unlink(missing_ok=True)
     for name, content in files.items():
         write_whole(folder / name, content)
@@ -95,12 +97,12 @@ def publish(folder: Path, files: dict[str, bytes], record: Facts) -> None:
 
 
 def show(record: Facts, folder: Path) -> None:
-    """Print what was measured, on what, and where the files are."""
+    """Print the measurements, the test data and the output folder."""
     on = record["checked_on"]
     n = on["sizes"]["test"]
     table = Table(title=Text(f"{record['model'].rsplit('.', 1)[-1]} of {record['run']}"))
     table.add_column("file", no_wrap=True)
-    for name in ("bytes", "largest difference", f"flips of {n:,}", "ms an image"):
+    for name in ("bytes", "largest difference", f"flips of {n:,}", "ms per image"):
         table.add_column(name, justify="right")
     for name, file in record["measured"].items():
         table.add_row(name, *cells(file))
@@ -109,13 +111,13 @@ def show(record: Facts, folder: Path) -> None:
     style = "bold red" if "NOT MNIST" in on["name"] else None
     text = f"test images: {n:,} of {on['name']}, {on['source']}"
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-    print(f"in batches of: {', '.join(f'{size:,}' for size in on['batches'])}")
+    print(f"batch sizes: {', '.join(f'{size:,}' for size in on['batches'])}")
     print(f"time: median of {CALLS} calls with a single image, threads: {record['threads']}")
     print(f"folder: {folder}")
 
 
 def cells(file: Facts) -> list[str]:
-    """Return what the table says of a file, or of the model, with which it is compared."""
+    """Return the table cells of a file, or of the model itself."""
     time = f"{file['milliseconds']:.3f}"
     if "bytes" not in file:
         return ["", "", "", time]
@@ -127,8 +129,8 @@ def main(args: Sequence[str] | None = None) -> None:
     trained = open_run(options.run, "export", more)
     folder = options.out or trained.path.parents[1] / "export"
     with in_words():
-        check_place(folder, options.overwrite)
-        with Console(stderr=True).status("Exporting, and checking each file on all test images"):
+        check_folder(folder, options.overwrite)
+        with Console(stderr=True).status("Exporting and validating each file on all test images"):
             files, record = export(trained)
         publish(folder, files, record)
     show(record, folder)

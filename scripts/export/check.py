@@ -1,4 +1,4 @@
-"""Whether an exported file does what the trained model does, and how long it takes."""
+"""Compares exported files with the trained model, and measures their latency."""
 
 import hashlib
 import time
@@ -11,17 +11,20 @@ from scripts.export.formats import FORMATS, Facts, Run
 from scripts.shared.trained import Trained
 from src.errors import UserError
 
-SIZES = (1, 2, 7, 64, 1000)  # of batches
-TOLERANCE = 1e-4  # of a probability
+SIZES = (1, 2, 7, 64, 1000)  # batch sizes
+TOLERANCE = 1e-4  # largest difference of probabilities that counts as rounding
 CALLS, WARM_UP = 200, 20
 
 
 @torch.inference_mode()
 def judged(trained: Trained, images: Tensor, files: dict[str, bytes]) -> dict[str, Facts]:
-    """Return what was measured of the model itself and of each file, run from its bytes.
+    """Measure the model itself and each file, loaded from its bytes.
+
+    Returns:
+        By name: size, checksum, differences from the model, and latency.
 
     Raises:
-        UserError: If a file does not do what the model does.
+        UserError: If the output of a file differs from the model's.
     """
     model = trained.probabilities
     expected = torch.cat([model(x) for x in images.split(max(SIZES))])
@@ -40,22 +43,22 @@ def compared(name: str, run: Run, images: Tensor, expected: Tensor) -> tuple[flo
     """Return the largest difference and the most flipped predictions, over all batch sizes.
 
     Raises:
-        UserError: If a prediction is flipped or a probability is off by more than rounding.
+        UserError: If a prediction is flipped or a probability differs by more than rounding.
     """
     found = torch.stack([torch.cat([run(x) for x in images.split(size)]) for size in SIZES])
     difference = (found - expected).abs().max().item()
     flips = int((found.argmax(dim=2) != expected.argmax(dim=1)).sum(dim=1).max())
-    if flips or not difference < TOLERANCE:  # nor NaN
+    if flips or not difference < TOLERANCE:  # "not <" refuses NaN, too
         raise UserError(
-            f"{name} does not do what the model does: {flips} of {len(images):,} predictions are"
-            f" flipped,\nprobabilities differ by up to {difference:.2g}, expected less than"
+            f"{name} differs from the model: {flips} of {len(images):,} predictions are flipped,"
+            f"\nprobabilities differ by up to {difference:.2g}, expected less than"
             f" {TOLERANCE:g}. Nothing was written."
         )
     return difference, flips
 
 
 def latency(run: Run, images: Tensor) -> float:
-    """Return the median time of a call with a single image, in milliseconds."""
+    """Return the median latency for a single image, in milliseconds."""
     times = []
     for i in range(WARM_UP + CALLS):
         image = images[i % len(images)][None]

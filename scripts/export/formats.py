@@ -1,4 +1,4 @@
-"""The files of an export: what they tell, how each is made, and how it is run from its bytes."""
+"""Writes, describes and runs the file formats of an export."""
 
 import io
 import json
@@ -21,18 +21,18 @@ from src.runs.provenance import git_state, versions
 
 Facts = dict[str, Any]
 Run = Callable[[Tensor], Tensor]
-BATCH = {"images": {0: Dim("batch", min=1)}}  # of any size
+BATCH = {"images": {0: Dim("batch", min=1)}}  # any batch size
 OPSET = 20  # of ONNX
-TOLD = "metadata.json"  # in a .pt2
+METADATA = "metadata.json"  # name of the metadata within a .pt2 file
 EXPORTERS = ("onnx", "onnxscript", "onnxruntime", "safetensors")
 
 
 def describe(trained: Trained, shape: Sequence[int]) -> Facts:
-    """Return what each file tells: what goes in and comes out, and how it was made.
+    """Return the metadata of an export: inputs, outputs, settings, and how it was trained.
 
     Args:
         trained: The run.
-        shape: Of an image as it is in the files of the data set.
+        shape: Shape of a raw image of the data set, `(channels, rows, columns)`.
     """
     model, data = trained.model, trained.data
     results = trained.results
@@ -57,7 +57,7 @@ def describe(trained: Trained, shape: Sequence[int]) -> Facts:
 
 
 def traced(portable: Portable, facts: Facts) -> ExportedProgram:
-    """Return the network as a graph, without the paths of the source files it came from."""
+    """Trace the network to a graph, without the paths of its source files."""
     example = torch.zeros(2, *facts["input"]["shape"][1:], dtype=torch.uint8)
     program = torch.export.export(portable, (example,), dynamic_shapes=BATCH)
     for node in program.graph.nodes:
@@ -66,7 +66,7 @@ def traced(portable: Portable, facts: Facts) -> ExportedProgram:
 
 
 def to_onnx(portable: Portable, facts: Facts) -> bytes:
-    """Return a model of ONNX in one piece, checked by its checker."""
+    """Return the content of an ONNX file, validated by ONNX's checker."""
     program = torch.onnx.export(
         traced(portable, facts), input_names=["images"], output_names=["probabilities"],
         dynamic_shapes=BATCH, opset_version=OPSET, dynamo=True, verbose=False,
@@ -79,7 +79,7 @@ def to_onnx(portable: Portable, facts: Facts) -> bytes:
 
 
 def run_onnx(content: bytes) -> Run:
-    """Return the model as a function, run by onnxruntime on as many threads as torch has."""
+    """Load an ONNX file as a function, run by onnxruntime with torch's number of threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -87,29 +87,29 @@ def run_onnx(content: bytes) -> Run:
 
 
 def to_pt2(portable: Portable, facts: Facts) -> bytes:
-    """Return a program of torch.export."""
+    """Return the content of a torch.export file."""
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "No complete tensor found")  # channels_last is complete
-        told = {TOLD: json.dumps(facts, indent=2)}
-        torch.export.save(traced(portable, facts), file, extra_files=told)
+        warnings.filterwarnings("ignore", "No complete tensor found")  # false for channels_last
+        metadata = {METADATA: json.dumps(facts, indent=2)}
+        torch.export.save(traced(portable, facts), file, extra_files=metadata)
     return file.getvalue()
 
 
 def run_pt2(content: bytes) -> Run:
-    """Return the program as a function; only for bytes made here, since loading can run code."""
+    """Load a torch.export file as a function; loading can run code, so trust the file first."""
     return torch.export.load(io.BytesIO(content)).module()
 
 
 def to_safetensors(portable: Portable, facts: Facts) -> bytes:
-    """Return weights and normalisation, and in the metadata what the network is built from."""
+    """Return the content of a safetensors file: weights, normalisation, and the metadata."""
     tensors = {name: value.contiguous() for name, value in portable.state_dict().items()}
     return safetensors.torch.save(tensors, texts(facts))
 
 
 def run_safetensors(content: bytes) -> Run:
-    """Return the network, built from the metadata alone, as a function."""
-    size = int.from_bytes(content[:8], "little")  # of the header, which is JSON
+    """Load a safetensors file as a function; the network is built from the metadata alone."""
+    size = int.from_bytes(content[:8], "little")  # length of the JSON header
     facts = json.loads(content[8 : 8 + size])["__metadata__"]
     model = import_class(facts["model"])(**json.loads(facts["settings"]))
     tensors = safetensors.torch.load(content)
@@ -121,7 +121,7 @@ def run_safetensors(content: bytes) -> Run:
 
 
 def texts(facts: Facts) -> dict[str, str]:
-    """Return facts as the text that metadata can hold: JSON where they are not text already."""
+    """Return the metadata as strings: JSON for all values that are not strings."""
     return {
         name: fact if isinstance(fact, str) else json.dumps(fact) for name, fact in facts.items()
     }

@@ -1,12 +1,12 @@
-"""Does to linenet what goes wrong in practice, and counts how often it holds.
+"""Injects faults into linenet and counts how often it handles them.
 
-    ./scripts/run faults                       # all of it, half an hour, and the README's table
-    ./scripts/run faults kills --tries 20      # one section, more or less often
+    ./scripts/run faults                       # everything, half an hour; updates the README
+    ./scripts/run faults kills --tries 20      # one section with a given number of tries
 
-`kills`, `writes` and `signals` cut real runs of five configs off, at random moments or at a given
-point of the writing of a file, go on with them, and compare weights, optimizer, curves and metrics
-bit by bit with a run that was left alone. The real MNIST files are needed. All figures and every
-failure go to lightning_logs/faults/, with machine and versions.
+`kills`, `writes` and `signals` interrupt real runs of five configs, at random moments or at a given
+point of writing a file, resume them, and compare weights, optimizer, curves and metrics bit by bit
+with an uninterrupted run. The real MNIST files are required. Results and all failures are written
+to lightning_logs/faults/ with the machine and the versions.
 """
 
 import argparse
@@ -55,12 +55,12 @@ LOGS = Path("lightning_logs", "faults")
 
 
 class Faults:
-    """A section each: what is done, how often, how often it held, and the worst case.
+    """The sections: each method injects faults and returns the rows of its table.
 
     Args:
-        folder: Where to do it.
-        tries: How often, where that can be chosen; otherwise as in `TRIES`.
-        seed: Of moments and places.
+        folder: Folder for the runs and files.
+        tries: Number of tries per section; None for those of `TRIES`.
+        seed: Seed of the random moments and positions.
     """
 
     def __init__(self, folder: Path, tries: int | None, seed: int) -> None:
@@ -70,25 +70,27 @@ class Faults:
 
     def kills(self) -> list[Row]:
         cuts = self._cuts("kills", killed(Random(self.seed)))
-        worst = f"up to {CUTS} in a run"
-        return [self._row("kill -9 at a random moment", [*map(said, cuts)], worst)]
+        worst = f"up to {CUTS} per run"
+        return [self._row("kill -9 at a random moment", [*map(failure, cuts)], worst)]
 
     def writes(self) -> list[Row]:
         cuts = self._cuts("writes", killed_writing(Random(self.seed)))
-        return [self._row("kill -9 at a point of writing a file", [*map(said, cuts)], "6 points")]
+        return [
+            self._row("kill -9 at a point of writing a file", [*map(failure, cuts)], "6 points")
+        ]
 
     def signals(self) -> list[Row]:
         cuts = self._cuts("signals", signalled(Random(self.seed)))
-        seconds = f"gone after {max(cut.seconds for cut in cuts):.2f} s"
-        return [self._row("Ctrl-C, SIGTERM or SIGHUP", [*map(said, cuts)], seconds)]
+        seconds = f"exit within {max(cut.seconds for cut in cuts):.2f} s"
+        return [self._row("Ctrl-C, SIGTERM or SIGHUP", [*map(failure, cuts)], seconds)]
 
     def flips(self) -> list[Row]:
         paths, tries = checkpoints(self.folder / "flips"), self._tries("flips")
         found = flipped(paths, Random(self.seed))
         ends = [next(found) for _ in track(range(tries), "flips", transient=True)]
         return [
-            self._row("a wrong bit in a checkpoint", ends, "found, or no value depends on it"),
-            self._row("a checkpoint cut short", [*cut_short(paths)], "named and refused"),
+            self._row("a flipped bit in a checkpoint", ends, "detected, or no value changes"),
+            self._row("a truncated checkpoint", [*cut_short(paths)], "refused by name"),
         ]
 
     def files(self) -> list[Row]:
@@ -102,7 +104,7 @@ class Faults:
         parser, fit = build_parsers()
         counts = count(parser, fit, all_typos(fit))
         self.failures += counts.failures
-        worst = f"the right key named {counts.suggested:,} times"
+        worst = f"right key suggested {counts.suggested:,} times"
         name = "a typo in a key of a shipped config"
         return [{"fault": name, "tries": counts.typos, "held": counts.refused, "worst case": worst}]
 
@@ -114,14 +116,14 @@ class Faults:
     def runs(self) -> list[Row]:
         apart, one = [*together(self.folder / "runs")], [*forced(self.folder / "forced")]
         return [
-            self._row("runs started at once", apart, "a folder each"),
+            self._row("runs started at once", apart, "one folder per run"),
             self._row("runs forced into one folder", one, "one runs, the others name it"),
         ]
 
     def _cuts(self, name: str, faults: Iterator[Fault]) -> list[Cut]:
-        """Cut off runs so many times."""
+        """Interrupt the runs as often as the section asks."""
         self._subjects = self._subjects or [
-            Subject(config, self.folder / config) for config in track(RUNS, "whole runs")
+            Subject(config, self.folder / config) for config in track(RUNS, "uninterrupted runs")
         ]
         cuts = cut_off(faults, self._subjects, self.folder / name)
         tries = self._tries(name)
@@ -137,8 +139,8 @@ class Faults:
         return {"fault": fault, "tries": len(ends), "held": held, "worst case": worst}
 
 
-def said(cut: Cut) -> str | None:
-    """Return what went wrong with a run that was cut off, if anything did."""
+def failure(cut: Cut) -> str | None:
+    """Return what went wrong with an interrupted run, or None."""
     return None if cut.held else "; ".join(cut.faults[:3])
 
 
@@ -146,25 +148,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    known = f"of {', '.join(TRIES)}; all by default"
-    parser.add_argument("sections", nargs="*", default=[*TRIES], help=known)
-    parser.add_argument("--tries", type=int, help=f"by default {TRIES}, 0 being a fixed number")
-    text = "write the README's table from the newest figures of each section, too"
+    choices = f"sections to run, from {', '.join(TRIES)}; default all"
+    parser.add_argument("sections", nargs="*", default=[*TRIES], help=choices)
+    tries = f"number of tries; default {TRIES}, where 0 means a fixed number"
+    parser.add_argument("--tries", type=int, help=tries)
+    text = "also update the README's table from the newest results of each section"
     parser.add_argument("--readme", action="store_true", help=text)
-    parser.add_argument("--seed", type=int, default=0, help="of moments and places; 0")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the random moments and positions; default 0"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.sections) - set(TRIES):
-        parser.error(f"no section {unknown.pop()}; there are {', '.join(TRIES)}")
+        parser.error(f"unknown section {unknown.pop()}; give some of {', '.join(TRIES)}")
     if not (mnist_files() / "train-images-idx3-ubyte").is_file():
-        parser.error(f"MNIST is not in {mnist_files()}; DATA_DIR is the folder of MNIST/raw.")
-    warnings.filterwarnings("ignore")  # runs write theirs to a file
+        parser.error(
+            f"MNIST is not in {mnist_files()}. Set DATA_DIR to the folder that holds MNIST/raw."
+        )
+    warnings.filterwarnings("ignore")  # each run logs its own
     os.environ["DATA_DIR"] = str(mnist_files().parents[1].resolve())
     sys.exit(1 if run(arguments) else 0)
 
 
 def run(arguments: argparse.Namespace) -> list[str]:
-    """Run the sections, print and write the table, and return the failures."""
-    figures = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
+    """Run the sections, print and write their tables, and return the failures."""
+    results_file = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
     command = shlex.join(["./scripts/run", "faults", *sys.argv[1:]])
     facts = {"device": device_name(torch.device("cpu")), "versions": versions(), "git": git_state()}
     done: dict[str, list[Row]] = {}
@@ -173,16 +180,16 @@ def run(arguments: argparse.Namespace) -> list[str]:
         for section in arguments.sections:
             done[section] = getattr(faults, section)()
             record = {"command": command, **facts, "sections": done, "failures": faults.failures}
-            write_whole(figures, json.dumps(record, indent=2) + "\n")
+            write_whole(results_file, json.dumps(record, indent=2) + "\n")
             print(markdown(done[section]))
-    print(*faults.failures[:10], f"All figures: {figures}", sep="\n")
+    print(*faults.failures[:10], f"Results: {results_file}", sep="\n")
     if len(sys.argv) == 1 or arguments.readme:
         into_page("tests/README.md", "faults", report(record))
     return faults.failures
 
 
 def report(record: dict[str, Any]) -> str:
-    """Return the newest figures of every section, and on what they were measured."""
+    """Return the README's table from the newest results of each section, with the machine."""
     records = [json.loads(path.read_text()) for path in sorted(LOGS.glob("*.json"))]
     newest = {name: rows for one in records for name, rows in one["sections"].items()}
     rows = [

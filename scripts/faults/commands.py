@@ -1,9 +1,10 @@
-"""Makes every typo of one letter in every key and flag, and counts what is refused and mended.
+"""Checks that one-letter typos in config keys and flags are refused.
 
     ./scripts/run faults_commands
 
-A letter is dropped, doubled or swapped with the next, in each key of each config in configs/, both
-in the file and as a flag, and in each flag of `fit`. Nothing is trained: commands are only parsed.
+Each letter is dropped, doubled or swapped with the next, in every key of every config in configs/,
+both in the file and as a flag, and in every flag of `fit`. It counts how many typos are refused,
+and for how many the right key is suggested. Commands are only parsed; nothing is trained.
 """
 
 import argparse
@@ -27,22 +28,22 @@ from src.command.quiet import quieten
 from src.imports import restrict_imports
 
 BASE = ["fit", "--config", str(CONFIGS / "mnist_mlp.yaml")]
-Keys = tuple[str | int, ...]  # where a value stands in a config: keys, and places in lists
+Keys = tuple[str | int, ...]  # path of a value in a config: keys and list indices
 
 
 @dataclass
 class Typo:
-    """A command with a typo, what it should say in that place, and what it says."""
+    """A command with a typo, the right name and the wrong one."""
 
     words: list[str]
     right: str
     wrong: str
-    text: str | None = None  # of a config, given after the words
+    text: str | None = None  # content of a config file to append to the command
 
 
 @dataclass
 class Counts:
-    """What became of the typos; one that is another valid key is none."""
+    """Number of typos, and how many were handled; a typo that is a valid key does not count."""
 
     typos: int = 0
     refused: int = 0
@@ -51,7 +52,7 @@ class Counts:
 
 
 def typos(word: str) -> list[str]:
-    """Return the word with each letter dropped, doubled, or swapped with the next."""
+    """Return all variants of a word with a letter dropped, doubled, or swapped with the next."""
     places = range(len(word))
     dropped = [word[:i] + word[i + 1 :] for i in places]
     doubled = [word[:i] + word[i] + word[i:] for i in places]
@@ -60,16 +61,16 @@ def typos(word: str) -> list[str]:
 
 
 def all_typos(fit: Any) -> list[Typo]:
-    """Return every typo in every key of every config, in the file and as a flag, and in flags."""
+    """Return the typos in every key of every config, in the file and as a flag, and in flags."""
     found = [typo for path in sorted(CONFIGS.rglob("*.yaml")) for typo in in_config(path)]
     return found + [typo for flag in flags(fit) for typo in in_flag(BASE, flag.split("."))]
 
 
 def in_config(path: Path) -> Iterator[Typo]:
-    """Yield the typos in the keys of one config; an overlay is laid over an experiment."""
+    """Yield the typos in the keys of one config; an overlay is parsed on top of an experiment."""
     config = yaml.safe_load(path.read_text())
-    alone = path.parent == CONFIGS and path.stem != "defaults"
-    before = ["fit"] if alone else BASE
+    is_experiment = path.parent == CONFIGS and path.stem != "defaults"
+    before = ["fit"] if is_experiment else BASE
     for keys, value in entries(config):
         name = str(keys[-1])
         for wrong in typos(name.rstrip("+")):
@@ -82,7 +83,7 @@ def in_config(path: Path) -> Iterator[Typo]:
 
 
 def in_flag(before: list[str], parts: list[str], below: str = "") -> Iterator[Typo]:
-    """Yield the typos in the last part of a dotted flag, before what is below it."""
+    """Yield the typos in the last part of a dotted flag; `below` is appended unchanged."""
     *above, name = parts
     right = name.rstrip("+")
     for wrong in typos(right):
@@ -91,7 +92,7 @@ def in_flag(before: list[str], parts: list[str], below: str = "") -> Iterator[Ty
 
 
 def entries(config: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
-    """Yield every key of a config with the keys that lead to it, and its value."""
+    """Yield the path and the value of every key in a config."""
     if not isinstance(config, dict | list):
         return
     for key, value in config.items() if isinstance(config, dict) else enumerate(config):
@@ -101,12 +102,12 @@ def entries(config: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
 
 
 def renamed(config: Any, keys: Keys, wrong: str) -> Any:
-    """Return a copy of a config in which the last of the keys has another name."""
+    """Return a copy of a config in which the last key of a path is renamed."""
     copy = deepcopy(config)
-    place = copy
+    parent = copy
     for key in keys[:-1]:
-        place = place[key]
-    place[wrong] = place.pop(keys[-1])
+        parent = parent[key]
+    parent[wrong] = parent.pop(keys[-1])
     return copy
 
 
@@ -134,14 +135,14 @@ def build_parsers() -> tuple[Any, Any]:
 
 
 def refusal(parser: Any, typo: Typo) -> str | None:
-    """Return what the parser says of a command with a typo, or None if it takes it."""
-    said = io.StringIO()
+    """Return the parser's error message for a command, or None if the command is accepted."""
+    output = io.StringIO()
     words = list(typo.words)
     try:
         with (
             tempfile.NamedTemporaryFile("w", suffix=".yaml") as config,
-            contextlib.redirect_stderr(said),
-            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(output),
+            contextlib.redirect_stdout(output),
         ):
             if typo.text is not None:
                 config.write(typo.text)
@@ -149,12 +150,12 @@ def refusal(parser: Any, typo: Typo) -> str | None:
                 words += ["--config", config.name]
             parser.parse_args(words)
     except SystemExit as stop:
-        return said.getvalue() if stop.code == 2 else None
+        return output.getvalue() if stop.code == 2 else None
     return None
 
 
 def count(parser: Any, fit: Any, given: list[Typo]) -> Counts:
-    """Return how many typos are refused in three lines, and how often the right key is named."""
+    """Count the typos refused in three lines, and those for which the right key is suggested."""
     counts, valid = Counts(), {part for flag in flags(fit) for part in flag.split(".")}
     for typo in given:
         text = refusal(parser, typo)
@@ -178,7 +179,7 @@ def flags(fit: Any) -> list[str]:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--sample", type=int, help="try so many, drawn at random; all if not")
+    arguments.add_argument("--sample", type=int, help="number of random typos; default all")
     sample = arguments.parse_args().sample
     started = time.perf_counter()
     parser, fit = build_parsers()
@@ -187,7 +188,7 @@ def main() -> None:
     print(*counts.failures, sep="\n")
     print(
         f"{counts.typos:,} typos: {counts.refused:,} refused, {counts.suggested:,} with the right"
-        f" key named; {time.perf_counter() - started:.0f} s."
+        f" key suggested; {time.perf_counter() - started:.0f} s."
     )
 
 

@@ -1,7 +1,8 @@
-"""Damaged data files: each must end in the array that it holds, or in a refusal in words.
+"""Fuzzes the reader of IDX files.
 
-`fuzz_idx` damages small IDX files at random, reads them as linenet does, and compares with what
-they hold by the letter of the format.
+`fuzz_idx` damages small IDX files at random, reads them as linenet does, and compares the result
+with that of a strict parser of the format: each file must be read correctly or refused with an
+error message.
 """
 
 import gzip
@@ -23,22 +24,22 @@ import numpy as np
 from src.data.idx import read_idx
 from src.errors import UserError
 
-SECONDS, MEGABYTES = 1.0, 4.0  # that a file may take to read; its array has a few kilobytes
-FORMS = [(8, 3), (8, 1), (12, 2)]  # type and dimensions of images, of labels, of QMNIST's labels
+SECONDS, MEGABYTES = 1.0, 4.0  # limits for reading a file, whose array has a few kilobytes
+FORMS = [(8, 3), (8, 1), (12, 2)]  # type and dimensions of images, labels, QMNIST's labels
 TYPES = {8: ">u1", 12: ">i4"}
 SIZES = [0, 1, 27, 29, 2**16, 2**31, 2**32 - 1]
-BOMB = gzip.compress(bytes(2**22 + 1))  # an odd number: of no array that a flipped bit makes
+BOMB = gzip.compress(bytes(2**22 + 1))  # an odd size, which no flipped bit makes valid
 
 
 class Fuzz(NamedTuple):
-    """What became of damaged files.
+    """The results of reading damaged files.
 
     Attributes:
-        tries: How many there were.
-        held: How many ended as they must.
-        readable: How many were still whole by the letter of the format.
-        worst: Seconds that the slowest took.
-        faults: What went wrong with those that did not hold.
+        tries: Number of files.
+        held: Number of files that were handled correctly.
+        readable: Number of files that were still valid.
+        worst: Seconds of the slowest file.
+        faults: What went wrong with the others.
     """
 
     tries: int
@@ -49,7 +50,7 @@ class Fuzz(NamedTuple):
 
 
 def fuzz_idx(tries: int, seed: int = 0) -> Fuzz:
-    """Read so many damaged IDX files, each without the md5 sum of the undamaged one and with it."""
+    """Read damaged IDX files, each without and with the md5 sum of the undamaged file."""
     rng = Random(seed)
     tracemalloc.start()
     try:
@@ -63,7 +64,7 @@ def fuzz_idx(tries: int, seed: int = 0) -> Fuzz:
 
 
 def _attempt(folder: Path, rng: Random) -> tuple[str, bool, float]:
-    """Return what went wrong with one file, whether it was readable, and the seconds it took."""
+    """Return what went wrong with one file (or ""), whether it was valid, and the seconds."""
     kind, dimensions = rng.choice(FORMS)
     packed = rng.random() < 0.5
     plain = idx_file(kind, dimensions, rng)
@@ -73,7 +74,7 @@ def _attempt(folder: Path, rng: Random) -> tuple[str, bool, float]:
         content = mutated(gzip.compress(content, mtime=0), rng)
     path = folder / ("array.gz" if packed else "array")
     path.write_bytes(content)
-    array = by_the_letter(content, packed, dimensions)
+    array = parse_strictly(content, packed, dimensions)
     trusted = array if content == published else None
     md5 = hashlib.md5(published).hexdigest()
     tracemalloc.reset_peak()
@@ -86,14 +87,14 @@ def _attempt(folder: Path, rng: Random) -> tuple[str, bool, float]:
 
 
 def idx_file(kind: int, dimensions: int, rng: Random) -> bytes:
-    """Return an IDX file of random numbers, of up to five images, labels or rows."""
+    """Return the content of an IDX file of up to five random images, labels or rows."""
     shape = [rng.randrange(6), 28, 28] if dimensions == 3 else [rng.randrange(6), 8][:dimensions]
     header = struct.pack(f">HBB{dimensions}I", 0, kind, dimensions, *shape)
     return header + rng.randbytes(int(np.prod(shape)) * np.dtype(TYPES[kind]).itemsize)
 
 
 def mutated(content: bytes, rng: Random) -> bytes:
-    """Return a file with one damage; now and then with none, as a check of the checks."""
+    """Return the content with one random damage; sometimes with none, to test valid files."""
     place = rng.randrange(len(content))
     head = rng.randrange(min(16, len(content)))
     return rng.choice(
@@ -106,10 +107,10 @@ def mutated(content: bytes, rng: Random) -> bytes:
             _put(content, place, bytes([content[place] ^ 1 << rng.randrange(8)])),
             _put(content, head, bytes([content[head] ^ 1 << rng.randrange(8)])),
             _put(content, 2, rng.randbytes(1)),  # the type
-            _put(content, 3, bytes([rng.randrange(10)])),  # how many dimensions
+            _put(content, 3, bytes([rng.randrange(10)])),  # number of dimensions
             _put(content, rng.choice([4, 8, 12]), struct.pack(">I", rng.choice(SIZES))),
             _put(content, 4, struct.pack(">3I", *rng.choices(SIZES, k=3))),
-            _put(content, 4, content[8:12] + content[4:8]),  # sizes in each other's place
+            _put(content, 4, content[8:12] + content[4:8]),  # swapped sizes
         ]
     )
 
@@ -118,8 +119,8 @@ def _put(content: bytes, place: int, new: bytes) -> bytes:
     return content[:place] + new + content[place + len(new) :]
 
 
-def by_the_letter(content: bytes, packed: bool, dimensions: int) -> np.ndarray | None:
-    """Return the array that a file holds, or None if it breaks the format."""
+def parse_strictly(content: bytes, packed: bool, dimensions: int) -> np.ndarray | None:
+    """Return the array in a file, or None if the file violates the format."""
     try:
         content = gzip.decompress(content) if packed else content
         zeros, kind, count, *shape = struct.unpack_from(f">HBB{dimensions}I", content)
@@ -130,14 +131,14 @@ def by_the_letter(content: bytes, packed: bool, dimensions: int) -> np.ndarray |
 
 
 def _fault(path: Path, dimensions: int, md5: str | None, expected: np.ndarray | None) -> str:
-    """Return how reading ends in what it must not, or nothing."""
+    """Return what is wrong with how a file is read, or an empty string."""
     try:
         found = read_idx(path, dimensions, md5).numpy()
     except UserError as error:
         if expected is not None:
-            return f"refused though it is whole: {error}"
-        well = str(path) in str(error) and len(str(error).splitlines()) <= 3
-        return "" if well else f"not well said: {error}"
+            return f"refused though it is valid: {error}"
+        good = str(path) in str(error) and len(str(error).splitlines()) <= 3
+        return "" if good else f"bad error message: {error}"
     except Exception as error:
         return f"ended in {error!r}"
     if expected is None:

@@ -1,4 +1,4 @@
-"""Checkpoints with a wrong bit, or cut short."""
+"""Flips bits in checkpoints or truncates them, and validates the reading."""
 
 from collections.abc import Iterator
 from itertools import cycle
@@ -12,11 +12,11 @@ from scripts.faults.runs import differences, start, wait
 from src.errors import UserError
 from src.runs.checkpoint_io import read_checkpoint
 
-LENGTHS = 101  # a file is cut short at every hundredth of its length, and by one byte
+LENGTHS = 101  # a file is truncated at every hundredth of its length, and by one byte
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Train each of the models for ten steps, and return their checkpoints."""
+    """Train each model for ten steps, and return the checkpoints."""
     few = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=10"]
     for config in RUNS:
         words = ["fit", "--config", str(CONFIGS / f"{config}.yaml"), *SHORT, *few]
@@ -26,41 +26,42 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def flipped(paths: list[Path], random: Random) -> Iterator[str | None]:
-    """Flip one bit of a checkpoint, put it back, and so on.
+    """Flip one random bit of each checkpoint in turn, read the file, and restore it.
 
     Yields:
-        What is wrong with how it was read, None if the bit was found or no value depends on it.
+        What is wrong with the reading; None if the bit was detected or changes no value.
     """
     for path in cycle(paths):
-        whole = path.read_bytes()
-        content, place = bytearray(whole), random.randrange(8 * len(whole))
-        content[place // 8] ^= 1 << place % 8
+        intact = path.read_bytes()
+        content, bit = bytearray(intact), random.randrange(8 * len(intact))
+        content[bit // 8] ^= 1 << bit % 8
         path.write_bytes(content)
-        fault = misread(path, whole)
-        path.write_bytes(whole)
-        yield fault and f"bit {place}: {fault}"
+        fault = misread(path, intact)
+        path.write_bytes(intact)
+        yield fault and f"bit {bit}: {fault}"
 
 
 def cut_short(paths: list[Path]) -> Iterator[str | None]:
-    """Cut each checkpoint short at many lengths; yield as `flipped` does."""
+    """Truncate each checkpoint at many lengths; yield what `flipped` yields."""
     for path in paths:
-        whole = path.read_bytes()
-        for length in [*(len(whole) * i // LENGTHS for i in range(LENGTHS)), len(whole) - 1]:
-            path.write_bytes(whole[:length])
-            yield misread(path, whole)
-        path.write_bytes(whole)
+        intact = path.read_bytes()
+        for length in [*(len(intact) * i // LENGTHS for i in range(LENGTHS)), len(intact) - 1]:
+            path.write_bytes(intact[:length])
+            yield misread(path, intact)
+        path.write_bytes(intact)
 
 
-def misread(path: Path, whole: bytes) -> str | None:
-    """Return what is wrong with how a damaged checkpoint is read, None if nothing is."""
+def misread(path: Path, intact: bytes) -> str | None:
+    """Return what is wrong with how a damaged checkpoint is read, or None."""
     try:
         found = read_checkpoint(path)
     except UserError as error:
-        said = str(error)
-        return None if str(path) in said and len(said.splitlines()) <= 3 else f"said: {said}"
+        text = str(error)
+        good = str(path) in text and len(text.splitlines()) <= 3
+        return None if good else f"bad error message: {text}"
     except Exception as error:
         return f"raised {error!r}"
-    sound = path.with_suffix(".sound")
-    sound.write_bytes(whole)
-    expected = torch.load(sound, weights_only=True)
+    copy = path.with_suffix(".intact")
+    copy.write_bytes(intact)
+    expected = torch.load(copy, weights_only=True)
     return next(differences(found, expected), None)

@@ -1,4 +1,4 @@
-"""Real runs, cut off by kill -9 or a signal and gone on with, beside the same runs left alone."""
+"""Interrupts real runs, resumes them, and compares their results."""
 
 import os
 import signal
@@ -18,22 +18,22 @@ SHORT = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=100", "--seed_
          "--trainer.enable_progress_bar=false", "--data.source=mnist"]  # fmt: skip
 COSINE = ["--model.scheduler=CosineAnnealingLR", "--model.scheduler.T_max=200",
           "--model.scheduler_interval=step"]  # fmt: skip
-RUNS = {  # with OneCycle, momentum, cosine, dropout, augmentation
+RUNS = {  # cover OneCycle, momentum, cosine, dropout, augmentation
     "mnist_logistic": [],
     "mnist_sigmoid_mlp": [],
     "mnist_relu_mlp": COSINE,
     "mnist_mlp": [],
     "mnist_lenet": ["--config", str(CONFIGS / "with/augment.yaml")],
 }
-SECONDS = 0.1  # between two checkpoints, so that a run of seconds has some
-CUTS = 3  # of each run
+SECONDS = 0.1  # between two checkpoints, so that short runs have several
+CUTS = 3  # interruptions per run
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 POINTS = ["as it is opened", "half written", "before it is flushed", "before it is renamed",
           "after it is renamed", "after the folder is flushed"]  # fmt: skip
 
 
 class Subject:
-    """A shipped config, cut to seconds, and what it leaves when nothing happens to it."""
+    """A shipped config, shortened to a few seconds, and the results of an uninterrupted run."""
 
     def __init__(self, config: str, folder: Path) -> None:
         self.words = ["fit", "--config", str(CONFIGS / f"{config}.yaml"), *RUNS[config], *SHORT]
@@ -45,28 +45,28 @@ class Subject:
         self.expected = left(folder / self.runs / "version_0")
 
     def start(self, folder: Path, plant: Callable[[], None] | None = None) -> int:
-        """Start the run in a folder, or go on with the one there, and return the process."""
+        """Start the run in a folder, or resume the one there, and return the process id."""
         return start(folder, [*self.words, "--resume=latest"], SECONDS, plant)
 
-    def spoilt(self, folder: Path) -> list[str]:
-        """Finish the run, and return in what it differs from the one that was left alone."""
+    def finish(self, folder: Path) -> list[str]:
+        """Finish the run, and return its differences from the uninterrupted one."""
         if code := wait(self.start(folder)):
             return [f"exit code {code}: {(folder / 'log.txt').read_text()[-500:]}"]
-        # One that was killed before it had a config stands empty beside it.
+        # A run that was killed before it wrote its config leaves an empty folder beside it.
         [run] = [path.parent for path in (folder / self.runs).glob("*/results.json")]
-        litter = [
+        leftovers = [
             path.name for path in run.rglob("*") if path.suffix == ".part" or path.name == ".lock"
         ]
-        return [*litter, *differences(left(run), self.expected)]
+        return [*leftovers, *differences(left(run), self.expected)]
 
 
 @dataclass
 class Cut:
-    """One cut and its end."""
+    """An interruption of a run and its outcome."""
 
-    struck: bool  # the run was still there
+    interrupted: bool  # False if the run had already ended
     held: bool = True
-    seconds: float = 0.0  # until it had ended
+    seconds: float = 0.0  # from the signal to the exit
     faults: list[str] = field(default_factory=list)
 
 
@@ -76,36 +76,36 @@ Fault = Callable[[Subject, Path], Cut]
 def killed(random: Random) -> Iterator[Fault]:
     """Yield kills at random moments."""
 
-    def strike(subject: Subject, folder: Path) -> Cut:
+    def interrupt(subject: Subject, folder: Path) -> Cut:
         process = subject.start(folder)
         time.sleep(random.uniform(0, subject.seconds))
         kill(process)
         return Cut(wait(process) == -signal.SIGKILL)
 
     while True:
-        yield strike
+        yield interrupt
 
 
 def killed_writing(random: Random) -> Iterator[Fault]:
-    """Yield kills at each point of the writing of a file in turn: checkpoint, config or results."""
+    """Yield kills at each point of writing a file in turn: a checkpoint, config or results."""
     for point in cycle(POINTS):
 
-        def strike(subject: Subject, folder: Path, point: str = point) -> Cut:
+        def interrupt(subject: Subject, folder: Path, point: str = point) -> Cut:
             skip = random.randrange(6)
             process = subject.start(folder, lambda: plant(point, skip))
             return Cut(wait(process) == -signal.SIGKILL)
 
-        yield strike
+        yield interrupt
 
 
 def plant(point: str, skip: int) -> None:
-    """Let this process kill itself when a file is written, after so many that are spared."""
-    place, spared = POINTS.index(point), skip
+    """Make this process kill itself at a point of writing a file, after skipping some files."""
+    place, remaining = POINTS.index(point), skip
 
     def die() -> None:
-        nonlocal spared
-        spared -= 1
-        if spared < 0:
+        nonlocal remaining
+        remaining -= 1
+        if remaining < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def opened(path: Path, *args: Any, **kwargs: Any) -> Any:
@@ -115,7 +115,7 @@ def plant(point: str, skip: int) -> None:
 
     def flushed(descriptor: int) -> None:
         is_file = os.path.isfile(f"/proc/self/fd/{descriptor}")  # noqa: PTH113
-        if place == 1 and is_file and spared == 0:
+        if place == 1 and is_file and remaining == 0:
             os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
         if place in (1, 2) and is_file:
             die()
@@ -140,7 +140,7 @@ def signalled(random: Random) -> Iterator[Fault]:
     """Yield signals at random moments, each kind in turn."""
     for number in cycle(SIGNALS):
 
-        def strike(subject: Subject, folder: Path, number: signal.Signals = number) -> Cut:
+        def interrupt(subject: Subject, folder: Path, number: signal.Signals = number) -> Cut:
             process = subject.start(folder)
             time.sleep(random.uniform(0, subject.seconds))
             is_over = any("test/loss" in path.read_text() for path in folder.rglob("results.json"))
@@ -148,28 +148,28 @@ def signalled(random: Random) -> Iterator[Fault]:
             began = time.monotonic()
             code = wait(process)
             seconds = time.monotonic() - began
-            # A process that has only just begun is ended by the signal itself.
+            # Before the handlers are installed, the signal itself ends the process.
             right = code in (128 + number, -number) or (code == 0 and is_over)
-            said = [] if right else [f"{number.name}: exit code {code}"]
-            return Cut(code != 0 or not is_over, right, seconds, said)
+            errors = [] if right else [f"{number.name}: exit code {code}"]
+            return Cut(code != 0 or not is_over, right, seconds, errors)
 
-        yield strike
+        yield interrupt
 
 
 def cut_off(faults: Iterator[Fault], subjects: list[Subject], folder: Path) -> Iterator[Cut]:
-    """Cut off the runs in turn, a few times each, finish them, and yield what became of each cut.
+    """Interrupt each run `CUTS` times, finish it, and yield the outcome of each interruption.
 
     Args:
-        faults: What to do to them.
-        subjects: The runs.
-        folder: Where to run.
+        faults: Functions that interrupt a run.
+        subjects: The runs, taken in turn.
+        folder: Folder to run in.
     """
     for i, subject in enumerate(cycle(subjects)):
         place = folder / f"run{i}"
         cuts = [next(faults)(subject, place) for _ in range(CUTS)]
-        spoilt = subject.spoilt(place)
-        if spoilt and not any(cut.struck for cut in cuts):
-            yield Cut(False, held=False, faults=spoilt)
+        wrong = subject.finish(place)
+        if wrong and not any(cut.interrupted for cut in cuts):
+            yield Cut(False, held=False, faults=wrong)
         for cut in cuts:
-            if cut.struck:
-                yield Cut(True, cut.held and not spoilt, cut.seconds, [*cut.faults, *spoilt])
+            if cut.interrupted:
+                yield Cut(True, cut.held and not wrong, cut.seconds, [*cut.faults, *wrong])

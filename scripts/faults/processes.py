@@ -1,4 +1,4 @@
-"""Several processes of one run, and several runs beside each other."""
+"""Tests one run with several processes, and several runs started at once."""
 
 import json
 import os
@@ -21,10 +21,10 @@ LOGISTIC = ["fit", "--config", str(CONFIGS / "mnist_logistic.yaml"), *SHORT, *FE
 
 
 def evaluated(folder: Path, data: Path) -> Iterator[str | None]:
-    """Test one checkpoint on test sets of several sizes with one to four processes.
+    """Evaluate one checkpoint on test sets of several sizes with one to four processes.
 
     Yields:
-        What is wrong with metrics or number of predictions, None if nothing is.
+        What is wrong with the metrics or the number of predictions, or None.
     """
     if wait(start(folder, LOGISTIC, 10.0)):
         raise RuntimeError((folder / "log.txt").read_text())
@@ -40,7 +40,7 @@ def evaluated(folder: Path, data: Path) -> Iterator[str | None]:
 
 
 def shorten(data: Path, root: Path, size: int) -> None:
-    """Lay MNIST into a folder with so many test images."""
+    """Write MNIST with the first `size` test images into a folder."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for name, header, each in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
@@ -53,7 +53,7 @@ def shorten(data: Path, root: Path, size: int) -> None:
 
 
 def outcome(folder: Path, root: Path, checkpoint: Path, world: int) -> dict[str, float]:
-    """Return the metrics of a test by so many processes, and how many images were predicted."""
+    """Return the metrics of a test with `world` processes, and the number of predictions."""
     words = ["--config", str(CONFIGS / "mnist_logistic.yaml"), "--ckpt_path", str(checkpoint)]
     words += ["--data.verify=false", f"--data.root={root}", "--trainer.accelerator=cpu"]
     words += [f"--trainer.devices={world}"] + ["--trainer.strategy=ddp"] * (world > 1)
@@ -75,7 +75,7 @@ def outcome(folder: Path, root: Path, checkpoint: Path, world: int) -> dict[str,
 
 
 def together(folder: Path) -> Iterator[str | None]:
-    """Start runs at once in one folder; yield what is wrong with each, None if nothing is."""
+    """Start several runs at once; yield for each what is wrong, or None."""
     codes = [wait(process) for process in [start(folder, LOGISTIC, 10.0) for _ in range(TOGETHER)]]
     runs = sorted(folder.glob("lightning_logs/mnist_logistic/*"))
     metrics = [left(run)["results"]["metrics"] for run in runs if (run / "results.json").exists()]
@@ -85,12 +85,16 @@ def together(folder: Path) -> Iterator[str | None]:
 
 
 def forced(folder: Path) -> Iterator[str | None]:
-    """Start runs at once that are all told to use the same run folder; one may."""
+    """Start several runs with the same run folder: exactly one must train.
+
+    Yields:
+        For each run what is wrong, or None.
+    """
     words = [*LOGISTIC, "--trainer.logger.version=mine"]
     processes = [start(folder, words, 10.0) for _ in range(TOGETHER)]
     codes = [wait(process) for process in processes]
-    said = (folder / "log.txt").read_text()
+    log = (folder / "log.txt").read_text()
     epochs = [json.loads(path.read_text())["epochs"] for path in folder.rglob("results.json")]
     right = sorted(codes) == [0] + [1] * (TOGETHER - 1) and epochs == [1]
     for code in codes:
-        yield None if right and "in use by process" in said else f"code {code}: {said[-300:]}"
+        yield None if right and "in use by process" in log else f"code {code}: {log[-300:]}"

@@ -1,4 +1,4 @@
-"""Runs in processes that can be killed, and the comparison of what two runs have left."""
+"""Runs commands in child processes, and compares the results of runs."""
 
 import json
 import os
@@ -22,15 +22,15 @@ from src.runs.checkpoints import resume_files
 def start(
     folder: Path, words: list[str], seconds: float, prepare: Callable[[], None] | None = None
 ) -> int:
-    """Run a command in a forked process, in a folder, and return the number of the process.
+    """Run a command in a forked process, and return the process id.
 
-    A fork has all imports done, so that a run takes a second and not five.
+    A forked process has done all imports, so that a run takes one second instead of five.
 
     Args:
-        folder: Where to run, made if it is not there; what is printed goes to its `log.txt`.
+        folder: Working folder, created if missing; output is appended to its `log.txt`.
         words: The command line.
         seconds: Time between two checkpoints.
-        prepare: Called in the process before the command, to plant a fault.
+        prepare: Called in the process before the command, to inject a fault.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if process := os.fork():
@@ -42,7 +42,7 @@ def start(
         os.dup2(log, 1), os.dup2(log, 2)
         sys.stdout, sys.stderr = (os.fdopen(n, "w", 1, closefd=False) for n in (1, 2))
         sys.argv = ["src.cli"]
-        for number in SIGNALS:  # whatever this program was started with, nohup say
+        for number in SIGNALS:  # nohup, e.g., would have them ignored
             signal.signal(number, signal.SIG_DFL)
         torch.set_num_threads(1)
         resume_points.SECONDS, resume_points.SHARE = seconds, 0
@@ -61,17 +61,17 @@ def start(
 
 
 def wait(process: int) -> int:
-    """Return the exit code of a process, -n if signal n has killed it."""
+    """Wait for a process and return its exit code, or -n if signal n killed it."""
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def kill(process: int, number: int = signal.SIGKILL) -> None:
-    """Send a signal to a child; it may have ended, but is still there to be waited for."""
+    """Send a signal to a child process, which may have ended but has not been waited for."""
     os.kill(process, number)
 
 
 def left(folder: Path) -> dict[str, Any]:
-    """Return all that a run leaves, but for times, places and what nothing reads again."""
+    """Return results, curves and checkpoints of a run, without times, paths and unused values."""
     kept = ("metrics", "epochs", "steps")
     results = json.loads((folder / "results.json").read_text())
     found = {
@@ -85,7 +85,7 @@ def left(folder: Path) -> dict[str, Any]:
 
 
 def content(path: Path) -> dict[str, Any]:
-    """Return what a checkpoint holds, but for times, places and what nothing reads again."""
+    """Return the content of a checkpoint, without times, paths and unused values."""
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["record"] = {name: checkpoint["record"][name] for name in ("metrics", "samples")}
     loops = checkpoint["loops"]["fit_loop"]
@@ -95,19 +95,19 @@ def content(path: Path) -> dict[str, Any]:
             state["scores"] = {Path(name).name: score for name, score in scores.items()}
         state |= {name: Path(v).name for name, v in state.items() if isinstance(v, str)}
         state.pop("dirpath", None)
-        state.pop("current_score", None)  # for show, and forgotten on resume
+        state.pop("current_score", None)  # only displayed, not restored on resume
     return checkpoint
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Return the points of each curve as TensorBoard shows them."""
+    """Return the points of each curve in TensorBoard's event files."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     tags = events.Tags()["scalars"]
     return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in tags}
 
 
 def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:
-    """Say where two nested values differ in a single bit."""
+    """Yield every place where two nested values are not exactly equal."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in [*one, *(name for name in other if name not in one)]:
             yield from differences(one.get(name), other.get(name), f"{place}/{name}")

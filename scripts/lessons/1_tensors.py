@@ -1,4 +1,4 @@
-"""Lesson 1. Tensors: tables of numbers, what is done with them, and where they lie in memory.
+"""Lesson 1. Tensors: tables of numbers, operations on them, and how memory stores them.
 
 ./scripts/run lesson 1 prints its values; VS Code and Jupyter open this file as a notebook.
 """
@@ -25,9 +25,9 @@ check("zeros(2, 3)", torch.zeros(2, 3), [[0, 0, 0], [0, 0, 0]])
 check("new_ones(2): ones of the type of table", table.new_ones(2), [1, 1])
 
 # %% [markdown]
-# Random numbers: `rand` gives each number between 0 and 1 the same chance, so the mean is 1/2;
-# `randn` is the bell curve with mean 0 and standard deviation 1. `randn_like` takes shape and type
-# from another tensor.
+# Random numbers: `rand` draws uniformly between 0 and 1, so the mean is 1/2; `randn` draws from the
+# normal distribution with mean 0 and standard deviation 1. `randn_like` takes shape and type from
+# another tensor.
 
 # %%
 torch.manual_seed(0)  # the same numbers in each run
@@ -36,20 +36,20 @@ check("standard deviation of as many from randn", torch.randn(100_000).std(), 1,
 check("shape of randn_like(table)", torch.randn_like(table).shape, (2, 3))
 
 # %% [markdown]
-# `empty` takes memory and writes nothing into it. You find what was there before: now zeros, now
-# the numbers of a tensor that is gone. Write into it before you read from it.
+# `empty` allocates memory without initialising it. Its values are what the memory held before:
+# zeros, or the numbers of a deleted tensor. Write to it before you read from it.
 
 # %%
 gone = torch.full((100_000,), 7.0)
 del gone
 sevens = (torch.empty(100_000) == 7).sum()
-print(f"of 100,000 values of empty, {sevens:,} are sevens left behind: the next run may differ")
+print(f"of 100,000 values of empty, {sevens:,} are old sevens: the next run may differ")
 check("empty(2), filled before it is read", torch.empty(2).fill_(1.5), [1.5, 1.5])
 
 # %% [markdown]
-# `from_numpy` shares the memory of the array: a change to one is a change to both, either way. A
-# method whose name ends in `_` works **in place**, so `shared.add_(1)` reaches the array, too. That
-# is fast, and a surprise if you did not mean it. `torch.tensor` copies.
+# `from_numpy` shares the memory of the array: a change to one changes both. A method whose name
+# ends in `_` works **in place**, so `shared.add_(1)` also changes the array. That is fast, but
+# surprising if you did not intend it. `torch.tensor` copies.
 
 # %%
 array = np.zeros(3, dtype=np.float32)
@@ -62,10 +62,10 @@ check("the array, after shared.add_(1)", array, [10, 1, 1])
 
 # %% [markdown]
 # ## 2. Type and device
-# `dtype` is the kind of number. Whole numbers become `int64`, decimals `float32`; NumPy's decimals
-# are `float64`, and the two do not mix in a matrix product. Networks use `float32`, so write
-# `.float()`. The mean of whole numbers need not be whole, so PyTorch refuses it: write `.float()`
-# first.
+# `dtype` is the type of the numbers. Integers become `int64`, decimals `float32`; NumPy's decimals
+# are `float64`, and a matrix product of the two types is refused. Networks use `float32`, so
+# convert with `.float()`. The mean of integers need not be an integer, so PyTorch refuses it:
+# convert first.
 
 # %%
 heading("2. Type and device")
@@ -76,9 +76,10 @@ check("table @ wide.float(): sums of the rows", table @ wide.float(), [6, 15])
 refuses("torch.tensor([1, 2]).mean()", lambda: torch.tensor([1, 2]).mean())
 
 # %% [markdown]
-# `device` is where it lies: `"cpu"` or, on a graphics card, `"cuda"`. This line runs on both. `to`
-# returns the moved tensor and leaves the old one where it is, so keep what it returns. On the way
-# to NumPy, `.detach()` lets go of the record that lesson 2 is about, and `.cpu()` brings it back.
+# `device` is where the tensor is stored: `"cpu"` or, on a GPU, `"cuda"`. This code runs on both.
+# `to` returns the moved tensor and leaves the original in place, so keep the result. Before
+# `.numpy()`, `.detach()` drops the record that lesson 2 is about, and `.cpu()` moves the tensor
+# back.
 
 # %%
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -90,8 +91,8 @@ check("on_device.detach().cpu().numpy()", on_device.detach().cpu().numpy(), [1, 
 
 # %% [markdown]
 # ## 3. Slices are views
-# Counting starts at 0, the end is left out, `-1` is the last, `:` is all. A slice is a **view**: a
-# window on the same memory. Writing through it changes the whole. To keep it, `clone` the slice.
+# Indices start at 0, the end is exclusive, `-1` is the last, `:` is all. A slice is a **view**: it
+# shares the memory. Writing to it changes the original. To keep its values, `clone` the slice.
 
 # %%
 heading("3. Slices are views")
@@ -106,11 +107,11 @@ check("own[0], which was cloned before", own[0], 0)
 
 # %% [markdown]
 # ## 4. view, reshape, and where the numbers lie
-# Memory is one long row. A tensor adds its **strides**: how far to go in memory for one step down
-# and one step right. Element `[i, j]` lies at place `i * stride(0) + j * stride(1)`. Transposing
-# (`.T`) moves no number, it swaps the strides. Read row by row, `flipped` jumps to and fro: it is
-# not **contiguous**. `view` never moves a number either, so it refuses; `reshape` copies where it
-# must. Neither of them transposes: they keep the numbers in the order in which they are read.
+# Memory is one long row of numbers. A tensor has **strides**: how far apart in memory neighbours
+# along each axis are. Element `[i, j]` is at position `i * stride(0) + j * stride(1)`. Transposing
+# (`.T`) moves no number, it swaps the strides. Read row by row, `flipped` jumps back and forth: it
+# is not **contiguous**. `view` never moves a number, so it refuses; `reshape` copies if necessary.
+# Neither of them transposes: they keep the numbers in reading order.
 
 # %%
 heading("4. view, reshape, and where the numbers lie")
@@ -121,7 +122,7 @@ check("strides of flipped", flipped.stride(), (1, 3))
 check("place of flipped[2, 1] in memory", 2 * flipped.stride(0) + 1 * flipped.stride(1), 5)
 refuses("flipped.view(6)", lambda: flipped.view(6))
 check("flipped.reshape(6), a copy", flipped.reshape(6), [0, 3, 1, 4, 2, 5])
-assert flipped.reshape(6).data_ptr() != rows.data_ptr()  # it lies elsewhere
+assert flipped.reshape(6).data_ptr() != rows.data_ptr()  # other memory
 check("rows.view(3, 2) does not transpose", rows.view(3, 2), [[0, 1], [2, 3], [4, 5]])
 check("flipped does", flipped, [[0, 3], [1, 4], [2, 5]])
 
@@ -141,16 +142,16 @@ def cells(axes, numbers, shades=None, title="", size=11, color="Blues"):
 
 figure, (left, middle, right) = frame(10, 3.2, ncols=3, width_ratios=[6, 3, 2])
 shades = np.arange(6).reshape(2, 3) / 7 + 0.21
-cells(left, np.arange(6)[None], shades.reshape(1, 6), "memory, shaded by place")
-cells(middle, rows, shades, "rows, strides (3, 1):\nread as they lie")
+cells(left, np.arange(6)[None], shades.reshape(1, 6), "memory, shaded by position")
+cells(middle, rows, shades, "rows, strides (3, 1):\nread in memory order")
 cells(right, flipped, shades.T, "rows.T, strides (1, 3):\nread in jumps of 3")
 show(figure, "1_memory")
 
 # %% [markdown]
 # ## 5. Broadcasting
-# Tensors of unlike shapes can be added. Line the shapes up **from the right**; a missing axis
-# counts as 1; two lengths must be equal, or one of them is 1, and then it is repeated. So (3, 1)
-# and (4,) become (3, 4). Nothing is copied: a step along a repeated axis is a step of 0 in memory.
+# Tensors of different shapes can be added. Align the shapes **from the right**; a missing axis
+# counts as 1; two lengths must be equal, or one must be 1 and is then repeated. So (3, 1) and (4,)
+# become (3, 4). Nothing is copied: the stride of a repeated axis is 0.
 
 # %%
 heading("5. Broadcasting")
@@ -161,34 +162,34 @@ check("strides of across.expand(3, 4)", across.expand(3, 4).stride(), (0, 1))
 refuses("(3,) + (4,)", lambda: torch.ones(3) + torch.ones(4))
 
 # %% [markdown]
-# The classic slip: a model returns (n, 1), the targets are (n,), and their difference is (n, n),
-# each prediction against every target. Nothing stops you; the loss is merely wrong. Below, all
-# predictions are right, so the mean of the squared errors is 0. The slip finds nine squares: 0
-# three times, 1 four times and 4 twice. Their mean is 12 / 9.
+# A common mistake: a model returns (n, 1), the targets are (n,), and their difference is (n, n),
+# each prediction minus every target. There is no error; the loss is just wrong. Below, all
+# predictions are right, so the mean squared error is 0. The mistake gives nine squares: 0 three
+# times, 1 four times and 4 twice. Their mean is 12 / 9.
 
 # %%
 predicted, target = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([1.0, 2.0, 3.0])
 check("shape of (3, 1) - (3,)", (predicted - target).shape, (3, 3))
-check("slip: ((predicted - target) ** 2).mean()", ((predicted - target) ** 2).mean(), 12 / 9)
+check("wrong: ((predicted - target) ** 2).mean()", ((predicted - target) ** 2).mean(), 12 / 9)
 check("right: predicted.squeeze(1) - target", ((predicted.squeeze(1) - target) ** 2).mean(), 0)
 
 # %%
 figure, axes = frame(10, 4.4, nrows=2, ncols=3)
-real = np.array([[0.5, 0.1, 0.1, 0.1]] * 3)  # shades: what is stored, and what is only repeated
+real = np.array([[0.5, 0.1, 0.1, 0.1]] * 3)  # dark: stored, light: only repeated
 cells(axes[0, 0], down.expand(3, 4), real, "(3, 1): its column is repeated")
 cells(axes[0, 1], across.expand(3, 4), [[0.5] * 4, [0.1] * 4, [0.1] * 4], "+ (4,): so is its row")
 cells(axes[0, 2], down + across, title="= (3, 4)")
 cells(axes[1, 0], predicted.expand(3, 3), real[:, :3], "predicted (3, 1)", color="Oranges")
 top_row = [[0.5] * 3, [0.1] * 3, [0.1] * 3]
 cells(axes[1, 1], target.expand(3, 3), top_row, "- target (3,)", color="Oranges")
-title = "= (3, 3), a slip: only the diagonal was meant"
+title = "= (3, 3), wrong: only the diagonal was meant"
 cells(axes[1, 2], predicted - target, 0.1 + 0.4 * np.eye(3), title, color="Oranges")
 show(figure, "1_broadcasting")
 
 # %% [markdown]
 # ## 6. `*` and `@`
-# `*` multiplies place by place. `@` is the matrix product: row times column, summed. The shapes
-# (n, k) @ (k, m) give (n, m); the inner lengths must agree. Layers of networks are made of `@`.
+# `*` multiplies element by element. `@` is the matrix product: row times column, summed. The shapes
+# (n, k) @ (k, m) give (n, m); the inner lengths must be equal. Network layers are built on `@`.
 
 # %%
 heading("6. * and @")
@@ -199,27 +200,27 @@ refuses("(2, 3) @ (2, 3)", lambda: table @ table)
 
 # %% [markdown]
 # ## 7. An image is a tensor, and why pixels are scaled
-# A picture file keeps each pixel in a byte, 0 to 255. Bytes wrap around: 200 + 100 is 300 - 256. So
-# turn them into `float32` first, and then divide by 255. Here is why. A model starts from small
+# An image file stores each pixel in a byte, 0 to 255. Bytes overflow: 200 + 100 is 300 - 256. So
+# convert them to `float32` first, and then divide by 255. The reason: a model starts from small
 # random weights and knows nothing. It gives ten scores, one for each digit, and `softmax` turns
-# them into ten probabilities. From scaled pixels it says about 1/10 each, as it should. From raw
-# pixels the scores are 255 times as large, and it is sure of a mere guess.
+# them into ten probabilities. From scaled pixels each is about 1/10, as it should be. From raw
+# pixels the scores are 255 times as large, and the model is confident in a guess.
 
 # %%
 heading("7. An image is a tensor, and why pixels are scaled")
 digits = torch.from_numpy(load_digits().images)  # (1797, 8, 8), ink from 0 to 16
-pixels = (digits * 255 / 16).round().to(torch.uint8)  # as a picture file would keep it
+pixels = (digits * 255 / 16).round().to(torch.uint8)  # as an image file stores it
 check("byte 200 + byte 100", torch.tensor(200, dtype=torch.uint8) + 100, 300 - 256)
 raw = pixels.float().flatten(start_dim=1)  # (1797, 64)
 scaled = raw / 255
 torch.manual_seed(0)
-first_weights = (2 * torch.rand(64, 10) - 1) / 8  # between -1/8 and 1/8, as PyTorch starts a layer
+first_weights = (2 * torch.rand(64, 10) - 1) / 8  # uniform in ±1/8, PyTorch's default
 scores = [images @ first_weights for images in (raw, scaled)]  # (1797, 10) each
 check("largest score, raw / scaled", scores[0].max() / scores[1].max(), 255, within=1e-5)
 chance = [torch.softmax(each, dim=1) for each in scores]  # each row sums to 1
 sure_raw, sure_scaled = (each.amax(dim=1).mean().item() for each in chance)
-print("how sure an untrained model is, on average over all digits:")
-print(f"{sure_raw:.0%} on raw pixels, {sure_scaled:.0%} on scaled ones")
+print("confidence of an untrained model, mean over all digits:")
+print(f"{sure_raw:.0%} on raw pixels, {sure_scaled:.0%} on scaled pixels")
 assert sure_raw > 0.95
 assert sure_scaled < 0.25
 
@@ -227,31 +228,31 @@ assert sure_scaled < 0.25
 figure, (left, right) = frame(9, 4.2, ncols=2)
 cells(left, pixels[0], pixels[0] / 255, "the first digit, (8, 8), raw", size=9, color="Greys")
 places = np.arange(10)
-right.bar(places - 0.2, chance[0][0].numpy(), 0.4, color=ORANGE, label="raw: sure")
+right.bar(places - 0.2, chance[0][0].numpy(), 0.4, color=ORANGE, label="raw: confident")
 right.bar(places + 0.2, chance[1][0].numpy(), 0.4, color=BLUE, label="scaled: undecided")
 right.set(xlabel="digit", ylabel="probability", xticks=places, ylim=(0, 1))
-title = f"on raw pixels {chance[0][0].max():.0%} sure of this digit, on average {sure_raw:.0%}"
+title = f"confidence on raw pixels: {chance[0][0].max():.0%} here, on average {sure_raw:.0%}"
 right.set_title(title, fontsize=10)
 right.legend()
 show(figure, "1_pixels")
 
 # %% [markdown]
 # ## 8. Names that hide others
-# A name means what you gave it last. Call a variable `sum` or `input`, and Python's own is hidden
-# until you `del` yours. Call one `torch`, and you must import torch again.
+# A name means what was assigned last. A variable called `sum` or `input` hides Python's function
+# until you `del` it. If you call one `torch`, you must import torch again.
 
 # %%
 heading("8. Names that hide others")
-sum = torch.tensor([1, 2, 3]).sum()  # a slip
+sum = torch.tensor([1, 2, 3]).sum()  # a mistake
 refuses("sum([1, 2, 3]), its name taken", lambda: sum([1, 2, 3]))  # noqa: F821
 del sum
 check("sum([1, 2, 3]), after del sum", sum([1, 2, 3]), 6)  # noqa: F821
 
 # %% [markdown]
 # ## Exercises
-# 1. Which shapes do (5, 1, 4) + (3, 1), (2, 3) + (2,) and (2, 3) + (2, 1) have? One is refused. To
-#    expect: (5, 3, 4); refused, for 3 stands over 2; (2, 3).
-# 2. `table - table.mean(dim=0)` takes its mean from each column, without a loop. Do it by row.
+# 1. Which shapes do (5, 1, 4) + (3, 1), (2, 3) + (2,) and (2, 3) + (2, 1) have? One is refused.
+#    Expected: (5, 3, 4); refused, since 3 and 2 differ; (2, 3).
+# 2. `table - table.mean(dim=0)` subtracts the mean of each column, without a loop. Do it by row.
 #    Hint: `mean(dim=1)` is (2,), but with `keepdim=True` it is (2, 1), which can be broadcast.
 # 3. Call `torch.nn.functional.mse_loss(predicted, target)` on the two of section 5. PyTorch warns
-#    you. Which number does it return all the same? To expect: 1.3333, that of the slip.
+#    you. Which number does it return? Expected: 1.3333, the wrong one of section 5.

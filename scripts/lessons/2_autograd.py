@@ -1,4 +1,4 @@
-"""Lesson 2. Autograd: how PyTorch finds slopes, each beside the one that the chain rule gives.
+"""Lesson 2. Autograd: how PyTorch computes slopes, compared with the chain rule.
 
 ./scripts/run lesson 2 prints its values; VS Code and Jupyter open this file as a notebook.
 """
@@ -13,10 +13,10 @@ from src.plots.style import BLUE, GREEN, ORANGE, SKY, frame
 # # Lesson 2. Autograd
 #
 # ## 1. A slope
-# To learn is to change numbers so that an error gets smaller. Which way to go, and how much it
-# matters, is told by the slope; the slopes of one result are together its **gradient**. PyTorch
-# finds them by itself: it writes down each step of a calculation and goes back over the record.
-# That is **autograd**, and with `requires_grad=True` you ask for it.
+# Learning means changing numbers so that an error gets smaller. The slope (derivative) says in
+# which direction to change a number, and how much that matters; all slopes of one result are its
+# **gradient**. PyTorch computes them: it records each step of a calculation and goes back over the
+# record. This is **autograd**; `requires_grad=True` turns it on for a tensor.
 #
 # $y = x^2 + 3x + 1$ has the slope $dy/dx = 2x + 3$, and at 2 that is 7.
 
@@ -29,10 +29,10 @@ y.backward()
 check("dy/dx at 2", x.grad, 2 * 2 + 3)
 
 # %% [markdown]
-# `x` is a **leaf**: you made it, nothing was calculated. Its slope is put into `x.grad`. `y` is a
-# result, so it has a `grad_fn`: its last step, the way back into the record. `backward` throws away
-# what it noted on the way, so a second call fails: calculate once more. Slopes need decimals: whole
-# numbers are refused.
+# `x` is a **leaf**: you created it, it was not calculated. Its slope is stored in `x.grad`. `y` is
+# a result, so it has a `grad_fn`: its last step, where `backward` starts. `backward` frees the
+# record, so a second call fails: repeat the calculation first. Slopes need decimals: integers are
+# refused.
 
 # %%
 print(f"x: leaf {x.is_leaf}, grad_fn {x.grad_fn}")
@@ -51,8 +51,8 @@ refuses("torch.tensor(2, requires_grad=True)", lambda: torch.tensor(2, requires_
 # $dz/dc = 2c = 36$, $dc/db = 1$, $db/da = 6a = 24$, $da/dx = 1$, so
 # $dz/dx = 36 · 1 · 24 · 1 = 864$
 #
-# `backward` does just that. Only leaves keep their slope; `retain_grad` asks the steps between to
-# keep theirs, so that we can look.
+# `backward` does exactly that. Only leaves keep their slope; `retain_grad` keeps those of the steps
+# between, so that we can print them.
 
 # %%
 heading("2. The chain rule, step by step")
@@ -72,11 +72,11 @@ check("dz/dx = dz/da * 1", x.grad, 864 * 1)
 
 # %% [markdown]
 # ## 3. Is it right? Go a little to both sides
-# A slope can be checked without any formula for it. Go $h$ to the right and $h$ to the left, and
-# divide the difference by the way between: $(z(x + h) - z(x - h)) / 2h$.
+# A slope can be checked without a formula for it. Go $h$ to the right and $h$ to the left, and
+# divide the difference of the values by the distance: $(z(x + h) - z(x - h)) / 2h$.
 #
-# This is off by about $h^2 z'''/6$, here by $144 h^2$. A smaller $h$ is better, until rounding
-# takes over. So take `float64`; `torch.autograd.gradcheck` does all this for any function.
+# The error is about $h^2 z'''/6$, here $144 h^2$. A smaller $h$ is better, until rounding errors
+# dominate. So use `float64`; `torch.autograd.gradcheck` does all this for any function.
 
 
 # %%
@@ -86,7 +86,7 @@ def steep(x):
 
 
 def central_difference(function, x, h):
-    """Return the slope of a function of one number, from two values of it."""
+    """Return the slope of a function of one number, from two of its values."""
     return (function(x + h) - function(x - h)) / (2 * h)
 
 
@@ -105,7 +105,7 @@ for dtype, color in ((torch.float32, ORANGE), (torch.float64, BLUE)):
     axes.loglog(widths, np.abs(np.array(found) - 864), "o-", color=color, label=str(dtype)[6:])
 axes.loglog(widths[6:], 144 * widths[6:] ** 2, "--", color="black", label="144 h²")
 axes.set(xlabel="h", ylabel="error of the central difference")
-axes.set_title("a small h is good, until rounding takes over")
+axes.set_title("a small h is good, until rounding errors dominate")
 axes.legend(loc="lower left")
 show(figure, "2_difference")
 
@@ -117,9 +117,8 @@ show(figure, "2_difference")
 # $J = \begin{pmatrix} 2x_1 & 0 \\ x_2 & x_1 \\ 0 & 3 \end{pmatrix}$, here
 # $J = \begin{pmatrix} 4 & 0 \\ 3 & 2 \\ 0 & 3 \end{pmatrix}$
 #
-# `backward` never builds it. It takes one weight for each output, $v$, and gives $v^T J$. For a
-# single loss the weight is 1, and need not be said. If you want all of $J$, there is
-# `torch.func.jacrev`.
+# `backward` never builds it. It takes one weight for each output, $v$, and computes $v^T J$. For a
+# single loss the weight is 1 and can be omitted. `torch.func.jacrev` computes all of $J$.
 
 # %%
 heading("4. Many outputs")
@@ -139,9 +138,9 @@ check("J", torch.func.jacrev(three)(x), [[4, 0], [3, 2], [0, 3]])
 
 # %% [markdown]
 # ## 5. Gradients add up
-# `backward` adds to `grad`, and does not replace it. That is right within one calculation, where a
-# number may be used twice. From one step of training to the next it is a slip: set `grad` back
-# before, to 0 or None. `zero_grad` of an optimizer does it for all its weights.
+# `backward` adds to `grad` and does not replace it. That is right within one calculation, where a
+# number may be used twice. Between two training steps it is a mistake: reset `grad` first, to 0 or
+# None. `zero_grad` of an optimizer does that for all its weights.
 
 # %%
 heading("5. Gradients add up")
@@ -151,56 +150,56 @@ for times in (1, 2, 3):
     check(f"x.grad after {times} x backward", x.grad, times * 7)
 x.grad.zero_()
 (x**2 + 3 * x + 1).backward()
-check("x.grad, set back before", x.grad, 7)
+check("x.grad, reset before", x.grad, 7)
 torch.optim.SGD([x], lr=0.1).zero_grad()
 print(f"x.grad after zero_grad: {x.grad}")
 
 # %% [markdown]
-# What does it do to learning? Go downhill on $y$: $x ← x - 0.1 · (2x + 3)$. The bottom is at -1.5,
-# and each step leaves 0.8 of the way, so after $n$ steps $x = -1.5 + 3.5 · 0.8^n$. Without setting
-# back, all former slopes push on, and $x$ swings for ever.
+# What does that do to training? Descend on $y$: $x ← x - 0.1 · (2x + 3)$. The minimum is at -1.5,
+# and each step leaves 0.8 of the distance, so after $n$ steps $x = -1.5 + 3.5 · 0.8^n$. Without the
+# reset, all earlier slopes are added, and $x$ oscillates forever.
 
 
 # %%
-def downhill(set_back, steps=60):
-    """Return x at each step of going down y, from 2."""
+def descend(reset, steps=60):
+    """Return x at the start, 2, and after each step of gradient descent on y."""
     x = torch.tensor(2.0, requires_grad=True)
     path = [x.item()]
     for _ in range(steps):
-        if set_back:
+        if reset:
             x.grad = None
         (x**2 + 3 * x + 1).backward()
-        with torch.no_grad():  # the step itself is not to be recorded: section 6
+        with torch.no_grad():  # the step itself must not be recorded: section 6
             x -= 0.1 * x.grad
         path.append(x.item())
     return path
 
 
-right_way, slip = downhill(set_back=True), downhill(set_back=False)
-check("x after 10 steps", right_way[10], -1.5 + 3.5 * 0.8**10)
-check("x after 60 steps", right_way[60], -1.5, within=1e-5)
-furthest = max(abs(x + 1.5) for x in slip[40:])
-print(f"not set back, x is still as far as {furthest:.2f} from -1.5 after 40 steps")
+correct, accumulated = descend(reset=True), descend(reset=False)
+check("x after 10 steps", correct[10], -1.5 + 3.5 * 0.8**10)
+check("x after 60 steps", correct[60], -1.5, within=1e-5)
+furthest = max(abs(x + 1.5) for x in accumulated[40:])
+print(f"without reset, x is still up to {furthest:.2f} away from -1.5 after 40 steps")
 assert furthest > 3
 
 figure, axes = frame(7, 3.6)
-axes.plot(slip, ".-", color=ORANGE, linewidth=1, label="slip: slopes pile up")
-axes.plot(right_way, ".-", color=BLUE, label="set back before each step")
-axes.axhline(-1.5, color=GREEN, linestyle="--", label="bottom of y: -1.5")
-axes.set(xlabel="step", ylabel="x", title="with slopes not set back, x never comes to rest")
+axes.plot(accumulated, ".-", color=ORANGE, linewidth=1, label="mistake: slopes add up")
+axes.plot(correct, ".-", color=BLUE, label="reset before each step")
+axes.axhline(-1.5, color=GREEN, linestyle="--", label="minimum of y: -1.5")
+axes.set(xlabel="step", ylabel="x", title="without resetting slopes, x does not converge")
 axes.legend(loc="upper right", ncols=3, fontsize=8)
 axes.set_ylim(top=4)
 show(figure, "2_descent")
 
 # %% [markdown]
-# ## 6. Off the record
-# Under `no_grad` nothing is recorded: for steps of training, and for looking at results. `detach`
-# gives the same number in the same memory without its past, so autograd takes it for a constant.
-# `item()` gives a plain number: a sum of losses for printing wants that, or it keeps every record
-# alive.
+# ## 6. Without recording
+# Under `no_grad` nothing is recorded: use it for training steps and for evaluation. `detach` gives
+# the same number in the same memory without its history, so autograd treats it as a constant.
+# `item()` returns a plain number: use it to sum losses for printing, or the sum keeps every record
+# in memory.
 
 # %%
-heading("6. Off the record")
+heading("6. Without recording")
 x = torch.tensor(2.0, requires_grad=True)
 (x**2 + 3 * x + 1).backward()
 refuses("x.sub_(0.1 * x.grad), recorded", lambda: x.sub_(0.1 * x.grad))
@@ -215,18 +214,18 @@ kept, plain = 0, 0
 for _ in range(3):
     kept, plain = kept + x**2, plain + (x**2).item()
 check("sum of three, as plain numbers", plain, 3 * 4)
-print(f"kept drags {kept.grad_fn.name()} along, plain is a {type(plain).__name__}")
+print(f"kept holds {kept.grad_fn.name()}, plain is a {type(plain).__name__}")
 
 # %% [markdown]
 # ## 7. The record of a loss
-# Two points, (1, 3) and (2, 5), a line $wx + b$ with $w = 1, b = 0$. Loss: the mean squared error,
-# and a small penalty for large weights, $0.1 w^2$. The line is off by $e = (-2, -3)$. By hand:
+# Two points, (1, 3) and (2, 5), a line $wx + b$ with $w = 1, b = 0$. The loss is the mean squared
+# error plus a small penalty for large weights, $0.1 w^2$. The errors are $e = (-2, -3)$. By hand:
 #
 # $\text{loss} = (4 + 9)/2 + 0.1 = 6.6$, $d\,\text{loss}/db = 2 · \text{mean}(e) = -5$,
 # $d\,\text{loss}/dw = 2 · \text{mean}(e x) + 0.2 w = -8 + 0.2 = -7.8$
 #
-# Two ways lead to $w$, and what comes along them is added. `grad_fn.next_functions` leads from step
-# to step: we walk it and draw what we find.
+# Two paths lead to $w$, and their slopes are added. `grad_fn.next_functions` leads from each step
+# to the ones before it: we follow it and draw the record.
 
 # %%
 heading("7. The record of a loss")
@@ -241,7 +240,7 @@ check("dloss/db", b.grad, 2 * (-2 - 3) / 2)
 
 # %%
 def record(result, names):
-    """Draw the steps that led to a result, in the order in which backward goes over them."""
+    """Draw the recorded steps of a result, in the order of the backward pass."""
     depth, arrows = {}, set()
 
     def walk(node, level):
@@ -256,12 +255,12 @@ def record(result, names):
     place = {node: (i, j) for i, nodes in enumerate(levels) for j, node in enumerate(nodes)}
     figure, axes = frame(10, 3)
     for node, (across, up) in place.items():
-        leaf = getattr(node, "variable", None)  # what is named AccumulateGrad holds a leaf
+        leaf = getattr(node, "variable", None)  # AccumulateGrad nodes hold a leaf
         text, color = node.name().removesuffix("Backward0"), SKY
         if leaf is not None:
             slope = "" if leaf.grad is None else f"\ngrad {leaf.grad:g}"
             text, color = f"{names[leaf]}{slope}", ORANGE
-            place[node] = (across, -up)  # below, out of the way of other arrows
+            place[node] = (across, -up)  # below, so that arrows do not cross it
         box = {"boxstyle": "round,pad=0.5", "facecolor": color, "alpha": 0.5}
         axes.text(*place[node], text, ha="center", va="center", bbox=box)
     for late, early in arrows:
@@ -280,9 +279,9 @@ show(figure, "2_record")
 
 # %% [markdown]
 # ## Exercises
-# 1. By hand, then by `backward`: the slope of $(x^2 + 1)^3$ at 1. To expect: $3 · 2^2 · 2 = 24$.
-# 2. Call `three(x).sum().backward()` on a fresh `x`. Which $v$ is that? To expect: (1, 1, 1), and
+# 1. By hand, then by `backward`: the slope of $(x^2 + 1)^3$ at 1. Expected: $3 · 2^2 · 2 = 24$.
+# 2. Call `three(x).sum().backward()` on a fresh `x`. Which $v$ is that? Expected: (1, 1, 1), and
 #    the sums of the columns of $J$, (7, 5).
 # 3. Set `w.grad = b.grad = None`, then draw the record of `torch.tanh(w * 2 + b)` with `record`.
-#    What has no box, and why? To expect: Tanh, Add, Mul, w and b; 2 is a constant, and no slope
-#    goes there.
+#    What has no box, and why? Expected: boxes for Tanh, Add, Mul, w and b; none for 2, which is a
+#    constant and has no slope.

@@ -1,4 +1,4 @@
-"""Lesson 3. Gradient descent: go downhill by the slope, and know how far a step may go."""
+"""Lesson 3. Gradient descent: follow the slope downhill, and choose how large a step may be."""
 
 import warnings
 from functools import partial
@@ -16,21 +16,22 @@ from src.plots.style import BLACK, BLUE, GREEN, ORANGE, PINK, YELLOW, frame
 
 # %% [markdown]
 # # Lesson 3. Gradient descent
-# A model has numbers that may change, its weights. The loss is one number that says how wrong the
-# model is with them. To train is to look for weights of small loss, and nearly every network is
-# trained in one way: ask in which direction the loss rises, go a little the other way, ask again.
+# A model has numbers that can be changed, its weights. The loss is one number that says how wrong
+# the model is. Training means finding weights with a small loss, and nearly every network is
+# trained in the same way: find the direction in which the loss rises, take a small step the other
+# way, repeat.
 
 # %% [markdown]
 # ## 1. The slope, by hand and by PyTorch
 # Three points, and lines y = w x through the origin with one weight w. The loss is the mean squared
-# error. Its slope, called the gradient, follows by the rules of school:
+# error. Its slope, called the gradient, follows from the rules of calculus:
 #
 #     L(w)  = 1/n Σ (w xᵢ - yᵢ)²
 #     L'(w) = 2/n Σ (w xᵢ - yᵢ) xᵢ
 #
 # At w = 1 the line is below the points by 1, 2 and 3. So L = (1 + 4 + 9) / 3 = 14/3 and
-# L' = 2/3 (-1·1 - 2·2 - 3·3) = -28/3: the loss falls as w grows. `backward()` of lesson 2 gets the
-# same number.
+# L' = 2/3 (-1·1 - 2·2 - 3·3) = -28/3: the loss falls as w grows. `backward()` of lesson 2 computes
+# the same number.
 
 # %%
 heading("1. The slope, by hand and by PyTorch")
@@ -42,10 +43,10 @@ check("loss at w = 1", error, 14 / 3)
 check("gradient at w = 1", w.grad, -28 / 3)
 
 # %% [markdown]
-# A step of descent is w ← w - η L'(w). The learning rate η says how far to go. With η = 3/28 one
-# step leads from 1 to 1 + 3/28 · 28/3 = 2, the best w, where the slope is 0 and descent stays.
-# `backward()` adds to the gradient that is there, so a loop calls `zero_grad()` first: lesson 2
-# shows what happens without.
+# A step of gradient descent is w ← w - η L'(w), with the learning rate η. With η = 3/28 one step
+# leads from 1 to 1 + 3/28 · 28/3 = 2, the best w, where the slope is 0 and descent stops.
+# `backward()` adds to the existing gradient, so a loop calls `zero_grad()` first: lesson 2 shows
+# what happens without it.
 
 # %%
 check("w after one step", w - 3 / 28 * w.grad, 2)
@@ -57,28 +58,28 @@ axes.plot(ws, squared_error(ws, 0, xs.numpy(), ys.numpy()), color=BLUE, label="l
 axes.plot(ws[:90], 14 / 3 - 28 / 3 * (ws[:90] - 1), "--", color=ORANGE, label="tangent at w = 1")
 axes.annotate("", (2, 0), (1, 14 / 3), arrowprops={"arrowstyle": "->", "lw": 1.5})
 axes.text(2, 5.5, "one step,\nη = 3/28", ha="center")
-axes.set(xlabel="w", ylabel="mean squared error", title="The slope says which way is down")
+axes.set(xlabel="w", ylabel="mean squared error", title="The slope shows the way down")
 axes.set(ylim=(-1, 21))
 axes.legend(loc="upper center")
 show(figure, "3_loss")
 
 # %% [markdown]
-# ## 2. How far a step may go
-# Now 64 points that bend a little, sorted by x, and lines y = w x + b. How fast each slope changes
-# as each weight changes is a table of 2 x 2, the Hessian H. For a line it is the same everywhere:
+# ## 2. How large a step may be
+# Now 64 points near a curve, sorted by x, and lines y = w x + b. How fast each slope changes with
+# each weight is a 2 x 2 matrix, the Hessian H. For a line it is the same everywhere:
 #
 #     H = 2/n | Σ xᵢ²  Σ xᵢ |
 #             | Σ xᵢ    n   |
 #
-# The bowl has two axes. Along each the loss is a plain parabola. The directions are called
-# eigenvectors of H, and the number λ that says how steep it is, eigenvalue. A step multiplies the
-# distance to the floor by 1 - ηλ there: that shrinks as long as 1 - ηλ is between -1 and 1. So with
-# L, the larger λ, descent converges for η < 2/L; beyond, each step lands further away on the other
-# side. We try a rate that is too small, then 1/L, which needs one step along the steep axis and
-# still many along the other, and both sides of the bound.
+# The loss surface is a bowl with two axes, the eigenvectors of H. Along each the loss is a
+# parabola, and its eigenvalue λ says how steep. A step multiplies the distance to the minimum along
+# an axis by 1 - ηλ, which reduces it as long as 1 - ηλ is between -1 and 1. So with L, the larger
+# λ, descent converges for η < 2/L; above, each step ends further away on the other side. We try a
+# rate that is too small, then 1/L, which needs one step along the steep axis but many along the
+# other, and rates just below and above the bound.
 
 # %%
-heading("2. How far a step may go")
+heading("2. How large a step may be")
 generator = torch.Generator().manual_seed(0)
 x = (2 * torch.rand(64, generator=generator, dtype=torch.float64)).sort().values
 y = x**2 - 1 / 3 + 0.2 * torch.randn(64, generator=generator, dtype=torch.float64)
@@ -90,18 +91,18 @@ def loss(weights, batch=everything, reduction="mean"):
     return mse_loss(weights[0] * x[batch] + weights[1], y[batch], reduction=reduction)
 
 
-def walk(optimizer, batch_size=64, shuffle=True, passes=40):
+def descend(optimizer, batch_size=64, shuffle=True, passes=40):
     """Return the weights at the start and after each step, (steps + 1, 2)."""
     generator, weights = torch.Generator().manual_seed(0), start.clone().requires_grad_()
-    stepper, way = optimizer([weights]), [start]
+    stepper, path = optimizer([weights]), [start]
     for _ in range(passes):
         order = torch.randperm(64, generator=generator) if shuffle else everything
         for batch in order.split(batch_size):
             stepper.zero_grad()
             loss(weights, batch).backward()
             stepper.step()
-            way.append(weights.detach().clone())
-    return torch.stack(way)
+            path.append(weights.detach().clone())
+    return torch.stack(path)
 
 
 bowl = 2 / 64 * torch.tensor([[(x * x).sum(), x.sum()], [x.sum(), 64]]).double()
@@ -115,86 +116,86 @@ figure, axes = frame(7, 4)
 rates = {0.02: "too small", 0.5: "1/L, steep axis at once"}
 rates |= {0.99: "just under 2/L", 1.01: "just over: diverges"}
 for (share, name), color in zip(rates.items(), (YELLOW, GREEN, BLUE, ORANGE), strict=True):
-    way = walk(partial(SGD, lr=share * bound), passes=200)
-    distance = (way - best) @ axes_of_bowl[:, 1]
+    path = descend(partial(SGD, lr=share * bound), passes=200)
+    distance = (path - best) @ axes_of_bowl[:, 1]
     check(f"{share} · 2/L: a step multiplies distance by", distance[1] / distance[0], 1 - 2 * share)
     after = distance[200] / distance[0]
     check(f"{share} · 2/L: 200 steps multiply it by", after, (1 - 2 * share) ** 200)
-    excess = [(loss(weights) - loss(best)).item() for weights in way]
+    excess = [(loss(weights) - loss(best)).item() for weights in path]
     assert (excess[-1] < excess[0]) == (share < 1)
-    print(f"  loss above the least: {excess[0]:.3g}, after 200 steps {excess[-1]:.3g}")
+    print(f"  loss above the minimum: {excess[0]:.3g}, after 200 steps {excess[-1]:.3g}")
     axes.semilogy(np.maximum(excess, 1e-12), color=color, label=f"{share} · 2/L: {name}")
-axes.set(xlabel="step", ylabel="loss above the least", ylim=(1e-9, 1e5))
-axes.set_title(f"Descent converges below η = 2/L = {bound:.3f}, and only there")
+axes.set(xlabel="step", ylabel="loss above the minimum", ylim=(1e-9, 1e5))
+axes.set_title(f"Descent converges only below η = 2/L = {bound:.3f}")
 axes.legend(loc="lower left")
 show(figure, "3_learning_rate")
 
 # %% [markdown]
-# **A slip: `elementwise_mean`.** Old notes ask for `reduction="elementwise_mean"`. It is called
+# **A mistake: `elementwise_mean`.** Old tutorials use `reduction="elementwise_mean"`. It is called
 # "mean" today and is the default. With "sum" the gradient is n times as large, and the bound is
-# 2/(nL). With n = 64, the rate 1/L, fine until now, lands 63 times as far on the other side.
+# 2/(nL). With n = 64, the rate 1/L, good until now, ends 63 times as far away on the other side.
 
 # %%
-with warnings.catch_warnings(record=True) as said:
+with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     loss(start, reduction="elementwise_mean")
-print(f"PyTorch warns: {said[0].message}")
+print(f"PyTorch warns: {caught[0].message}")
 slope, summed = grad(loss)(start), grad(loss)(start, reduction="sum")
 check('gradient of "sum" / of "mean"', summed / slope, [64, 64])
 one_step = (start - summed / steepest - best) @ axes_of_bowl[:, 1]
 check('"sum" at 1/L multiplies distance by', one_step / distance[0], 1 - 64)
 
 # %% [markdown]
-# ## 3. Fewer examples a step, and better steps
-# A step over everything is dear when there are millions of examples. One example is cheap, and its
-# gradient is right on average: the mean of all 64 is the full gradient. *Stochastic* descent takes
-# one example a step, *mini-batches* a few. One pass over the data is 64 or 8 steps then, not one.
-# In exchange they never settle, for each batch pulls elsewhere.
+# ## 3. Fewer samples per step, and better steps
+# A step over all data is expensive with millions of samples. One sample is cheap, and its gradient
+# is right on average: the mean of all 64 is the full gradient. *Stochastic* gradient descent takes
+# one sample per step, *mini-batches* a few. One pass over the data then has 64 or 8 steps, not one.
+# The price is that they never settle, since each batch has another gradient.
 #
-# *Momentum* keeps a velocity v ← 0.7 v + gradient and goes w ← w - η v: what pulls to and fro
-# cancels out, what pulls one way adds up. *Adam* divides a running mean of the gradient by the root
-# of a running mean of its square, for each weight alone. Its first step is η along each axis,
-# however steep that is. Both overshoot at first. After 40 steps momentum has arrived and Adam has
-# not quite, while plain descent still creeps along the valley.
+# *Momentum* keeps a velocity v ← 0.7 v + gradient and steps w ← w - η v: gradients that alternate
+# cancel out, gradients in the same direction add up. *Adam* divides a running mean of the gradient
+# by the root of a running mean of its square, for each weight separately. Its first step is η along
+# each axis, however steep. Both overshoot at first. After 40 steps momentum has converged and Adam
+# almost, while plain descent is still moving slowly along the flat axis.
 #
-# To compare methods, one looks for a rate that suits each: here 0.1 for all 64, mini-batches and
-# momentum, 0.05 for one example and 0.4 for Adam.
+# For a fair comparison each method has its own rate: 0.1 for all 64, mini-batches and momentum,
+# 0.05 for one sample and 0.4 for Adam.
 
 # %%
-heading("3. Fewer examples a step, and better steps")
+heading("3. Fewer samples per step, and better steps")
 check("mean of 64 gradients", sum(grad(loss)(start, i) for i in everything) / 64, slope)
 
 plain = partial(SGD, lr=0.1)
-ways = {
-    "all 64 a step": (walk(plain), BLACK),
-    "one example a step": (walk(partial(SGD, lr=0.05), batch_size=1), YELLOW),
-    "mini-batches of 8": (walk(plain, batch_size=8), GREEN),
-    "all 64, momentum": (walk(partial(SGD, lr=0.1, momentum=0.7)), ORANGE),
-    "all 64, Adam": (walk(partial(Adam, lr=0.4)), PINK),
+paths = {
+    "all 64 per step": (descend(plain), BLACK),
+    "one sample per step": (descend(partial(SGD, lr=0.05), batch_size=1), YELLOW),
+    "mini-batches of 8": (descend(plain, batch_size=8), GREEN),
+    "all 64, momentum": (descend(partial(SGD, lr=0.1, momentum=0.7)), ORANGE),
+    "all 64, Adam": (descend(partial(Adam, lr=0.4)), PINK),
 }
 by_hand, velocity = start, 0
 for _ in range(3):
-    velocity = 0.7 * velocity + bowl @ (by_hand - best)  # H (w - best): the gradient in a bowl
+    velocity = 0.7 * velocity + bowl @ (by_hand - best)  # H (w - best) is the gradient
     by_hand = by_hand - 0.1 * velocity
-check("momentum, three steps", ways["all 64, momentum"][0][3], by_hand)
-check("Adam, first step", ways["all 64, Adam"][0][1] - start, -0.4 * slope.sign())
+check("momentum, three steps", paths["all 64, momentum"][0][3], by_hand)
+check("Adam, first step", paths["all 64, Adam"][0][1] - start, -0.4 * slope.sign())
 
 # %% [markdown]
-# **A slip: unshuffled batches.** Our points are sorted by x, as many files are by class. Taken in
-# this order, the last batch of each pass holds the largest x only, where the points rise fastest.
-# Each pass ends at a line that is good there and wrong elsewhere.
+# **A mistake: unshuffled batches.** Our points are sorted by x, as many files are by class. In this
+# order, the last batch of each pass has only the largest x, where the points rise fastest. Each
+# pass ends with a line that fits there and nowhere else.
 
 # %%
-in_order = walk(plain, batch_size=8, shuffle=False)
-for name, (way, _) in {**ways, "mini-batches, sorted": (in_order, None)}.items():
-    print(f"{name:<20} {len(way) - 1:>5} steps in 40 passes, loss {loss(way[-1]):.4f}")
+in_order = descend(plain, batch_size=8, shuffle=False)
+for name, (path, _) in {**paths, "mini-batches, sorted": (in_order, None)}.items():
+    print(f"{name:<20} {len(path) - 1:>5} steps in 40 passes, loss {loss(path[-1]):.4f}")
 print(f"{'least squares':<40} loss {loss(best):.4f}")
-ends = {name: loss(way[-1]) - loss(best) for name, (way, _) in ways.items()}
-assert ends["all 64, momentum"] < 0.001 < ends["all 64, Adam"] < ends["all 64 a step"] / 5
+ends = {name: loss(path[-1]) - loss(best) for name, (path, _) in paths.items()}
+assert ends["all 64, momentum"] < 0.001 < ends["all 64, Adam"] < ends["all 64 per step"] / 5
 assert loss(in_order[-1]) > 1.2 * loss(best)
-for name in ("all 64 a step", "all 64, momentum", "all 64, Adam"):
-    steep = (ways[name][0] - best) @ axes_of_bowl[:, 1]  # negative beyond the floor
-    assert ((steep / steep[0]).min() < -0.1) == (name != "all 64 a step"), name
+for name in ("all 64 per step", "all 64, momentum", "all 64, Adam"):
+    steep = (paths[name][0] - best) @ axes_of_bowl[:, 1]  # negative past the minimum
+    assert ((steep / steep[0]).min() < -0.1) == (name != "all 64 per step"), name
 
 
 def draw_bowl(axes):
@@ -204,19 +205,21 @@ def draw_bowl(axes):
     axes.plot(*best, "*", color=BLUE, markersize=15, label="least squares", zorder=5)
     axes.plot(*start, "o", color=BLACK, label="start")
     axes.set(xlabel="slope w", ylabel="intercept b", title="Five ways down the same bowl")
-    lines = [axes.plot(*way.T, color=color, label=name)[0] for name, (way, color) in ways.items()]
+    lines = [
+        axes.plot(*path.T, color=color, label=name)[0] for name, (path, color) in paths.items()
+    ]
     axes.legend(loc="lower left", fontsize=9)
     return lines
 
 
 figure, (axes, side) = frame(11, 5, ncols=2, width_ratios=[3, 2])
 draw_bowl(axes)
-mixed = ways["mini-batches of 8"][0]
+mixed = paths["mini-batches of 8"][0]
 side.plot([loss(weights) for weights in mixed[::8]], color=GREEN, label="shuffled")
 side.plot([loss(weights) for weights in in_order[::8]], color=ORANGE, label="sorted by x")
 side.axhline(loss(best), color=BLUE, linestyle="--", label="least squares")
 side.set(xlabel="passes over the data", ylabel="loss after a pass", ylim=(0.1, 0.4))
-side.set_title("Sorted mini-batches never get there")
+side.set_title("Sorted mini-batches do not converge")
 side.legend()
 show(figure, "3_paths")
 
@@ -225,24 +228,24 @@ moving, times = draw_bowl(axes), [*np.arange(0, 4, 0.25), *range(4, 41, 2)]
 
 
 def draw(number):
-    for line, (way, _) in zip(moving, ways.values(), strict=True):
-        line.set_data(*way[: int(times[number] * (len(way) - 1) / 40) + 1].T)
+    for line, (path, _) in zip(moving, paths.values(), strict=True):
+        line.set_data(*path[: int(times[number] * (len(path) - 1) / 40) + 1].T)
     axes.set_title(f"After {times[number]:g} passes over the data")
 
 
 show_moving(figure, draw, len(times), "3_paths", milliseconds=150)
 
 # %% [markdown]
-# ## 4. Ridges and hollows
-# The loss of a network is no bowl. Let us take
+# ## 4. Saddle points and minima
+# The loss of a network is not a simple bowl. Consider
 #
 #     f(x, y) = x⁴/4 + x³/3 - x² + y²/2     with gradient  (x (x - 1) (x + 2),  y)
 #
-# The gradient is 0 in three places: a hollow at (1, 0), a deeper one at (-2, 0), and between them
-# the *saddle* (0, 0), where the Hessian has -2 and 1 on its diagonal: down along x, up along y. On
-# the ridge x = 0 the slope across is exactly 0, so plain descent that starts there walks to the
-# saddle and stays. A little noise, such as that of mini-batches, leaves the ridge, for each step
-# multiplies the distance from it by 1 + 2η. Much noise climbs out of the shallow hollow, too.
+# The gradient is 0 at three points: a minimum at (1, 0), a deeper one at (-2, 0), and between them
+# the *saddle point* (0, 0), where the Hessian has -2 and 1 on its diagonal: down along x, up along
+# y. On the ridge x = 0 the slope in x is exactly 0, so plain descent that starts there converges to
+# the saddle point. A little noise, like that of mini-batches, leaves the ridge, since each step
+# multiplies the distance from it by 1 + 2η. Much noise also escapes from the shallow minimum.
 
 
 # %%
@@ -250,39 +253,42 @@ def f(place):
     return place[0] ** 4 / 4 + place[0] ** 3 / 3 - place[0] ** 2 + place[1] ** 2 / 2
 
 
-def stroll(begin, noise, walkers=1000, rate=0.05):
-    """Return where walkers are at the start and after each of 400 steps, (401, 2, walkers)."""
+def noisy_descent(begin, noise, walkers=1000, rate=0.05):
+    """Return the positions at the start and after each of 400 steps, (401, 2, walkers)."""
     generator = torch.Generator().manual_seed(0)
-    way = [torch.tensor(begin).double()[:, None].expand(2, walkers)]
+    path = [torch.tensor(begin).double()[:, None].expand(2, walkers)]
     for _ in range(400):
-        slopes = grad(lambda places: f(places).sum())(way[-1])  # of each walker alone
-        pull = noise * torch.randn(2, walkers, generator=generator, dtype=torch.float64)
-        way.append(way[-1] - rate * (slopes + pull))
-    return torch.stack(way)
+        slopes = grad(lambda places: f(places).sum())(path[-1])  # of each walker separately
+        random = noise * torch.randn(2, walkers, generator=generator, dtype=torch.float64)
+        path.append(path[-1] - rate * (slopes + random))
+    return torch.stack(path)
 
 
-heading("4. Ridges and hollows")
+heading("4. Saddle points and minima")
 places = torch.tensor([[0.0, 0.0], [1.0, 0.0], [-2.0, 0.0]])
 check("gradient at (2, 3)", grad(f)(torch.tensor([2.0, 3.0])), [2 * (2 - 1) * (2 + 2), 3])
-check("f at saddle and hollows", [f(place).item() for place in places], [0, -5 / 12, -8 / 3])
+check("f at saddle point and minima", [f(place).item() for place in places], [0, -5 / 12, -8 / 3])
 check("gradient there", torch.stack([grad(f)(place) for place in places]), torch.zeros(3, 2))
-check("Hessian at the saddle", hessian(f, places[0]), [[-2, 0], [0, 1]])
-still, shaken = stroll([0.0, 1.5], noise=0, walkers=1), stroll([0.0, 1.5], noise=0.1)
-check("from the ridge, plain descent ends at", still[-1, :, 0], [0, 0])
-check("with noise, share in the shallow hollow", (shaken[-1, 0] > 0.5).double().mean(), 0.5, 0.05)
+check("Hessian at the saddle point", hessian(f, places[0]), [[-2, 0], [0, 1]])
+noiseless, noisy = (
+    noisy_descent([0.0, 1.5], noise=0, walkers=1),
+    noisy_descent([0.0, 1.5], noise=0.1),
+)
+check("from the ridge, plain descent ends at", noiseless[-1, :, 0], [0, 0])
+check("with noise, share in the shallow minimum", (noisy[-1, 0] > 0.5).double().mean(), 0.5, 0.05)
 left = {}
 for noise in (0.1, 2, 4):
-    left[noise] = (stroll([1.0, 0.0], noise)[-1, 0] < -0.5).double().mean()
-    print(f"noise {noise}: {left[noise]:.1%} of 1,000 left the shallow hollow for the deep one")
+    left[noise] = (noisy_descent([1.0, 0.0], noise)[-1, 0] < -0.5).double().mean()
+    print(f"noise {noise}: {left[noise]:.1%} of 1,000 left the shallow minimum for the deep one")
 assert left[0.1] == 0 < left[2] < left[4]
 
 figure, axes = frame(7.5, 4.2)
 grid = np.linspace(-2.9, 1.9, 120), np.linspace(-1.2, 1.8, 100)
 axes.contour(*grid, f(np.meshgrid(*grid)), np.linspace(-2.6, 3, 24), cmap="Blues_r", linewidths=0.7)
-lines = axes.plot(shaken[:, 0, :10], shaken[:, 1, :10], color=ORANGE, linewidth=1)
+lines = axes.plot(noisy[:, 0, :10], noisy[:, 1, :10], color=ORANGE, linewidth=1)
 lines[0].set_label("ten with a little noise")
-axes.plot(*still[:, :, 0].T, color=BLACK, linewidth=2.5, label="without noise")
-names = {"saddle": "X", "shallow hollow": "*", "deep hollow": "*"}
+axes.plot(*noiseless[:, :, 0].T, color=BLACK, linewidth=2.5, label="without noise")
+names = {"saddle point": "X", "shallow minimum": "*", "deep minimum": "*"}
 for place, (name, marker) in zip(places, names.items(), strict=True):
     axes.plot(*place, marker, color=BLUE, markersize=13, zorder=5)
     axes.text(place[0], -0.3, name, ha="center", backgroundcolor="white")
@@ -294,10 +300,10 @@ show(figure, "3_saddle")
 # ## Exercises
 # 1. Add `x = x - x.mean()` after the line of y in part 2, and run that part. What are H, its
 #    eigenvalues and the bound now? (H is diagonal, its larger eigenvalue is 2 and the bound is 1.
-#    The bowl is rounder, so descent needs far fewer steps. So one normalises inputs. Part 3
-#    then stops, for what it says of 40 passes is about the bowl of before.)
-# 2. Let stochastic descent in part 3 divide its learning rate by the number of the pass. Does it
-#    settle? (Yes: steps that shrink average the noise out.)
+#    The bowl is rounder, so descent needs far fewer steps: this is why inputs are normalised. Part
+#    3 then stops, since its checks of 40 passes hold for the bowl before.)
+# 2. In part 3, let stochastic descent divide its learning rate by the number of the pass. Does it
+#    settle? (Yes: shrinking steps average out the noise.)
 # 3. Start a millionth beside the ridge, at [1e-6, 1.5], without noise. When is x = 0.5 reached?
 #    (Growth by 1.1 a step says ln(500,000) / ln 1.1 = 138. It takes 142: further out the slope is
 #    less than 2x.)

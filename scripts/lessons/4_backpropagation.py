@@ -1,4 +1,4 @@
-"""Lesson 4. Backpropagation: the gradient of every weight by the chain rule, with numpy alone."""
+"""Lesson 4. Backpropagation: the gradient of each weight by the chain rule, in numpy alone."""
 
 import numpy as np
 import torch
@@ -11,25 +11,26 @@ from src.plots.style import BLACK, BLUE, ORANGE, frame
 
 # %% [markdown]
 # # Lesson 4. Backpropagation
-# The last lesson went downhill by the slope. But how does one find the slope for each of a
-# network's weights? By the chain rule, from the loss backwards, layer by layer. This is all that
+# The last lesson followed the slope downhill. How is the slope of each weight of a network
+# computed? By the chain rule, from the loss backwards, layer by layer. This is all that
 # `backward()` does. Here we write it out for a network of two layers, compare each number with
 # PyTorch's, and train the network without PyTorch.
 
 # %% [markdown]
 # ## 1. From scores to a loss
-# A classifier gives each class a score, any number, also called logit. *Softmax* makes
-# probabilities of them: positive, and 1 together. *Cross-entropy* is minus the logarithm of the
-# probability that was given to the true class: 0 if it was 1, large if it was near 0.
+# A classifier gives each class a score, any number, also called logit. *Softmax* turns scores into
+# probabilities: positive, with sum 1. *Cross-entropy* is minus the logarithm of the probability of
+# the true class: 0 if it is 1, large if it is near 0.
 #
 #     pₖ = exp(zₖ) / Σⱼ exp(zⱼ)        L = -ln p(true class)
 #
 # Scores ln 1, ln 2 and ln 5 give 1/8, 2/8 and 5/8. If the second class is true, the loss is ln 4.
 #
-# **A slip: overflow.** exp(1000) is more than a 64-bit number can hold, and infinity divided by
+# **A mistake: overflow.** exp(1000) is more than a 64-bit number can hold, and infinity divided by
 # infinity is not a number (nan). Only differences of scores count: if we subtract the largest
-# first, exp is at most 1 and nothing else changes. And ln p is best had from the scores: of scores
-# 0 and 1000 the first has ln p = -1000, but its p is rounded to 0, and ln 0 is minus infinity.
+# first, exp is at most 1 and nothing else changes. And ln p is best computed from the scores: of
+# scores 0 and 1000 the first has ln p = -1000, but its p is rounded to 0, and ln 0 is minus
+# infinity.
 
 
 # %%
@@ -48,7 +49,7 @@ heading("1. From scores to a loss")
 scores = np.log([1.0, 2.0, 5.0])
 check("softmax of ln 1, ln 2, ln 5", np.exp(log_softmax(scores)), [1 / 8, 2 / 8, 5 / 8])
 check("loss if the second is true", -log_softmax(scores)[1], np.log(4))
-print(f"scores 1000 higher, naive: {naive(scores + 1000)}")
+print(f"scores 1000 larger, naive: {naive(scores + 1000)}")
 assert np.isnan(naive(scores + 1000)).all()
 check("the same, largest subtracted", np.exp(log_softmax(scores + 1000)), [1 / 8, 2 / 8, 5 / 8])
 check("ln p of scores 0 and 1000", log_softmax(np.array([0.0, 1000.0])), [-1000, 0])
@@ -62,16 +63,16 @@ check("ln p of scores 0 and 1000", log_softmax(np.array([0.0, 1000.0])), [-1000,
 #     Z2 = A W2 + b2      (200, 2)     W2 is (16, 2), b2 (2)
 #     P  = softmax(Z2)    (200, 2)     L = mean of -ln P at the true class
 #
-# Write dZ for the slope of L with respect to Z, a table of Z's shape. The chain rule says: the
-# slope at the input of a step is the slope at its output times the slope of the step. A number that
-# is used several times gets the sum.
+# Write dZ for the slope of L with respect to Z, which has Z's shape. The chain rule says: the slope
+# at the input of a step is the slope at its output times the slope of the step. If a number is used
+# several times, its slopes are added.
 #
 # **Softmax and cross-entropy together.** For one point of true class t, L = -zₜ + ln Σⱼ exp(zⱼ). So
 #
 #     dL/dzₖ = exp(zₖ) / Σⱼ exp(zⱼ), minus 1 if k = t
 #
-# This is what the network said minus what is true, P - Y, where Y has a 1 at the true class. The
-# loss is a mean over n points, so each counts 1/n, and dZ2 = (P - Y) / n.
+# This is prediction minus truth, P - Y, where Y has a 1 at the true class. The loss is a mean over
+# n points, so each counts 1/n, and dZ2 = (P - Y) / n.
 #
 # **A product.** Z2[i,k] = Σₕ A[i,h] W2[h,k] + b2[k]. Here W2[h,k] is used by each point i, and
 # A[i,h] for each class k:
@@ -94,14 +95,14 @@ X = X + 0.06 * np.random.default_rng(0).normal(size=X.shape)
 Y = np.eye(2)[y]  # (200, 2)
 
 
-def fresh(hidden=16):
+def initial_weights(hidden=16):
     generator = np.random.default_rng(1)
     W1, b1 = generator.normal(size=(2, hidden)), generator.normal(size=hidden)
     return [W1, b1, 0.1 * generator.normal(size=(hidden, 2)), np.zeros(2)]
 
 
 def forward(X, W1, b1, W2, b2):
-    """Return what the hidden units say (n, hidden) and ln P (n, 2)."""
+    """Return the values of the hidden units (n, hidden) and ln P (n, 2)."""
     A = np.tanh(X @ W1 + b1)
     return A, log_softmax(A @ W2 + b2)
 
@@ -114,7 +115,7 @@ def backward(A, log_P, W2):
     dW2 = A.T @ dZ2  # (16, 200) (200, 2) = (16, 2)
     db2 = dZ2.sum(axis=0)  # (2)
     dA = dZ2 @ W2.T  # (200, 2) (2, 16) = (200, 16)
-    # A = tanh(Z1), tanh' = 1 - tanh²:       dZ1 = dA (1 - A²), number by number
+    # A = tanh(Z1), tanh' = 1 - tanh²:       dZ1 = dA (1 - A²), element by element
     dZ1 = dA * (1 - A**2)  # (200, 16)
     # Z1 = X W1 + b1:                        dW1 = Xᵀ dZ1,  db1 = Σᵢ dZ1
     dW1 = X.T @ dZ1  # (2, 200) (200, 16) = (2, 16)
@@ -127,39 +128,39 @@ def mean_loss(log_P):
 
 
 # %% [markdown]
-# Now the same in PyTorch, and `backward()`. They must agree to the twelfth digit, as both
-# calculate with 64 bits. And one weight in a way that needs no rule at all: nudge it up and down a
-# little, and see how the loss changes.
+# Now the same with PyTorch's `backward()`. They must agree to the twelfth digit, as both calculate
+# with 64 bits. One weight is also checked without any rule: change it a little up and down, and see
+# how the loss changes.
 
 # %%
-weights = fresh()
+weights = initial_weights()
 A, log_P = forward(X, *weights)
 slopes = backward(A, log_P, weights[2])
 
-twins = [torch.from_numpy(weight).requires_grad_() for weight in weights]
-hidden = torch.tanh(torch.from_numpy(X) @ twins[0] + twins[1])
-loss = cross_entropy(hidden @ twins[2] + twins[3], torch.from_numpy(y))
+copies = [torch.from_numpy(weight).requires_grad_() for weight in weights]
+hidden = torch.tanh(torch.from_numpy(X) @ copies[0] + copies[1])
+loss = cross_entropy(hidden @ copies[2] + copies[3], torch.from_numpy(y))
 loss.backward()
 check("loss", loss, mean_loss(log_P), within=1e-12)
-for name, twin, slope in zip(("W1", "b1", "W2", "b2"), twins, slopes, strict=True):
-    check(f"d{name} {slope.shape}", twin.grad, slope, within=1e-12)
+for name, copy, slope in zip(("W1", "b1", "W2", "b2"), copies, slopes, strict=True):
+    check(f"d{name} {slope.shape}", copy.grad, slope, within=1e-12)
 
 nudged = []
 for nudge in (1e-5, -1e-5):
     moved = [weight.copy() for weight in weights]
     moved[0][1, 3] += nudge
     nudged.append(mean_loss(forward(X, *moved)[1]))
-check("dW1[1, 3], nudged", (nudged[0] - nudged[1]) / 2e-5, slopes[0][1, 3], within=1e-8)
+check("dW1[1, 3], by differences", (nudged[0] - nudged[1]) / 2e-5, slopes[0][1, 3], within=1e-8)
 
 # %% [markdown]
 # ## 3. Training, with numpy alone
-# All that is left is to step downhill. The fresh network is about as good as guessing, and guessing
-# between two classes costs ln 2 = 0.693. The boundary, where both have probability 1/2, runs
-# anywhere then. As hidden units turn and shift their bends, it winds itself around the spirals.
+# What remains is gradient descent. The untrained network is about as good as guessing, and the loss
+# of guessing between two classes is ln 2 = 0.693. The boundary, where both have probability 1/2, is
+# arbitrary at first. In training it winds around the spirals.
 
 # %%
 heading("3. Training, with numpy alone")
-weights, losses, shapes = fresh(), [], {}
+weights, losses, shapes = initial_weights(), [], {}
 ends = np.linspace(-2.4, 2.4, 200)
 plane = np.stack(np.meshgrid(ends, ends), axis=-1).reshape(-1, 2)  # (40000, 2)
 for step in range(3001):
@@ -171,8 +172,8 @@ for step in range(3001):
         print(f"step {step:>4}: loss {losses[-1]:.4f}, {accuracy:.1%} right")
     slopes = backward(A, log_P, weights[2])
     weights = [weight - 0.5 * slope for weight, slope in zip(weights, slopes, strict=True)]
-check("loss at first, about that of guessing", losses[0], np.log(2), within=0.05)
-check("share right at last", accuracy, 1)
+check("initial loss, about that of guessing", losses[0], np.log(2), within=0.05)
+check("final accuracy", accuracy, 1)
 
 figure, all_axes = frame(11, 4.5, ncols=3, sharey=True)
 colors = LinearSegmentedColormap.from_list("classes", [BLUE, "white", ORANGE])
@@ -184,36 +185,36 @@ for axes, (step, (p, accuracy)) in zip(all_axes, shapes.items(), strict=True):
     title = f"step {step:,}: {accuracy:.0%} right, loss {losses[step]:.3f}"
     axes.set(xlabel="first input", title=title)
 all_axes[0].set(ylabel="second input")
-figure.suptitle("The boundary (black) winds itself around the spirals")
+figure.suptitle("The boundary (black) winds around the spirals")
 show(figure, "4_boundary")
 
 # %% [markdown]
-# ## 4. Two slips at the loss
-# **Labels as floats.** Class numbers are indices, so PyTorch wants them as int64. Floats in the
-# shape of the scores mean something else, a probability for each class; then a 1 at the true class
-# gives the same loss, and nobody checks that they are probabilities. So read labels as integers,
-# or turn them with `.long()`.
+# ## 4. Two mistakes with the loss
+# **Labels as floats.** Class numbers are indices, so PyTorch expects int64. Floats in the shape of
+# the scores mean a probability for each class; a 1 at the true class then gives the same loss, but
+# PyTorch does not check that they are probabilities. So load labels as integers, or convert them
+# with `.long()`.
 
 # %%
-heading("4. Two slips at the loss")
+heading("4. Two mistakes with the loss")
 z, labels = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 0.0]]), torch.tensor([0, 1])
 refuses("labels as floats", lambda: cross_entropy(z, labels.float()))
 by_hand = (np.log(np.e**2 + np.e + 1) - 2 + np.log(2 + np.e**3) - 3) / 2
 check("labels as int64", cross_entropy(z, labels.float().long()), by_hand)
 check("as floats of the scores' shape", cross_entropy(z, torch.eye(3)[labels]), by_hand)
 ten_times = cross_entropy(z, 10 * torch.eye(3)[labels])
-check("no probabilities, and no complaint", ten_times, 10 * by_hand)
+check("not probabilities, but no error", ten_times, 10 * by_hand)
 
 # %% [markdown]
-# **Softmax twice.** `cross_entropy` applies softmax itself. If the network does so, too, nothing
-# fails, but its "scores" lie between 0 and 1. So with ten classes the loss never falls below
-# ln(1 + 9/e) = 1.461: if yours stops there, you know why. And where the network is surely wrong,
-# the slope is almost 0: the examples that should teach most teach nothing.
+# **Softmax twice.** `cross_entropy` applies softmax itself. If the network also does, there is no
+# error, but its "scores" are between 0 and 1. So with ten classes the loss never falls below
+# ln(1 + 9/e) = 1.461: if yours stops there, you know why. And where the network is confidently
+# wrong, the slope is almost 0: the samples that should teach most teach nothing.
 
 # %%
 perfect, true = 100 * torch.eye(10)[:1], torch.tensor([0])
 wrong = torch.tensor([[-8.0, 0.0]], dtype=torch.float64)
-check("least loss, softmax twice", cross_entropy(perfect.softmax(1), true), np.log(1 + 9 / np.e))
+check("smallest loss, softmax twice", cross_entropy(perfect.softmax(1), true), np.log(1 + 9 / np.e))
 p = 1 / (1 + np.exp(8))  # of the true class, as softmax gives it
 r = 1 / (1 + np.exp(1 - 2 * p))  # as softmax of (p, 1 - p) gives it
 once = grad(lambda z: cross_entropy(z, true))(wrong)
@@ -225,8 +226,8 @@ check("slopes where wrong, softmax twice", twice, [[slope, -slope]])
 # %% [markdown]
 # ## Exercises
 # 1. Replace tanh by ReLU, A = max(0, Z1). Which line of `backward` changes, and to what?
-#    (dZ1 = dA * (A > 0). The comparison with PyTorch tells whether you are right.)
-# 2. Start with all weights at zero. What is learned? (Nothing: A and W2 are 0, so dW2 and dA are,
-#    too, and the loss stays at ln 2. Hidden units must differ at first.)
-# 3. Train with 2, 3 and 4 hidden units, as `fresh(4)` gives them. How many does it take to wind
-#    around? (Of the points 60 %, 89 % and 100 % come out right.)
+#    (dZ1 = dA * (A > 0). The comparison with PyTorch shows whether you are right.)
+# 2. Start with all weights at zero. What is learned? (Nothing: A and W2 are 0, so dW2 and dA are
+#    also 0, and the loss stays at ln 2. Hidden units must differ at first.)
+# 3. Train with 2, 3 and 4 hidden units, e.g. by `initial_weights(4)`. How many are needed to
+#    separate the spirals? (The accuracies are 60 %, 89 % and 100 %.)

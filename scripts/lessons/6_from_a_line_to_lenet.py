@@ -1,8 +1,7 @@
-"""Lesson 6. From a line to LeNet: what each rung of the ladder adds, told by its own runs.
+"""Lesson 6. From a line to LeNet: what each of five models adds, measured on your own runs.
 
 `./scripts/run lesson 6` prints its values; VS Code and Jupyter open this file as a notebook.
-Finished runs in lightning_logs/ are taken as they are; rungs that are missing are trained for a few
-epochs.
+Finished runs in lightning_logs/ are used; models without one are trained for a few epochs.
 """
 
 from typing import Any
@@ -31,15 +30,15 @@ quieten()  # Lightning's tips
 # %% [markdown]
 # # Lesson 6. From a line to LeNet
 #
-# Five networks read the same handwritten digits. Each adds one idea to the one before: a line for
-# each class, a hidden layer, a better bend, a remedy against learning by heart, and at last the
-# knowledge that pixels have neighbours. Nothing is asserted about them here that is not read from
-# their runs. So the numbers are those of *your* runs, and other runs may tell another story.
+# Five networks classify the same handwritten digits. Each adds one idea to the one before: a line
+# for each class, a hidden layer, a better activation function, a remedy for overfitting, and the
+# knowledge that pixels have neighbours. All results are read from the runs. So the numbers are
+# those of *your* runs, and other runs may give other results.
 
 # %%
 RUNGS = {
     "mnist_logistic": ("logistic regression", "a line for each class, and softmax"),
-    "mnist_sigmoid_mlp": ("sigmoid MLP", "a hidden layer: boundaries bend"),
+    "mnist_sigmoid_mlp": ("sigmoid MLP", "a hidden layer: curved boundaries"),
     "mnist_relu_mlp": ("ReLU MLP", "ReLU instead of sigmoid, one more layer"),
     "mnist_mlp": ("dropout MLP", "dropout, and more units"),
     "mnist_lenet": ("LeNet", "convolution: pixels have neighbours"),
@@ -49,10 +48,10 @@ NAMES = [name for name, _ in RUNGS.values()]
 # %% [markdown]
 # ## 1. The runs
 #
-# MNIST is 60,000 digits to learn from and 10,000 to be tested by. Where it can be neither found
-# nor downloaded, the small digits of scikit-learn stand in. All rungs must be judged by the same
-# digits, so only runs on this data set count. `finished` gives the folder of the newest, or trains
-# one (`ladder.py`, beside this file); `opened` gives its model.
+# MNIST has 60,000 digits for training and 10,000 for testing. If it is missing and cannot be
+# downloaded, the small digits of scikit-learn are used instead. All models must be tested on the
+# same digits, so only runs on this data set count. `finished` returns the folder of the newest, or
+# trains one (`ladder.py`, beside this file); `opened` loads its model.
 
 # %%
 heading("1. The runs")
@@ -63,8 +62,8 @@ images, labels = data.splits["test"].x, data.splits["test"].y
 print(f"{data.source}: {len(labels):,} test digits")
 
 
-def answers(run: Trained) -> Tensor:
-    """Return the digit that a run takes each test image for."""
+def predictions(run: Trained) -> Tensor:
+    """Return the digit that a run predicts for each test image."""
     with torch.no_grad():
         batches = run.normalised(images).split(1000)
         return torch.cat([run.model(batch).argmax(dim=1) for batch in batches])
@@ -73,21 +72,21 @@ def answers(run: Trained) -> Tensor:
 folders = [finished(config, data) for config in RUNGS]
 runs = [opened(folder) for folder in folders]
 results: list[dict[str, Any]] = [read_results(folder) for folder in folders]
-said = torch.stack([answers(run) for run in runs])  # (rungs, digits)
-right = said == labels
+predicted = torch.stack([predictions(run) for run in runs])  # (models, digits)
+right = predicted == labels
 
 # %% [markdown]
-# ## 2. What came out
+# ## 2. Results
 #
-# The accuracy of each run was written down when it was tested. Here its best weights read the test
-# digits once more. The number of parameters is worked out from the sizes of the layers: a dense
-# layer has inputs x outputs weights, a convolution one small filter for each pair of channels, and
-# a *bias* is one number more for each output.
+# The accuracy of each run was recorded when it was tested. Here its best weights are tested again.
+# The number of parameters is calculated from the sizes of the layers: a dense layer has inputs x
+# outputs weights, a convolution one small filter for each pair of channels, and a *bias* is one
+# more number for each output.
 
 
 # %%
 def by_hand(layer: nn.Module) -> int:
-    """Return how many parameters a layer has, from its sizes."""
+    """Return the number of parameters of a layer, calculated from its sizes."""
     if isinstance(layer, nn.Linear):
         return layer.out_features * (layer.in_features + (layer.bias is not None))
     if isinstance(layer, nn.Conv2d):
@@ -97,12 +96,12 @@ def by_hand(layer: nn.Module) -> int:
     return 0
 
 
-heading("2. What came out")
+heading("2. Results")
 parameters = [result["parameters"] for result in results]
 mistakes = (~right).sum(dim=1).tolist()
 for name, run, result, good in zip(NAMES, runs, results, right, strict=True):
-    few = 3 / len(labels)  # digits on the edge: another machine rounds otherwise
-    check(f"{name}: accuracy", result["metrics"]["test/acc"], good.double().mean(), within=few)
+    margin = 3 / len(labels)  # borderline digits, since rounding differs between machines
+    check(f"{name}: accuracy", result["metrics"]["test/acc"], good.double().mean(), within=margin)
     check(f"{name}: parameters", result["parameters"], sum(map(by_hand, run.model.net)))
 print(f"\n{'':<20} {'adds':<40} {'right':>8} {'wrong':>6} {'parameters':>11} epochs seconds")
 for i, (name, adds) in enumerate(RUNGS.values()):
@@ -131,17 +130,17 @@ axes.grid(alpha=0.3)
 show(figure, "6_rungs")
 
 # %% [markdown]
-# The rungs differ in more than the idea they add: in width, optimizer and epochs, too. Each is set
-# up as its kind is usually trained. What an idea alone is worth, only runs that differ in nothing
-# else can say; the exercises make some.
+# The models differ in more than the idea they add: also in width, optimizer and epochs. Each is set
+# up as its kind is usually trained. Only runs that differ in nothing else show what an idea alone
+# is worth; the exercises make some.
 #
 # ## 3. A line for each class, softmax, and bias
 #
 # Logistic regression multiplies each pixel by a weight and adds up: ten sums, one for each digit.
-# *Softmax* makes probabilities of them: all are positive, and together they are 1. A *bias* lets a
-# class have a head start, whatever the image shows. Where a run has none, an input of zeros (after
-# normalising: mean grey everywhere) gets ten equal answers. Logistic regression, sigmoid MLP and
-# dropout MLP have no bias: exercise 1 shows what it is worth.
+# *Softmax* turns them into probabilities: positive, with sum 1. A *bias* is added to the sum of a
+# class, whatever the image shows. Without one, an input of zeros (after normalising: mean grey
+# everywhere) gets ten equal probabilities. Logistic regression, sigmoid MLP and dropout MLP have no
+# bias: exercise 1 shows what it is worth.
 
 # %%
 heading("3. A line for each class, softmax, and bias")
@@ -153,16 +152,16 @@ with torch.no_grad():
     probabilities = line(first_image).softmax(dim=1)[0]
     largest = sums.max().exp() / sums.exp().sum()
     check("first test digit, largest probability", probabilities.max(), largest, within=1e-4)
-    print(f"it is a {labels[0]}, taken for a {probabilities.argmax()}")
+    print(f"it is a {labels[0]}, predicted as {probabilities.argmax()}")
     if bias is None:
-        nothing = line(torch.zeros_like(first_image)).softmax(dim=1)
-        check("without a bias, an input of zeros, largest", nothing.max(), 0.1)
+        of_zeros = line(torch.zeros_like(first_image)).softmax(dim=1)
+        check("without a bias, an input of zeros, largest", of_zeros.max(), 0.1)
 
 # %% [markdown]
-# The weights can be looked at: red pixels speak for the class, blue ones against it. Logistic
-# regression has a single picture for each digit, and each style of writing must fit it. The units
-# of a hidden layer are free to look for strokes that several digits share. LeNet's filters see five
-# by five pixels at a time and are moved over the whole image: few weights, used everywhere.
+# The weights can be drawn: red pixels are evidence for the class, blue ones against it. Logistic
+# regression has a single picture for each digit, which must fit every style of writing. The units
+# of a hidden layer can detect strokes that several digits share. LeNet's filters see five by five
+# pixels at a time and are moved over the whole image: few weights, used everywhere.
 
 # %%
 shape = runs[0].data.input_shape
@@ -175,7 +174,7 @@ sheets = [
 ]
 figure, panels = frame(9, 4.4, nrows=3, height_ratios=[1.2, 1, 1.7])
 for panel, (title, weights) in zip(panels, sheets, strict=True):
-    limit = 0.5 * weights.detach().abs().max()  # beyond it the colour stays
+    limit = 0.5 * weights.detach().abs().max()  # larger weights get the same colour
     below = 0.2 if weights is sheets[0][1] else 0.0  # room for the names of the digits
     sheet = mosaic(weights.detach() / limit, len(weights), below, empty=torch.nan)
     panel.imshow(sheet[..., 0], cmap="RdBu_r", vmin=-1, vmax=1)
@@ -186,19 +185,20 @@ for digit in range(10):
 show(figure, "6_first_weights")
 
 # %% [markdown]
-# ## 4. Sigmoid against ReLU
+# ## 4. Sigmoid and ReLU
 #
-# On its way back to the first layer, a gradient is multiplied by the slope of each bend that it
-# passes. The slope of a sigmoid is at most a quarter, and near zero far out. The slope of ReLU is
-# one, or zero. The left and the middle show the size of the gradients in the two runs, layer by
-# layer. They differ in depth and optimizer; so the right compares two fresh networks that are equal
-# but for the bend, six layers deep, on the same thousand digits.
+# On its way back to the first layer, a gradient is multiplied by the slope of each activation
+# function. The slope of a sigmoid is at most a quarter, and near zero far from 0. The slope of ReLU
+# is one or zero. The left and middle panels show the norms of the gradients in the two runs, by
+# layer. They differ in depth and optimizer; so the right panel compares two untrained networks that
+# differ only in the activation function, six layers deep, on the same thousand digits.
 #
-# Left and middle: with two or three layers nothing fades yet, sigmoid or not. Right: with six, the
-# first sigmoid layer gets a tiny share of what the last one gets. The shares are printed.
+# Left and middle: with two or three layers the gradients do not vanish, even with sigmoids. Right:
+# with six, the first sigmoid layer's gradient is a tiny share of the last one's. The shares are
+# printed.
 
 # %%
-heading("4. Sigmoid against ReLU")
+heading("4. Sigmoid and ReLU")
 at = torch.linspace(-6, 6, 1201, requires_grad=True)  # in steps of 0.01, with 0 among them
 [slope] = torch.autograd.grad(at.sigmoid().sum(), at)
 check("largest slope of the sigmoid", slope.max(), 1 / 4)
@@ -209,34 +209,36 @@ split = data.splits["train"]
 x = (split.x[split.indices[:1000]] - data.mean) / data.std
 y = split.y[split.indices[:1000]]
 norms = {}
-for bend in ("sigmoid", "relu"):
+for activation in ("sigmoid", "relu"):
     torch.manual_seed(0)
-    net = multilayer([784, 100, 100, 100, 100, 100, 10], bend)
+    net = multilayer([784, 100, 100, 100, 100, 100, 10], activation)
     F.cross_entropy(net(x), y).backward()
-    norms[bend] = [layer.weight.grad.norm().item() for layer in net if isinstance(layer, nn.Linear)]
-    sizes = ", ".join(f"{norm:.2g}" for norm in norms[bend])
-    print(f"{bend:<12} fresh, gradient of layer 1 to 6: {sizes}")
-fading = {bend: first / last for bend, (first, *_, last) in norms.items()}
-for bend, ratio in fading.items():
-    print(f"{bend:<12} fresh, layer 1 gets {ratio:.2g} times what layer 6 gets")
-assert fading["sigmoid"] < 0.01 * fading["relu"]
+    norms[activation] = [
+        layer.weight.grad.norm().item() for layer in net if isinstance(layer, nn.Linear)
+    ]
+    sizes = ", ".join(f"{norm:.2g}" for norm in norms[activation])
+    print(f"{activation:<12} untrained, gradient of layer 1 to 6: {sizes}")
+ratios = {activation: first / last for activation, (first, *_, last) in norms.items()}
+for activation, ratio in ratios.items():
+    print(f"{activation:<12} untrained, gradient of layer 1 / layer 6: {ratio:.2g}")
+assert ratios["sigmoid"] < 0.01 * ratios["relu"]
 
 figure, panels = frame(11, 3.6, ncols=3, sharey=True)
 for panel, i in zip(panels, (1, 2), strict=False):
     curves = read_curves((folders[i] / "curves.csv").read_text())
     layers = [torch.tensor(c) for name, c in curves.items() if name.startswith("gradient/")]
     for j, curve in enumerate(layers):
-        n = max(1, curve.shape[1] // 30)  # so many points are averaged, or lines get shaggy
+        n = max(1, curve.shape[1] // 30)  # points averaged to smooth the line
         epochs, values = curve.unfold(1, n, n).mean(dim=2)
         panel.plot(epochs, values, color=CYCLE[j], label=f"layer {j + 1}")
     means = [curve[1].mean().item() for curve in layers]
     sizes = ", ".join(f"{mean:.2g}" for mean in means)
     print(f"{NAMES[i]:<12} while training, mean gradient of layer 1 to {len(layers)}: {sizes}")
-    print(f"{'':<12} layer 1 gets {means[0] / means[-1]:.2g} times what layer {len(layers)} gets")
+    print(f"{'':<12} gradient of layer 1 / layer {len(layers)}: {means[0] / means[-1]:.2g}")
     panel.set(title=f"{NAMES[i]}, while training", xlabel="epoch", yscale="log")
     panel.legend(fontsize=8)
-for bend, colour in (("sigmoid", ORANGE), ("relu", BLUE)):
-    panels[2].plot(range(1, 7), norms[bend], "o-", color=colour, label=bend)
+for activation, colour in (("sigmoid", ORANGE), ("relu", BLUE)):
+    panels[2].plot(range(1, 7), norms[activation], "o-", color=colour, label=activation)
 panels[2].set(title="six layers, before training", xlabel="layer", yscale="log")
 panels[2].legend(fontsize=8)
 panels[0].set_ylabel("norm of the gradient")
@@ -245,13 +247,13 @@ show(figure, "6_gradients")
 # %% [markdown]
 # ## 5. Dropout and convolution
 #
-# *Dropout* sets some hidden units to zero in each step, others each time, so that no unit can lean
-# on another: the network learns less by heart (lesson 5). *Convolution* moves one small filter over
-# the whole image, so that a stroke found in one place is known in all others.
+# *Dropout* sets random hidden units to zero in each step, so that no unit can rely on another: the
+# network memorises less (lesson 5). *Convolution* moves one small filter over the whole image, so
+# that a stroke learned in one place is detected everywhere.
 #
-# Whether less is learned by heart is told by the gap between the losses at the end: training (mean
-# of the last epoch) and validation. Beware: with dropout, training is measured while units are
-# missing, and that alone makes the gap look smaller.
+# Overfitting is measured by the gap between the losses at the end: training (mean of the last
+# epoch) and validation. Note that with dropout, the training loss is computed while units are
+# missing, and that alone makes the gap smaller.
 
 # %%
 heading("5. Dropout and convolution")
@@ -268,34 +270,34 @@ for before, after, idea in ((0, 1, "dropout"), (1, 2, "convolution")):
     print(f"with {idea} the gap {verdict}: {gaps[before]:+.3f}, then {gaps[after]:+.3f}")
 
 # %% [markdown]
-# ## 6. The mistakes that one rung makes and the next does not
+# ## 6. The mistakes that one model makes and the next does not
 #
-# All rungs read the same test digits, so we can ask which mistakes an idea mends, and which it
-# makes anew. Below each digit stands what it is, and what the rungs take it for, from the first to
-# the last. The digits are the first of each kind in the test set, not chosen.
+# All models are tested on the same digits, so we can see which mistakes an idea fixes, and which it
+# adds. Below each digit are its label and the predictions of the models, from first to last. The
+# digits are the first of each kind in the test set, not selected.
 
 # %%
-heading("6. The mistakes that one rung makes and the next does not")
+heading("6. The mistakes that one model makes and the next does not")
 rows = []
 for i in range(len(RUNGS) - 1):
-    mended, anew = right[i + 1] & ~right[i], right[i] & ~right[i + 1]
+    fixed, added = right[i + 1] & ~right[i], right[i] & ~right[i + 1]
     change = f"{NAMES[i]:<20} -> {NAMES[i + 1]:<12}"
-    print(f"{change} mends {mended.sum():>4}, makes {anew.sum():>4} anew")
-    rows.append((f"{NAMES[i]} wrong, {NAMES[i + 1]} right", mended))
+    print(f"{change} fixes {fixed.sum():>4}, adds {added.sum():>4}")
+    rows.append((f"{NAMES[i]} wrong, {NAMES[i + 1]} right", fixed))
 never = ~right.any(dim=0)
-print(f"{never.sum()} of {len(labels):,} digits are read by none of the five")
+print(f"{never.sum()} of {len(labels):,} digits are misclassified by all five")
 rows.append(("all wrong", never))
 
 figure, panels = frame(8, 7.4, nrows=len(rows))
-figure.suptitle("Below each digit: what it is, and what the five rungs take it for", fontsize=10)
+figure.suptitle("Below each digit: its label and the predictions of the five models", fontsize=10)
 for panel, (title, which) in zip(panels, rows, strict=True):
     chosen = which.nonzero()[:10, 0]
-    sheet = torch.ones(10, 1, 28, 28)  # white where there are fewer
+    sheet = torch.ones(10, 1, 28, 28)  # white if there are fewer
     sheet[: len(chosen)] = images[chosen] / 255
     draw(panel, mosaic(sheet, 10, below=0.5))
     for place, digit in enumerate(chosen.tolist()):
-        taken = " ".join(str(answer) for answer in said[:, digit].tolist())
-        panel.text(*middle(place, 10, 28, 28, 0.5), f"{labels[digit]}\n{taken}", **WORDS)
+        found = " ".join(str(answer) for answer in predicted[:, digit].tolist())
+        panel.text(*middle(place, 10, 28, 28, 0.5), f"{labels[digit]}\n{found}", **WORDS)
     panel.set_title(f"{title}: {which.sum()}", fontsize=10, loc="left")
     panel.set_axis_off()
 show(figure, "6_mistakes")
@@ -303,14 +305,15 @@ show(figure, "6_mistakes")
 # %% [markdown]
 # ## 7. Exercises
 #
-# Run this lesson again after each of the first two. The numbers are those of MNIST, where this was
-# written; yours will differ in the last digits.
+# Run this lesson again after each of the first two. The numbers below are of MNIST on one machine;
+# yours will differ in the last digits.
 #
 # 1. Give logistic regression a bias: `./scripts/run fit --config configs/mnist_logistic.yaml
-#    --model.bias true`. (Ten parameters more, and no check on zeros. 92.52 % as before: another
+#    --model.bias true`. (Ten more parameters, and no check on zeros. 92.52 % as before: another
 #    seed, `--seed_everything 1`, changes more.)
-# 2. Let the ReLU MLP bend by sigmoids and change nothing else: `--config
+# 2. Use sigmoids in the ReLU MLP and change nothing else: `--config
 #    configs/mnist_relu_mlp.yaml --model.activation sigmoid`. (Its gradients are two to six times
 #    smaller, but with three layers it still learns: 97.69 %.)
 # 3. An MLP as large as LeNet: `--config configs/mnist_relu_mlp.yaml --model.hidden [78]` has 62,020
-#    parameters. Work that number out by hand, then train it. (97.69 %: it is not their number.)
+#    parameters. Calculate that number by hand, then train it. (97.69 %: the number of parameters
+#    does not explain the difference.)

@@ -1,4 +1,4 @@
-"""What every lesson uses: a value beside the expected one, and a picture."""
+"""Helpers of the lessons: print a value beside the expected one, and write pictures."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -21,9 +21,9 @@ def check(what: str, found: Any, expected: Any, within: float = 1e-6) -> None:
 
     Args:
         what: Name or formula of the value.
-        found: What the code gives: a number, a tensor or an array.
-        expected: What it should be.
-        within: Largest difference that is rounding, absolute and relative.
+        found: The computed value: a number, a tensor or an array.
+        expected: The expected value.
+        within: Absolute and relative tolerance.
     """
     one, other = (torch.as_tensor(value).detach().double() for value in (found, expected))
     torch.testing.assert_close(
@@ -33,59 +33,59 @@ def check(what: str, found: Any, expected: Any, within: float = 1e-6) -> None:
 
 
 def heading(text: str) -> None:
-    """Print a heading where the lesson runs as a script; a notebook shows that of its text."""
+    """Print a heading if the lesson runs as a script; a notebook shows the one in its text."""
     if not _notebook():
         print(f"\n{text}\n{'-' * len(text)}")
 
 
-def refuses(what: str, slip: Callable[[], Any]) -> None:
-    """Print the error that a slip raises, and stop if it raises none."""
+def refuses(what: str, mistake: Callable[[], Any]) -> None:
+    """Print the error that a mistake raises, and stop if it raises none."""
     try:
-        slip()
+        mistake()
     except (RuntimeError, TypeError) as error:
         first = str(error).splitlines()[0].partition(". ")[0]
         print(f"{what:<44} refused: {shorten(first, 80, placeholder=' ...')}")
     else:
-        raise AssertionError(f"{what} went through, and should not have")
+        raise AssertionError(f"{what}: expected an error, but there was none")
 
 
 def show(figure: Figure, name: str) -> Path:
-    """Write a picture to lightning_logs/lessons/NAME.png; in a notebook, show it, too."""
+    """Write a figure to lightning_logs/lessons/NAME.png; in a notebook, also show it."""
     path = PICTURES / f"{name}.png"
     write_whole(path, png(figure))
-    return _tell(path)
+    return _display(path)
 
 
 def show_moving(
     figure: Figure, draw: Callable[[int], Any], frames: int, name: str, milliseconds: int = 100
 ) -> Path:
-    """Write a moving picture to lightning_logs/lessons/NAME.gif; in a notebook, show it, too.
+    """Write an animation to lightning_logs/lessons/NAME.gif; in a notebook, also show it.
 
     Args:
-        figure: The picture as it is before the first frame.
-        draw: Changes the picture to a frame, counted from 0.
-        frames: How many frames there are.
-        name: Of the file.
-        milliseconds: How long a frame stays; the last one stays two seconds.
+        figure: The figure before the first frame.
+        draw: Updates the figure to a frame, counted from 0.
+        frames: Number of frames.
+        name: Name of the file, without suffix.
+        milliseconds: Duration of a frame; the last one is shown for two seconds.
     """
     images = []
     for number in range(frames):
         draw(number)
         images.append(Image.open(BytesIO(png(figure))).convert("RGB"))
-        figure.set_layout_engine("none")  # the first frame's stays: faster, and nothing jumps
-    # One palette for all frames, or colours would flicker.
+        figure.set_layout_engine("none")  # keep the first frame's layout, or axes jump
+    # One palette for all frames, so that colours do not flicker.
     palette = images[-1].quantize(256, Image.Quantize.MAXCOVERAGE)
     first, *others = (image.quantize(palette=palette, dither=0) for image in images)
-    stay = [milliseconds] * (frames - 1) + [2000]
+    durations = [milliseconds] * (frames - 1) + [2000]
     file = BytesIO()
-    first.save(file, "GIF", save_all=True, append_images=others, duration=stay, loop=0)
+    first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0)
     path = PICTURES / f"{name}.gif"
     write_whole(path, file.getvalue())
-    return _tell(path)
+    return _display(path)
 
 
-def _tell(path: Path) -> Path:
-    """Name a picture, and show it where a notebook runs the lesson."""
+def _display(path: Path) -> Path:
+    """Print the path of a picture; in a notebook, also show it."""
     print(f"picture: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
     if _notebook():
         from IPython import display

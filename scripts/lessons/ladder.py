@@ -1,4 +1,4 @@
-"""What lesson 6 needs and does not teach: it finds the run of each rung, or trains it briefly."""
+"""Helper of lesson 6: finds a finished run of each model, or trains it for a few epochs."""
 
 import sys
 from contextlib import redirect_stdout
@@ -19,36 +19,36 @@ from src.runs.results import read_results
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 from scripts.shared.trained import Trained, open_run
 
-EPOCHS = {"mnist": 2, "digits": 20}  # the small digits have fewer batches in an epoch
+EPOCHS = {"mnist": 2, "digits": 20}  # an epoch of the small digits has fewer batches
 
 
 def finished(config: str, data: MNIST) -> Path:
-    """Return the folder of the newest finished run of a config; if there is none, train one."""
+    """Return the folder of a config's newest finished run; train one if there is none."""
     logs = kit.PICTURES.parent
     found = _newest(config, data, logs) or _newest(config, data, kit.PICTURES)
-    folder = found or _train_shortly(config, data)
+    folder = found or _train_briefly(config, data)
     print(f"  {config}: {folder.relative_to(logs)}")
     return folder
 
 
 def opened(folder: Path) -> Trained:
-    """Return the model of a run, with its best weights, and its data."""
+    """Load the model of a run with its best weights, and its data."""
     return open_run(str(folder), "the lesson")
 
 
 def _newest(config: str, data: MNIST, place: Path) -> Path | None:
-    """Return the folder of the newest run that was tested on all test digits of these data."""
-    fitting = []
+    """Return the folder of the newest run that was tested on the whole test set of this data."""
+    matching = []
     for path in place.glob(f"{config}/*/config.yaml"):
         results = read_results(path.parent) if is_fit(path) else None
         wanted = data.name, len(data.splits["test"].x)
         if results and (results["dataset"]["name"], results["tested"]) == wanted:
-            fitting.append(path.parent)
-    return max(fitting, key=last_saved, default=None)
+            matching.append(path.parent)
+    return max(matching, key=last_saved, default=None)
 
 
-def _train_shortly(config: str, data: MNIST) -> Path:
-    """Train a rung for a few epochs, as the command line does, into lightning_logs/lessons/."""
+def _train_briefly(config: str, data: MNIST) -> Path:
+    """Train a config for a few epochs by the command line, into lightning_logs/lessons/."""
     source = "mnist" if data.name == "MNIST" else "digits"
     epochs = EPOCHS[source]
     words = ["fit", "--config", f"{CONFIGS / config}.yaml", "--config", f"{CONFIGS}/with/fast.yaml",

@@ -3,10 +3,10 @@
     ./scripts/run lr_find --config configs/mnist_lenet.yaml
     ./scripts/run lr_find --config configs/mnist_mlp.yaml --model.hidden [64] --max_lr 1
 
-It takes what `fit` takes, builds the same model on the same data, without the scheduler, and leaves
-a picture in lightning_logs/lr_find/, nothing else. The suggestion is where the smoothed loss falls
-fastest over the logarithm of the rate, which is on the careful side; up to the lowest point, rates
-are worth a try, above all as max_lr of OneCycleLR. The search is Lightning's Tuner. The method:
+It accepts the arguments of `fit`, builds the same model and data without the scheduler, and writes
+only a picture to lightning_logs/lr_find/. The suggestion is where the smoothed loss falls fastest
+over the logarithm of the rate, a conservative choice; higher rates up to the lowest loss are worth
+trying, mainly as max_lr of OneCycleLR. The search uses Lightning's Tuner. The method is from
 L. N. Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3.
 """
 
@@ -31,7 +31,7 @@ from src.cli import main as linenet
 from src.command.experiment import ExperimentCLI, experiment_name, is_first
 from src.errors import UserError
 
-SETTINGS = {  # of the trainer: as many epochs as it takes, and nothing beside the steps
+SETTINGS = {  # of the trainer: unlimited epochs, no validation, no logging
     "logger": False, "callbacks": None, "enable_checkpointing": False, "fast_dev_run": False,
     "enable_progress_bar": False, "enable_model_summary": False, "max_epochs": -1, "max_steps": -1,
     "max_time": None, "check_val_every_n_epoch": sys.maxsize, "val_check_interval": None,
@@ -39,7 +39,7 @@ SETTINGS = {  # of the trainer: as many epochs as it takes, and nothing beside t
 
 
 class Search(ExperimentCLI):
-    """Builds what `fit` would train, and searches its learning rate instead."""
+    """Builds the model and data of `fit`, and searches the learning rate instead of training."""
 
     def __init__(self, options: argparse.Namespace, *args: Any) -> None:
         self.options = options
@@ -47,25 +47,25 @@ class Search(ExperimentCLI):
 
     def choose_checkpoint(self, command: str, config: Any) -> None:
         if self.folder or config.ckpt_path:
-            raise UserError("The search begins with first weights: give no --resume, --ckpt_path.")
+            raise UserError("The search needs initial weights: remove --resume or --ckpt_path.")
 
     def before_instantiate_classes(self) -> None:
         config = self.config.fit
-        if (config.trainer.accumulate_grad_batches or 1) != 1:  # some losses would be left out
+        if (config.trainer.accumulate_grad_batches or 1) != 1:  # some losses would be missing
             raise UserError(
-                "The search makes a step of each batch: give a larger --data.batch_size\n"
-                "in place of --trainer.accumulate_grad_batches."
+                "The search makes a step with every batch: give a larger --data.batch_size\n"
+                "instead of --trainer.accumulate_grad_batches."
             )
         self.name, self.advice = experiment_name(config), advice(config.model.init_args)
         config.model.init_args.scheduler = None
-        folder = self.held.enter_context(TemporaryDirectory())  # of the Tuner's own checkpoint
+        folder = self.held.enter_context(TemporaryDirectory())  # for the Tuner's checkpoint
         for name, value in {**SETTINGS, "default_root_dir": folder}.items():
             config.trainer[name] = value
         super().before_instantiate_classes()
         self.trainer_defaults["callbacks"] = []
 
     def before_fit(self) -> None:
-        """There is no run to go on with."""
+        """There is no run to resume."""
 
     def fit(self, model: LightningModule, datamodule: LightningDataModule, **_: Any) -> None:
         found: Any = Tuner(self.trainer).lr_find(
@@ -85,8 +85,8 @@ class Search(ExperimentCLI):
 
 
 def advice(model: Any) -> str:
-    """Return where a suggestion is to be put, with `{rate}` for the number."""
-    cycles = model.scheduler and "max_lr" in model.scheduler.init_args  # which overrules lr
+    """Return how to set the suggested rate, with the placeholder `{rate}`."""
+    cycles = model.scheduler and "max_lr" in model.scheduler.init_args  # max_lr overrides lr
     kind, name = ("scheduler", "max_lr") if cycles else ("optimizer", "lr")
     old = model[kind].init_args[name]
     place = f"model.init_args.{kind}.init_args"
@@ -97,32 +97,33 @@ def advice(model: Any) -> str:
 
 
 def close_bars() -> None:
-    """Clear the progress bar away, which Lightning leaves open."""
+    """Remove the progress bar, which Lightning leaves open."""
     for bar in list(getattr(tqdm, "_instances", [])):
         bar.leave = False
         bar.close()
 
 
 def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """Return the options of the search, and the words that are for `fit`."""
+    """Return the options of the search, and the arguments for `fit`."""
     parser = argparse.ArgumentParser(
         prog="lr_find", allow_abbrev=False, description=__doc__,
-        usage="lr_find --config FILE [--min_lr LR] [--max_lr LR] [--steps N] [what fit takes]",
+        usage="lr_find --config FILE [--min_lr LR] [--max_lr LR] [--steps N] [options of fit]",
         epilog="See also: python -m src.cli fit --help",
         formatter_class=argparse.RawTextHelpFormatter,
     )  # fmt: skip
     add = partial(parser.add_argument, metavar="LR", type=float)
-    add("--min_lr", default=1e-6, help="first rate; default 1e-6")
-    add("--max_lr", default=10.0, help="last rate; default 10")
-    add("--steps", dest="num_training", metavar="N", type=int, default=200, help="default 200")
+    add("--min_lr", default=1e-6, help="lowest rate; default 1e-6")
+    add("--max_lr", default=10.0, help="highest rate; default 10")
+    steps = "number of steps; default 200"
+    add("--steps", dest="num_training", metavar="N", type=int, default=200, help=steps)
     options, words = parser.parse_known_args(args)
     if not words:
-        parser.error("give --config FILE, such as configs/mnist_lenet.yaml, or --model and --data")
-    low, high, steps = options.min_lr, options.max_lr, options.num_training
+        parser.error("give --config FILE, e.g. configs/mnist_lenet.yaml, or --model and --data")
+    low, high, number = options.min_lr, options.max_lr, options.num_training
     if not 0 < low < high < math.inf:
         parser.error(f"expected 0 < --min_lr < --max_lr, got {low:g} and {high:g}")
-    if steps < 20:
-        parser.error(f"--steps {steps} is too few to see a slope; give 20 or more")
+    if number < 20:
+        parser.error(f"--steps {number} is too few for a suggestion; give 20 or more")
     return options, words
 
 

@@ -1,4 +1,4 @@
-"""What the losses of a search for the learning rate say; `lr_find` makes the search."""
+"""Evaluates and reports the losses of a learning rate search by lr_find."""
 
 import math
 from pathlib import Path
@@ -12,14 +12,14 @@ from src.files import write_whole
 from src.plots.search import lr_search
 from src.plots.style import png
 
-BETA = 0.98  # of the running mean that Lightning records
+BETA = 0.98  # smoothing factor of the running mean that Lightning records
 
 
 def raw(recorded: np.ndarray) -> np.ndarray:
-    """Return the loss of each step up to the first that is not finite, of what Lightning records.
+    """Return the loss of each step, from Lightning's running mean, up to the first not finite.
 
-    That is a running mean, which lags behind by some fifty steps, and begins at half the loss, as
-    after n steps it is divided by 1 - BETA ** (n + 1).
+    The running mean lags by some fifty steps, and starts at half the loss, since after n steps
+    Lightning divides it by 1 - BETA ** (n + 1).
     """
     mean = recorded * (1 - BETA ** np.arange(2, len(recorded) + 2))
     with np.errstate(invalid="ignore", over="ignore"):
@@ -28,7 +28,7 @@ def raw(recorded: np.ndarray) -> np.ndarray:
 
 
 def smooth(losses: np.ndarray, width: int) -> np.ndarray:
-    """Return means over `width` steps to either side, the nearer the weightier: without lag."""
+    """Return the losses smoothed over `width` steps to either side with a Hann window."""
     if not len(losses):
         return losses
     window = np.hanning(2 * width + 3)[1:-1]
@@ -37,22 +37,22 @@ def smooth(losses: np.ndarray, width: int) -> np.ndarray:
 
 
 def steepest(rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray) -> int:
-    """Return the step where the smoothed loss falls fastest, up to its lowest point.
+    """Return the step before the minimum where the smoothed loss falls fastest.
 
-    Beyond, the loss jumps up and down, which is no sign of learning.
+    After the minimum the loss jumps up and down, so that a fall is no sign of learning.
 
     Raises:
-        UserError: If it falls less than single losses jitter, or falls to the end.
+        UserError: If the loss falls by less than its noise, or still falls at the last rate.
     """
     end = int(smoothed.argmin()) + 1 if len(smoothed) else 0
-    jitter = 2 * np.std((losses - smoothed)[:end]) if end else 0.0
-    if end < 2 or smoothed[0] - smoothed[end - 1] <= jitter:
+    noise = 2 * np.std((losses - smoothed)[:end]) if end else 0.0
+    if end < 2 or smoothed[0] - smoothed[end - 1] <= noise:
         raise UserError(
             "No suggestion: the loss does not fall while the learning rate rises.\n"
-            "Give a lower --min_lr if it soars at once, a higher --max_lr if it stays level,\n"
-            "more --steps if it jitters."
+            "Give a lower --min_lr if it rises at once, a higher --max_lr if it stays constant,\n"
+            "more --steps if it is noisy."
         )
-    if end > 0.95 * len(smoothed) and smoothed[-1] - smoothed[end - 1] <= jitter:
+    if end > 0.95 * len(smoothed) and smoothed[-1] - smoothed[end - 1] <= noise:
         raise UserError(
             f"No suggestion: the loss still falls at the last learning rate, {rates[-1]:.2g}.\n"
             "Give a higher --max_lr."
@@ -63,7 +63,7 @@ def steepest(rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray) -> int
 def report(
     name: str, rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray, best: int
 ) -> None:
-    """Write the picture, and print its place and the smoothed loss at powers of ten and so on."""
+    """Write the picture, and print its path and a table of the smoothed loss."""
     picture = Path("lightning_logs", "lr_find", f"{name}.png")
     write_whole(picture, png(lr_search(rates, losses, smoothed, rates[best])))
     tens = range(math.ceil(math.log10(rates[0])), math.floor(math.log10(rates[-1])) + 1)
@@ -75,4 +75,4 @@ def report(
         table.add_row(f"{rates[step]:.2g}", f"{smoothed[step]:.4g}", note, style=style)
     Console().print(table)
     print(f"Picture:              {picture}")
-    print(f"Worth a try as well:  up to {rates[int(smoothed.argmin())]:.2g}, above all as max_lr")
+    print(f"Also worth trying:    up to {rates[int(smoothed.argmin())]:.2g}, mainly as max_lr")

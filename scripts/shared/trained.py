@@ -1,4 +1,4 @@
-"""Opens a run that is done: its model with the best weights, and its data module."""
+"""Loads a trained run: its model with the best weights, and its data module."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,13 +29,13 @@ SETTINGS = {"logger": False, "callbacks": None, "enable_checkpointing": False,
 
 @dataclass
 class Trained:
-    """A run that is done.
+    """A trained run.
 
     Attributes:
-        model: With the weights of the best checkpoint, in eval mode, on the CPU.
-        data: Knows how images become examples and back; its files have not been read.
-        path: The checkpoint.
-        results: The record of the run; empty if it was stopped before its test.
+        model: The model with the weights of the best checkpoint, in eval mode, on the CPU.
+        data: The data module, which preprocesses images; its files have not been read.
+        path: The path of the checkpoint.
+        results: The content of results.json; empty if the run stopped before its test.
     """
 
     model: Model
@@ -50,21 +50,21 @@ class Trained:
         return f"{folder.parent.name}/{folder.name}"
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Return images as the network gets them, padded and normalised, from raw uint8 ones."""
+        """Return raw uint8 images padded and normalised, as the network's input."""
         unknown = torch.zeros(len(images), dtype=torch.int64)
         return self.data.on_after_batch_transfer((self.data.padded(images), unknown), 0)[0]
 
-    def judged(self, x: Tensor) -> Tensor:
-        """Return the probabilities `(n, classes)` of images as the network gets them."""
+    def classified(self, x: Tensor) -> Tensor:
+        """Return the probabilities `(n, classes)` of padded and normalised images."""
         return self.model.probabilities(self.model(x))
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Return the probabilities `(n, classes)` of raw uint8 images, as the project evaluates."""
-        return self.judged(self.normalised(images))
+        """Return the probabilities `(n, classes)` of raw uint8 images."""
+        return self.classified(self.normalised(images))
 
 
-class Opening(ExperimentCLI):
-    """Builds what `predict` would ask, and hands it over instead."""
+class LoaderCLI(ExperimentCLI):
+    """Builds the model and data of `predict`, and returns them instead of predicting."""
 
     def __init__(self, found: list[Trained], tool: str, *args: Any) -> None:
         self.found, self.tool = found, tool
@@ -80,7 +80,7 @@ class Opening(ExperimentCLI):
         path = Path(self.config.predict.ckpt_path)
         if not isinstance(datamodule, ImageData):
             raise UserError(
-                f"{self.tool} is for runs on images, but {path} is of one on"
+                f"{self.tool} needs a run on images, but {path} was trained on"
                 f" {type(datamodule).__name__}."
             )
         model.load_state_dict(self.checkpoint["state_dict"])
@@ -90,30 +90,38 @@ class Opening(ExperimentCLI):
 
 
 def open_run(folder: str, tool: str, more: Sequence[str] = ()) -> Trained:
-    """Return the model and data of a run.
+    """Load the model and data of a run.
 
     Args:
-        folder: The run's, or `latest`.
-        tool: Who asks, for messages.
-        more: What `predict` takes beside it, such as where the data are.
+        folder: The run folder, or `latest`.
+        tool: Name of the calling tool, for messages.
+        more: Further arguments of `predict`, e.g. the folder of the data.
 
     Raises:
-        SystemExit: With what is wrong on the screen, as the command line does.
+        SystemExit: On an error, after printing it, as the command line does.
     """
     found: list[Trained] = []
-    linenet(["predict", "--run", folder, *more], cli=partial(Opening, found, tool))
+    linenet(["predict", "--run", folder, *more], cli=partial(LoaderCLI, found, tool))
     return found[0]
 
 
 @contextmanager
 def extra(name: str, tool: str) -> Iterator[None]:
-    """Say how to install what a tool imports within, if it is not there."""
+    """Explain how to install the extra if an import within this context fails.
+
+    Args:
+        name: Name of the extra in pyproject.toml.
+        tool: Name of the tool that needs it.
+
+    Raises:
+        UserError: If a package is missing.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
         if str(error.name).startswith(("src", tool)):
-            raise  # a part of the project itself
+            raise  # a module of this project is missing, not a package
         raise UserError(
             f"{tool} needs {error.name}, which is not installed.\n"
-            f"./scripts/run {tool} installs it, and so does: pip install -e .[{name}]"
+            f"Run ./scripts/run {tool}, which installs it, or: pip install -e .[{name}]"
         ) from error

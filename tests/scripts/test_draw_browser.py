@@ -1,4 +1,4 @@
-"""The drawing page in a real browser: strokes, bars, samples, files, and whom it asks."""
+"""The drawing page in a real browser: strokes, bars, samples, files, and requested hosts."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.real_data,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"),
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 Points = list[tuple[float, float]]
 ONE: Points = [(0.5, 0.2), (0.5, 0.8)]
@@ -31,9 +31,9 @@ playwright.expect.set_options(timeout=20_000)  # milliseconds, on a busy machine
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Two runs that know digits well enough for a hand that draws straight lines."""
+    """Two runs accurate enough to recognise digits drawn with straight lines."""
     folder = tmp_path_factory.mktemp("runs")
-    torch.set_num_threads(1)  # the same weights, whichever test came before
+    torch.set_num_threads(1)  # the same weights, whichever test ran before
     for name in ("mnist_lenet", "mnist_relu_mlp"):
         words = f"--trainer.max_epochs 3 --data.root {REAL_DATA}".split()
         words += ["--trainer.logger.save_dir", str(folder), "--report", "false"]
@@ -41,13 +41,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(folder / name / "version_0") for name in ("mnist_lenet", "mnist_relu_mlp")]
 
 
-class Hand:
-    """Somebody at the page."""
+class User:
+    """A simulated user of the page, who draws, clicks and uploads."""
 
     def __init__(self, page: Any) -> None:
         self.page, self.mouse = page, page.mouse
-        self.asked: list[str] = []  # addresses, of every request
-        page.on("request", lambda request: self.asked.append(request.url))
+        self.requested: list[str] = []  # the URL of every request
+        page.on("request", lambda request: self.requested.append(request.url))
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         box = self.page.locator("#pad canvas").bounding_box()
@@ -62,7 +62,7 @@ class Hand:
             self.mouse.up()
 
     def best(self, is_now: str) -> None:
-        """Wait until each run thinks so."""
+        """Wait until this is the most probable class of each run."""
         found = self.page.locator(".bars .best .name")
         playwright.expect(found).to_have_text([is_now] * found.page.locator(".run").count())
 
@@ -75,20 +75,20 @@ class Hand:
 
 
 @pytest.fixture
-def hand(runs: list[str], request: pytest.FixtureRequest) -> Iterator[Hand]:
-    """A page of one run, or of two where a test asks; it fails if another host was asked."""
+def user(runs: list[str], request: pytest.FixtureRequest) -> Iterator[User]:
+    """A page with one run, or two if a test asks; it fails if another host was requested."""
     os.environ["DATA_DIR"] = REAL_DATA
     count = getattr(request, "param", 1)
     with served(*runs[:count]) as (address, _), playwright.sync_playwright() as program:
         browser = program.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        somebody = Hand(browser.new_page(viewport={"width": 1280, "height": 800}))
-        somebody.page.goto(address)
-        somebody.page.wait_for_selector("#pad canvas")
-        yield somebody
+        user = User(browser.new_page(viewport={"width": 1280, "height": 800}))
+        user.page.goto(address)
+        user.page.wait_for_selector("#pad canvas")
+        yield user
         browser.close()
-    assert len(somebody.asked) > 10
+    assert len(user.requested) > 10
     own = (address, "data:", "blob:")
-    assert [url for url in somebody.asked if not url.startswith(own)] == []
+    assert [url for url in user.requested if not url.startswith(own)] == []
 
 
 def ink(page: Any) -> int:
@@ -99,58 +99,58 @@ def ink(page: Any) -> int:
     return page.evaluate(script)
 
 
-@pytest.mark.parametrize("hand", [1, 2], indirect=True)
-def test_digits_are_told_as_they_are_drawn(hand: Hand) -> None:
-    playwright.expect(hand.page.locator(".hint").first).to_be_visible()
+@pytest.mark.parametrize("user", [1, 2], indirect=True)
+def test_drawn_digits_are_recognised(user: User) -> None:
+    playwright.expect(user.page.locator(".hint").first).to_be_visible()
     for points, digit in ((ONE, "1"), (ZERO, "0"), (SEVEN, "7")):
-        hand.draw(points)
-        hand.best(is_now=digit)
-        hand.clear()
-        assert ink(hand.page) == 0
-    width, height = hand.page.evaluate("""() => [document.documentElement.scrollWidth,
+        user.draw(points)
+        user.best(is_now=digit)
+        user.clear()
+        assert ink(user.page) == 0
+    width, height = user.page.evaluate("""() => [document.documentElement.scrollWidth,
         document.documentElement.scrollHeight]""")
-    assert (width, height) == (1280, 800)  # nothing to scroll
+    assert (width, height) == (1280, 800)  # no scrolling
 
 
-def test_bars_follow_the_pen_before_it_is_lifted(hand: Hand) -> None:
+def test_bars_follow_the_pen_before_it_is_lifted(user: User) -> None:
     seen = []
     for begin, end in pairwise([*SEVEN, (0.6, 0.6), (0.3, 0.6)]):
-        hand.draw([begin, end], lift=False)
-        hand.page.wait_for_selector(".bars .best")
-        hand.page.wait_for_timeout(300)
-        seen.append(hand.shares())
-    assert len({tuple(shares) for shares in seen}) >= 3  # a sure network may stay as sure
+        user.draw([begin, end], lift=False)
+        user.page.wait_for_selector(".bars .best")
+        user.page.wait_for_timeout(300)
+        seen.append(user.shares())
+    assert len({tuple(shares) for shares in seen}) >= 3  # some may stay equal
 
 
-@pytest.mark.parametrize("hand", [2], indirect=True)
-def test_samples_files_and_clear(hand: Hand, tmp_path: Path) -> None:
-    hand.page.locator("#samples button").nth(4).click()
-    hand.best(is_now="4")
-    assert ink(hand.page) > 1000
+@pytest.mark.parametrize("user", [2], indirect=True)
+def test_samples_files_and_clear(user: User, tmp_path: Path) -> None:
+    user.page.locator("#samples button").nth(4).click()
+    user.best(is_now="4")
+    assert ink(user.page) > 1000
     seven(900).rotate(5, fillcolor="white").save(tmp_path / "seven.jpg")
-    hand.page.set_input_files("input[type=file]", tmp_path / "seven.jpg")
-    hand.best(is_now="7")
-    assert ink(hand.page) > 1000
+    user.page.set_input_files("input[type=file]", tmp_path / "seven.jpg")
+    user.best(is_now="7")
+    assert ink(user.page) > 1000
     (tmp_path / "broken.png").write_bytes(b"nonsense")
-    hand.page.set_input_files("input[type=file]", tmp_path / "broken.png")
-    message = hand.page.locator("#message")
+    user.page.set_input_files("input[type=file]", tmp_path / "broken.png")
+    message = user.page.locator("#message")
     playwright.expect(message).to_contain_text("cannot be read as an image")
-    hand.best(is_now="7")  # which is still on the pad
-    hand.clear()
+    user.best(is_now="7")  # the seven is still on the pad
+    user.clear()
     playwright.expect(message).to_be_hidden()
 
 
-def test_the_browser_would_not_ask_another_host(hand: Hand) -> None:
-    told: list[str] = []
-    hand.page.on("console", lambda line: told.append(line.text))
-    hand.page.evaluate("() => { new Image().src = 'https://example.org/x.png' }")
-    hand.page.wait_for_timeout(300)
-    assert any("Content Security Policy" in line for line in told)
-    hand.asked.remove("https://example.org/x.png")  # listed where it was stopped, too
+def test_the_browser_blocks_requests_to_another_host(user: User) -> None:
+    logged: list[str] = []
+    user.page.on("console", lambda line: logged.append(line.text))
+    user.page.evaluate("() => { new Image().src = 'https://example.org/x.png' }")
+    user.page.wait_for_timeout(300)
+    assert any("Content Security Policy" in line for line in logged)
+    user.requested.remove("https://example.org/x.png")  # blocked requests are listed, too
 
 
-def test_a_phone_shows_it_without_scrolling_sideways(hand: Hand) -> None:
-    hand.page.set_viewport_size({"width": 390, "height": 800})
-    hand.draw(SEVEN)
-    hand.best(is_now="7")
-    assert hand.page.evaluate("document.documentElement.scrollWidth") == 390
+def test_a_phone_needs_no_horizontal_scrolling(user: User) -> None:
+    user.page.set_viewport_size({"width": 390, "height": 800})
+    user.draw(SEVEN)
+    user.best(is_now="7")
+    assert user.page.evaluate("document.documentElement.scrollWidth") == 390

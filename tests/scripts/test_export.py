@@ -1,4 +1,4 @@
-"""Exported files: equal to the model and to numpy, whole or absent, and made of no foreign code."""
+"""Exported files: equal to the model and to numpy, written atomically, and free of foreign code."""
 
 import hashlib
 import json
@@ -38,43 +38,43 @@ KINDS = {
     "folder": ["folder_lenet", "--data.path=images"],
 }
 NAMES = ["export.json", "model.onnx", "model.pt2", "weights.safetensors"]
-Shelf = Callable[[str], Path]
+GetRun = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, Path]:
-    """The runs that have been made and exported for these tests, by kind."""
+def cache() -> dict[str, Path]:
+    """The runs that have been trained and exported for these tests, by kind."""
     return {}
 
 
 @pytest.fixture
-def shelf(run: Any, made: dict[str, Path]) -> Shelf:
-    """Return a function that returns the folder of an exported run of a kind."""
+def exported(run: Any, cache: dict[str, Path]) -> GetRun:
+    """Return a function that returns the folder of an exported run of the given kind."""
 
     def get(kind: str) -> Path:
-        if kind not in made:
+        if kind not in cache:
             config, *words = KINDS[kind]
             file = PROJECT / f"configs/{config}.yaml"
             short = ("--data.val_size=50", "--trainer.max_epochs=1")
             best = run("fit", "--config", file, *short, *words)["best_checkpoint"]
             folder = Path(best).resolve().parents[1]
             main([str(folder)])
-            made[kind] = folder
-        return made[kind]
+            cache[kind] = folder
+        return cache[kind]
 
     return get
 
 
 @pytest.fixture
-def fresh(shelf: Shelf) -> Path:
-    """A run of logistic regression that has no export."""
-    copy = Path(shutil.copytree(shelf("logistic"), "logs/toy/version_0"))
+def fresh(exported: GetRun) -> Path:
+    """A run of logistic regression without an export."""
+    copy = Path(shutil.copytree(exported("logistic"), "logs/toy/version_0"))
     shutil.rmtree(copy / "export")
     return copy
 
 
 def raw_images(folder: Path) -> Tensor:
-    """Return a thousand images of noise, uint8, in the shape that the files ask for."""
+    """Return a thousand uint8 noise images in the input shape of the exported files."""
     shape = json.loads((folder / "export/export.json").read_text())["input"]["shape"][1:]
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (1000, *shape), dtype=torch.uint8, generator=generator)
@@ -90,31 +90,33 @@ def by_pt2(folder: Path) -> Callable[[Tensor], Tensor]:
 
 
 def by_safetensors(folder: Path) -> Callable[[Tensor], Tensor]:
-    """Return a network that is built as a user would, from nothing but the file."""
+    """Return a network built from the file alone, as a user would."""
     path = folder / "export/weights.safetensors"
     with safetensors.safe_open(path, "pt") as file:
-        told, tensors = file.metadata(), safetensors.torch.load_file(path)
-    model = import_class(told["model"])(**json.loads(told["settings"])).eval()
+        metadata, tensors = file.metadata(), safetensors.torch.load_file(path)
+    model = import_class(metadata["model"])(**json.loads(metadata["settings"])).eval()
     assert isinstance(model, Model)
     mean, std = tensors.pop("mean"), tensors.pop("std")
     model.load_state_dict(tensors)
 
     def run(x: Tensor) -> Tensor:
-        padded = F.pad(x, [json.loads(told["pad"])] * 4)
+        padded = F.pad(x, [json.loads(metadata["pad"])] * 4)
         return model.probabilities(model((padded - mean) / std))
 
     return run
 
 
-WAYS = {"onnx": by_onnx, "pt2": by_pt2, "safetensors": by_safetensors}
+READERS = {"onnx": by_onnx, "pt2": by_pt2, "safetensors": by_safetensors}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_a_file_does_what_the_model_does(kind: str, way: str, shelf: Shelf) -> None:
-    folder = shelf(kind)
-    images, found = raw_images(folder), WAYS[way](folder)
+def test_a_file_gives_the_predictions_of_the_model(
+    kind: str, reader: str, exported: GetRun
+) -> None:
+    folder = exported(kind)
+    images, found = raw_images(folder), READERS[reader](folder)
     trained = open_run(str(folder), "test")
     x, y = trained.data.padded(images), torch.zeros(len(images), dtype=torch.long)
     expected, _ = trained.model.predict_step(trained.data.on_after_batch_transfer((x, y), 0), 0)
@@ -126,8 +128,8 @@ def test_a_file_does_what_the_model_does(kind: str, way: str, shelf: Shelf) -> N
     torch.testing.assert_close(expected.sum(dim=1), torch.ones(len(images)))
 
 
-def test_onnx_is_logistic_regression_in_numpy(shelf: Shelf) -> None:
-    folder = shelf("logistic")
+def test_onnx_equals_logistic_regression_in_numpy(exported: GetRun) -> None:
+    folder = exported("logistic")
     [best] = folder.glob("checkpoints/best-*.ckpt")
     checkpoint = torch.load(best, weights_only=True)
     weight, bias = (checkpoint["state_dict"][f"net.1.{name}"].double().numpy()
@@ -141,8 +143,8 @@ def test_onnx_is_logistic_regression_in_numpy(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_file_tells_what_it_is(kind: str, shelf: Shelf) -> None:
-    folder = shelf(kind)
+def test_each_file_holds_its_metadata(kind: str, exported: GetRun) -> None:
+    folder = exported(kind)
     record = json.loads((folder / "export/export.json").read_text())
     model = onnx.load(folder / "export/model.onnx")
     onnx.checker.check_model(model, full_check=True)
@@ -151,24 +153,24 @@ def test_each_file_tells_what_it_is(kind: str, shelf: Shelf) -> None:
         texts = [{one.key: one.value for one in model.metadata_props}, file.metadata()]
     with zipfile.ZipFile(folder / "export/model.pt2") as archive:
         [name] = [name for name in archive.namelist() if name.endswith("extra/metadata.json")]
-        told = json.loads(archive.read(name))
+        metadata = json.loads(archive.read(name))
     results = json.loads((folder / "results.json").read_text())
-    assert told["metrics"] == results["metrics"]
-    assert told["trained"]["git"] == results["git"]
-    assert told["model"].endswith(f".{results['model']}")
-    assert told["classes"] == (["cat", "dog"] if kind == "folder" else list("0123456789"))
-    assert told["run"] == f"{folder.parent.name}/{folder.name}"
+    assert metadata["metrics"] == results["metrics"]
+    assert metadata["trained"]["git"] == results["git"]
+    assert metadata["model"].endswith(f".{results['model']}")
+    assert metadata["classes"] == (["cat", "dog"] if kind == "folder" else list("0123456789"))
+    assert metadata["run"] == f"{folder.parent.name}/{folder.name}"
     side = 32 if kind == "folder" else 28
-    assert told["input"]["shape"] == ["batch", 3 if kind == "folder" else 1, side, side]
-    assert told.items() <= record.items()
+    assert metadata["input"]["shape"] == ["batch", 3 if kind == "folder" else 1, side, side]
+    assert metadata.items() <= record.items()
     for text in texts:
-        assert text.keys() == told.keys()
-        for key, value in told.items():
+        assert text.keys() == metadata.keys()
+        for key, value in metadata.items():
             assert (text[key] if isinstance(value, str) else json.loads(text[key])) == value
 
 
-def test_the_record_tells_of_the_files(shelf: Shelf) -> None:
-    folder = shelf("lenet") / "export"
+def test_the_record_describes_the_files(exported: GetRun) -> None:
+    folder = exported("lenet") / "export"
     record = json.loads((folder / "export.json").read_text())
     assert sorted(path.name for path in folder.iterdir()) == NAMES
     assert record["checked_on"]["sizes"] == {"test": 130}
@@ -184,8 +186,8 @@ def test_the_record_tells_of_the_files(shelf: Shelf) -> None:
         assert measured["flips"] == 0
 
 
-def test_no_file_tells_where_the_project_lies(shelf: Shelf) -> None:
-    folder = shelf("lenet") / "export"
+def test_no_file_contains_a_path_of_this_machine(exported: GetRun) -> None:
+    folder = exported("lenet") / "export"
     contents = [(folder / name).read_bytes() for name in NAMES]
     with zipfile.ZipFile(folder / "model.pt2") as archive:
         contents += [archive.read(name) for name in archive.namelist()]
@@ -193,8 +195,8 @@ def test_no_file_tells_where_the_project_lies(shelf: Shelf) -> None:
         assert not [content for content in contents[1:] if str(place).encode() in content]
 
 
-def test_onnx_refuses_another_shape(shelf: Shelf) -> None:
-    run = by_onnx(shelf("lenet"))
+def test_onnx_refuses_another_shape(exported: GetRun) -> None:
+    run = by_onnx(exported("lenet"))
     with pytest.raises(Exception, match="Got invalid dimensions for input: images") as refused:
         run(torch.zeros(2, 1, 32, 32, dtype=torch.uint8))
     assert "Expected: 28" in str(refused.value)
@@ -202,13 +204,13 @@ def test_onnx_refuses_another_shape(shelf: Shelf) -> None:
         run(torch.zeros(2, 1, 28, 28))
 
 
-def refused(words: list[str], capsys: pytest.CaptureFixture[str], said: str) -> None:
+def refused(words: list[str], capsys: pytest.CaptureFixture[str], message: str) -> None:
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         main(words)
     error = capsys.readouterr().err
     assert stop.value.code == 1
-    assert said in error
+    assert message in error
     assert len(error.strip().splitlines()) <= 3
 
 
@@ -217,9 +219,9 @@ def state(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def test_an_export_is_not_overwritten_unless_asked(
-    shelf: Shelf, fresh: Path, capsys: pytest.CaptureFixture[str]
+    exported: GetRun, fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = Path(shutil.copytree(shelf("logistic") / "export", fresh / "export"))
+    folder = Path(shutil.copytree(exported("logistic") / "export", fresh / "export"))
     before = state(folder)
     refused([str(fresh)], capsys, "Give --overwrite")
     assert state(folder) == before
@@ -232,23 +234,23 @@ def test_an_export_is_not_overwritten_unless_asked(
     assert state(folder)["weights.safetensors"][0]
 
 
-def off(portable: Portable, by: float) -> Portable:
-    """Return a portable network whose normalisation is off."""
+def shifted(portable: Portable, by: float) -> Portable:
+    """Return a portable network whose mean is wrong by a number."""
     return Portable(portable.net, portable.mean + by, portable.std, portable.pad,
                     portable.probabilities)  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "by"), [*zip(NAMES[1:], (1.0, 1.0, float("nan")), strict=True)])
-def test_a_file_that_is_off_is_not_written(
+def test_a_file_that_differs_is_not_written(
     name: str, by: float, fresh: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     write, read = export_formats.FORMATS[name]
-    wrong = (lambda portable, facts: write(off(portable, by), facts), read)
-    for other in set(NAMES[1:]) - {name}:  # to be quick
+    wrong = (lambda portable, facts: write(shifted(portable, by), facts), read)
+    for other in set(NAMES[1:]) - {name}:  # to save time
         monkeypatch.delitem(export.FORMATS, other)
     monkeypatch.setitem(export.FORMATS, name, wrong)
-    refused([str(fresh), "--out", "served"], capsys, f"{name} does not do what the model does")
+    refused([str(fresh), "--out", "served"], capsys, f"{name} differs from the model")
     assert not Path("served").exists()
 
 
@@ -262,21 +264,21 @@ def test_a_difference_is_found_without_a_flip(by: float) -> None:
 
 
 @pytest.mark.parametrize("written", range(4))
-def test_what_is_cut_off_leaves_whole_files_and_no_record(
-    written: int, shelf: Shelf, fresh: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_export_leaves_complete_files_and_no_record(
+    written: int, exported: GetRun, fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Path(shutil.copytree(shelf("logistic") / "export", fresh / "export"))
+    folder = Path(shutil.copytree(exported("logistic") / "export", fresh / "export"))
     files = dict.fromkeys(NAMES[1:], b"new")
     write, calls = export.write_whole, []
 
-    def cut_off(path: Path, content: str | bytes) -> None:
+    def interrupted(path: Path, content: str | bytes) -> None:
         calls.append(path.name)
         if len(calls) > written:
             raise KeyboardInterrupt
         write(path, content)
 
     before = state(folder)
-    monkeypatch.setattr(export, "write_whole", cut_off)
+    monkeypatch.setattr(export, "write_whole", interrupted)
     with pytest.raises(KeyboardInterrupt):
         export.publish(folder, files, {})
     assert sorted(state(folder)) == NAMES[1:]
@@ -297,7 +299,7 @@ def test_an_evil_checkpoint_runs_nothing(
     assert not (fresh / "export").exists()
 
 
-def test_a_wrong_bit_is_found(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_flipped_bit_is_detected(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [best] = fresh.glob("checkpoints/best-*.ckpt")
     content = bytearray(best.read_bytes())
     content[len(content) // 2] ^= 1
@@ -311,11 +313,11 @@ def test_other_folders_are_refused(
     refused([str(tmp_path)], capsys, "is not a run folder")
     best = run("fit", "--config", PROJECT / "configs/line.yaml", "--trainer.max_epochs=10")
     folder = Path(best["best_checkpoint"]).parents[1]
-    refused([str(folder)], capsys, "export is for runs on images")
+    refused([str(folder)], capsys, "export needs a run on images")
     assert not list(tmp_path.rglob("*.onnx"))
 
 
-def test_a_stand_in_for_mnist_is_named(
+def test_a_replacement_for_mnist_is_reported(
     fresh: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATA_DIR", "nothing")
@@ -327,7 +329,7 @@ def test_a_stand_in_for_mnist_is_named(
     assert "NOT MNIST" in record["checked_on"]["source"]
 
 
-def test_the_table_is_as_wide_as_a_screen(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_fits_80_columns(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(fresh), "--out", "served"])
     printed = capsys.readouterr()
     lines = printed.out.splitlines()

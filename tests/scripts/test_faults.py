@@ -1,4 +1,4 @@
-"""A small version of scripts/faults.py: real runs, killed and gone on with."""
+"""A small version of scripts/faults.py: real runs that are killed and resumed."""
 
 from pathlib import Path
 from random import Random
@@ -16,7 +16,7 @@ KINDS = {"kills": (killed, 6), "writes": (killed_writing, len(POINTS)), "signals
 
 @pytest.fixture
 def subject(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
-    """The MLP with dropout on a few images."""
+    """The dropout MLP on a few images."""
     monkeypatch.setenv("DATA_DIR", str(data_root))
     monkeypatch.setattr(faults_kills, "SHORT", SMALL)
     monkeypatch.setattr(faults_kills, "SECONDS", 0.02)
@@ -24,18 +24,16 @@ def subject(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_that_is_cut_off_ends_as_the_one_that_was_left_alone(
-    kind: str, subject: Subject
-) -> None:
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(kind: str, subject: Subject) -> None:
     faults, tries = KINDS[kind]
     cuts = cut_off(faults(Random(0)), [subject], Path(kind))
     ends = [next(cuts) for _ in range(tries)]
     assert [fault for cut in ends for fault in cut.faults] == []
-    assert all(cut.struck and cut.held for cut in ends)
+    assert all(cut.interrupted and cut.held for cut in ends)
 
 
-def test_a_run_that_goes_on_with_other_numbers_is_found(subject: Subject) -> None:
-    """Break it: what is compared is what was left, so that a wrong bit would be seen."""
+def test_a_run_that_resumes_with_other_numbers_is_detected(subject: Subject) -> None:
+    """A changed weight in the expected results must be reported."""
     expected: Any = subject.expected
     name = next(name for name in expected if name.startswith("resume-"))
     expected[name]["state_dict"]["net.1.weight"].view(-1)[0] += 1e-6

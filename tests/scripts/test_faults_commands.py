@@ -1,4 +1,4 @@
-"""A sample of the typos that ./scripts/run faults_commands makes: each refused, the key named."""
+"""A sample of the typos of ./scripts/run faults_commands: refused, with the right key suggested."""
 
 import random
 
@@ -23,7 +23,7 @@ def test_every_key_of_a_config_is_found_and_can_be_renamed() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_sample_of_typos_is_refused_and_mended(seed: int) -> None:
+def test_a_sample_of_typos_is_refused_with_the_right_key(seed: int) -> None:
     parser, fit = build_parsers()
     counts = count(parser, fit, random.Random(seed).sample(all_typos(fit), 25))
     assert counts.refused == counts.typos > 15, counts.failures

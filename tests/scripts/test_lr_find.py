@@ -1,4 +1,4 @@
-"""The search for a learning rate: against a plain loop, a plain formula, and what it may leave."""
+"""The learning rate search, compared with a plain loop and a plain formula; it writes no run."""
 
 import copy
 import os
@@ -52,7 +52,7 @@ def search(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def by_hand(model: Model, weights: dict[str, Any], rates: list[float]) -> list[float]:
-    """Return the losses of SGD with momentum, written out, over as many epochs as it takes."""
+    """Return the losses of a handwritten SGD with momentum, over as many epochs as needed."""
     model.load_state_dict(weights)
     data = MNIST(batch_size=20, val_size=100)
     data.setup("fit")
@@ -81,7 +81,7 @@ def found(search: Any) -> dict[str, Any]:
     return search(*LOGISTIC, "--min_lr", "1e-5", "--max_lr", "1", "--steps", "60")
 
 
-def test_the_losses_are_those_of_a_plain_loop_whose_rate_rises(found: dict[str, Any]) -> None:
+def test_the_losses_equal_those_of_a_plain_loop_with_rising_rate(found: dict[str, Any]) -> None:
     rates = [1e-5] + [1e-5 * 1e5 ** (step / 60) for step in range(2, 61)]  # as Lightning raises it
     assert found["rates"] == pytest.approx(rates[: len(found["rates"])], rel=1e-6)
     assert len(found["rates"]) > 30  # of several epochs
@@ -89,13 +89,13 @@ def test_the_losses_are_those_of_a_plain_loop_whose_rate_rises(found: dict[str, 
     assert found["losses"][:30] == pytest.approx(losses, rel=1e-4, abs=1e-6)
 
 
-def test_the_model_is_as_it_was(found: dict[str, Any]) -> None:
+def test_the_model_is_unchanged(found: dict[str, Any]) -> None:
     for name, weight in found["model"].state_dict().items():
         assert torch.equal(weight, found["before"][name])
     assert found["model"].hparams["optimizer"]["init_args"]["lr"] == 0.01
 
 
-def test_nothing_is_left_but_the_picture(found: dict[str, Any]) -> None:
+def test_only_the_picture_is_written(found: dict[str, Any]) -> None:
     picture = Path("lightning_logs/lr_find/mnist_logistic.png")
     assert [path for path in Path().rglob("*") if path.is_file()] == [picture]
     assert imread(picture).std() > 0
@@ -108,12 +108,12 @@ def test_the_table_marks_the_suggestion_and_the_line_can_be_used(
     rate = f"{found['rates'][found['best']]:.2g}"
     [marked] = [line for line in text.splitlines() if "suggestion" in line]
     assert rate in marked
-    assert f"--model.scheduler.max_lr {rate}\n" in text  # OneCycleLR would overrule optimizer.lr
+    assert f"--model.scheduler.max_lr {rate}\n" in text  # OneCycleLR overrides optimizer.lr
     assert f"max_lr: {rate}   in place of 0.01, in model.init_args.scheduler.init_args" in text
 
 
 @pytest.mark.parametrize("optimizer", [[], ["--model.scheduler", "ConstantLR"]])
-def test_a_search_goes_on_over_epochs_of_one_step(
+def test_a_search_continues_over_epochs_of_one_step(
     search: Any, optimizer: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = search("--config", str(CONFIGS / "line.yaml"), *optimizer, "--steps", "100")
@@ -139,7 +139,7 @@ def test_smoothing_keeps_a_line_and_does_not_lag() -> None:
     assert smooth(np.ones(50), 6) == pytest.approx(np.ones(50))
 
 
-def test_raw_losses_are_those_that_the_running_mean_is_of() -> None:
+def test_raw_losses_are_recovered_from_the_running_mean() -> None:
     losses = np.random.default_rng(0).uniform(1, 2, 40)
     mean, recorded = 0.0, []
     for n, loss in enumerate(losses, start=1):
@@ -151,7 +151,7 @@ def test_raw_losses_are_those_that_the_running_mean_is_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("losses", "words"),
+    ("losses", "text"),
     [
         (np.linspace(1, 9, 200), "does not fall"),
         (1 + np.random.default_rng(0).normal(size=200), "does not fall"),
@@ -159,14 +159,14 @@ def test_raw_losses_are_those_that_the_running_mean_is_of() -> None:
         (np.array([]), "does not fall"),
     ],
 )
-def test_no_suggestion_is_said_in_words(losses: np.ndarray, words: str) -> None:
-    with pytest.raises(UserError, match=words) as refused:
+def test_a_missing_suggestion_is_explained(losses: np.ndarray, text: str) -> None:
+    with pytest.raises(UserError, match=text) as refused:
         steepest(np.logspace(-5, 0, len(losses)), losses, smooth(losses, 10))
     assert len(str(refused.value).splitlines()) <= 3
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "message"),
     [
         (["--min_lr", "1", "--max_lr", "0.1"], 2, "--min_lr < --max_lr, got 1 and 0.1"),
         (["--max_lr", "inf"], 2, "got 1e-06 and inf"),
@@ -178,19 +178,19 @@ def test_no_suggestion_is_said_in_words(losses: np.ndarray, words: str) -> None:
         (["--max_lr", "1e-5"], 1, "--max_lr"),
     ],
 )
-def test_errors_are_short_and_leave_nothing(
-    search: Any, words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+def test_errors_are_short_and_leave_no_files(
+    search: Any, words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
         search(*LOGISTIC, *words)
     error = capsys.readouterr().err.rpartition("\r")[2].strip()
     assert stopped.value.code == code
-    assert said in error
+    assert message in error
     assert len(error.splitlines()) <= 3
     assert not [path for path in Path().rglob("*") if path.is_file()]
 
 
-def test_an_interrupted_search_leaves_nothing(data_root: Path, tmp_path: Path) -> None:
+def test_an_interrupted_search_leaves_no_files(data_root: Path, tmp_path: Path) -> None:
     words = [*LOGISTIC, "--steps", "1000000", "--max_lr", "1e-5"]
     held = tmp_path / "held"
     held.mkdir()
@@ -204,11 +204,11 @@ def test_an_interrupted_search_leaves_nothing(data_root: Path, tmp_path: Path) -
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
-        assert begun  # in a folder that goes, whatever becomes of the search
+        assert begun  # in a temporary folder
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_the_axis_ends_where_the_losses_began() -> None:
+def test_the_axis_ends_at_the_initial_loss() -> None:
     rates, losses = np.logspace(-5, 0, 50), np.r_[np.linspace(2, 1, 48), 1e9, 1e30]
     [axes] = lr_search(rates, losses, losses, 0.01).axes
     assert axes.get_xscale() == "log"

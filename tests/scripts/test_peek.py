@@ -1,4 +1,4 @@
-"""What is inside a checkpoint is shown, whatever it lacks, and nothing that it holds runs."""
+"""The content of a checkpoint is shown, even if parts are missing, and none of it is executed."""
 
 import json
 import subprocess
@@ -16,34 +16,34 @@ from tests.runs.test_evil_checkpoints import good  # noqa: F401  (a fixture)
 
 
 @pytest.fixture(scope="module")
-def made() -> list[Path]:
-    """The run that has been made for these tests."""
+def cache() -> list[Path]:
+    """The run that has been trained for these tests."""
     return []
 
 
 @pytest.fixture
-def folder(run: Any, made: list[Path]) -> Path:
-    if not made:
+def folder(run: Any, cache: list[Path]) -> Path:
+    if not cache:
         config = PROJECT / "configs/mnist_lenet.yaml"
         short = ("--data.val_size=50", "--trainer.max_epochs=1")
-        made.append(Path(run("fit", "--config", config, *short)["best_checkpoint"]).resolve())
-    return made[0].parents[1]
+        cache.append(Path(run("fit", "--config", config, *short)["best_checkpoint"]).resolve())
+    return cache[0].parents[1]
 
 
-def told(capsys: pytest.CaptureFixture[str], name: Any) -> dict[str, Any]:
+def shown(capsys: pytest.CaptureFixture[str], name: Any) -> dict[str, Any]:
     capsys.readouterr()
     main([str(name), "--json"])
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_run_is_told_by_its_best_checkpoint(
+def test_a_run_is_shown_by_its_best_checkpoint(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [best] = folder.glob("checkpoints/best-*.ckpt")
-    found = told(capsys, folder)
-    assert found == told(capsys, best)
+    found = shown(capsys, folder)
+    assert found == shown(capsys, best)
     assert found["file"] == {
-        "path": str(best), "bytes": best.stat().st_size, "seal": "SHA-256, right"
+        "path": str(best), "bytes": best.stat().st_size, "checksum": "SHA-256, valid"
     }  # fmt: skip
     assert found["model"]["class"] == "LeNet"
     assert found["model"]["optimizer.momentum"] == 0.9
@@ -68,7 +68,7 @@ def test_tables_fit_a_screen(folder: Path, capsys: pytest.CaptureFixture[str]) -
     main([str(folder)])
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80
-    for text in ("LeNet", "optimizer.lr", "net.11.bias", "61,706", "SHA-256, right"):
+    for text in ("LeNet", "optimizer.lr", "net.11.bias", "61,706", "SHA-256, valid"):
         assert f" {text} " in printed
 
 
@@ -83,7 +83,7 @@ def test_no_model_is_imported() -> None:
     assert not Path("canary").exists()
 
 
-def test_a_foreign_checkpoint_tells_what_it_has(
+def test_a_foreign_checkpoint_is_shown_without_its_missing_parts(
     good: dict[str, Any],  # noqa: F811
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -93,13 +93,13 @@ def test_a_foreign_checkpoint_tells_what_it_has(
             torch.save(without, "part.ckpt")
             main(["part.ckpt"])
     torch.save({"state_dict": good["state_dict"], "loops": {}}, "part.ckpt")
-    found = told(capsys, "part.ckpt")
-    assert found["file"]["seal"] == "none"
+    found = shown(capsys, "part.ckpt")
+    assert found["file"]["checksum"] == "none"
     assert found["tensors"][0]["tensor"] == "net.1.weight"
 
 
 @pytest.mark.parametrize("wrong", [None, 5, [1], {5: {6: 7}, "_class_path": 8}])
-def test_parts_of_another_kind_do_no_harm(
+def test_parts_of_an_unexpected_type_are_ignored(
     wrong: Any,
     good: dict[str, Any],  # noqa: F811
 ) -> None:
@@ -112,7 +112,7 @@ def test_parts_of_another_kind_do_no_harm(
         main(["odd.ckpt"])
 
 
-def test_text_cannot_command_the_screen(
+def test_control_characters_and_markup_are_escaped(
     good: dict[str, Any],  # noqa: F811
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -124,13 +124,13 @@ def test_text_cannot_command_the_screen(
         assert text in printed
 
 
-def refused(name: Any, capsys: pytest.CaptureFixture[str], said: str) -> None:
+def refused(name: Any, capsys: pytest.CaptureFixture[str], message: str) -> None:
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         main([str(name)])
     error = capsys.readouterr().err
     assert stop.value.code == 1
-    assert said in error
+    assert message in error
     assert len(error.strip().splitlines()) <= 3
 
 
@@ -147,7 +147,7 @@ def test_pickled_code_is_refused(
     assert not Path("canary").exists()
 
 
-def test_what_is_no_checkpoint_is_refused(
+def test_other_files_are_refused(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [best] = folder.glob("checkpoints/best-*.ckpt")

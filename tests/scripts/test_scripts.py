@@ -1,4 +1,4 @@
-"""The scripts: what ./scripts/run starts and sets up, and the table of results."""
+"""The scripts: the commands that ./scripts/run starts, the set-up, and the table of results."""
 
 import importlib.util
 import shutil
@@ -10,12 +10,12 @@ import pytest
 
 from tests.conftest import PROJECT
 
-PYTHON = '#!/bin/sh\necho called: "$@"\n'  # stands in for .venv/bin/python
+PYTHON = '#!/bin/sh\necho called: "$@"\n'  # a fake .venv/bin/python
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of scripts/ and pyproject.toml whose .venv is up to date and prints its calls."""
+    """A copy of scripts/ and pyproject.toml whose .venv is up to date and prints its arguments."""
     shutil.copytree(PROJECT / "scripts", tmp_path / "scripts")
     shutil.copy(PROJECT / "pyproject.toml", tmp_path)
     (tmp_path / ".venv/bin").mkdir(parents=True)
@@ -91,7 +91,7 @@ def results() -> ModuleType:
     return module
 
 
-def made_up(seed: int, acc: float, seconds: float) -> dict[str, object]:
+def example(seed: int, acc: float, seconds: float) -> dict[str, object]:
     return {
         "seed": seed, "metrics": {"test/acc": acc, "test/loss": 0.1}, "epochs": 4,
         "seconds": {"fit": seconds}, "parameters": 1234, "device": "cpu",
@@ -100,12 +100,12 @@ def made_up(seed: int, acc: float, seconds: float) -> dict[str, object]:
 
 
 def test_a_row_is_mean_and_sample_deviation(results: ModuleType) -> None:
-    runs = [made_up(seed, acc, 10.0 * seed) for seed, acc in enumerate([0.97, 0.98, 0.99])]
+    runs = [example(seed, acc, 10.0 * seed) for seed, acc in enumerate([0.97, 0.98, 0.99])]
     assert results.row("toy", runs) == "| `toy.yaml` | 98.00 ± 1.00 % | 4 | 10 | 1,234 |"
     assert "over 3 seeds" in results.caption(runs)
 
 
-def test_the_table_names_configs_that_are_there(results: ModuleType) -> None:
+def test_the_table_names_existing_configs(results: ModuleType) -> None:
     files = {path.stem for path in (PROJECT / "configs").glob("*.yaml")}
     assert set(results.LADDER) <= files - {
         "defaults",

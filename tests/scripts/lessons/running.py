@@ -1,4 +1,4 @@
-"""Runs a lesson as a user does, with its pictures in a folder of the test."""
+"""Runs a lesson as a user does, with its pictures in a temporary folder."""
 
 import json
 import re
@@ -20,10 +20,10 @@ Run = SimpleNamespace  # the names of a lesson, its `text` and the folder of its
 
 
 def run_lesson(file: str, folder: Path, *changes: tuple[str, str]) -> Run:
-    """Run a lesson, with parts of its source replaced where a test breaks them.
+    """Run a lesson, optionally with replaced parts of its source.
 
     Returns:
-        What it leaves: its names, what it printed, and the folder of its pictures.
+        Its variables, the printed text, and the folder of its pictures.
     """
     source = (LESSONS / file).read_text()
     for old, new in changes:
@@ -44,14 +44,14 @@ def run_lesson(file: str, folder: Path, *changes: tuple[str, str]) -> Run:
 
 
 def fails_when_broken(file: str, right: str, wrong: str, folder: Path) -> str:
-    """Replace a formula of a lesson by a wrong one; return how the lesson complains."""
+    """Replace a formula of a lesson by a wrong one, and return the error message."""
     with pytest.raises(AssertionError) as error:
         run_lesson(file, folder, (right, wrong))
     return str(error.value)
 
 
 def assert_drawn(run: Run, names: Sequence[str]) -> None:
-    """Assert that these pictures and no others were written and named, and show something."""
+    """Assert that exactly these pictures were written and printed, and are not blank."""
     files = [path.name for path in run.pictures.iterdir() if path.is_file()]
     assert sorted(files) == sorted(names)
     for name in names:
@@ -66,14 +66,14 @@ def assert_drawn(run: Run, names: Sequence[str]) -> None:
 
 
 def value(run: Run, what: str) -> np.ndarray:
-    """Return the value that was printed beside the expected one."""
+    """Return the value that `check` printed."""
     found = re.search(rf"^{re.escape(what)} +(\S.*?)   expected", run.text, re.MULTILINE)
     assert found, f"{what} was not printed"
     return np.array(json.loads(found[1]), dtype=float)
 
 
 def assert_cells(file: str) -> None:
-    """Assert that a notebook can show and run each cell by itself: text or whole statements."""
+    """Assert that each cell is valid in a notebook: text, or complete statements."""
     first, *cells = (LESSONS / file).read_text().split("\n# %%")
     assert re.match(rf'"""Lesson {file[0]}\. [^:\n]+: [^\n]+\.(\n|""")', first)
     for cell in cells:

@@ -1,4 +1,4 @@
-"""Lesson 2, as it runs for the user, its numbers once more by numpy and polynomials."""
+"""Lesson 2: its output, and its numbers computed again with numpy and polynomials."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ def test_it_opens_as_a_notebook() -> None:
     assert_cells(FILE)
 
 
-def test_it_tells_its_story_in_order(run: Run) -> None:
+def test_it_prints_its_sections_in_order(run: Run) -> None:
     headings = ["A slope", "The chain rule", "Is it right?", "Many outputs", "Gradients add up"]
-    headings += ["Off the record", "The record of a loss"]
+    headings += ["Without recording", "The record of a loss"]
     at = [run.text.index(f"\n{i}. {heading}") for i, heading in enumerate(headings, start=1)]
     assert at == sorted(at)
     for line in (
@@ -33,7 +33,7 @@ def test_it_tells_its_story_in_order(run: Run) -> None:
         "y: leaf False, grad_fn AddBackward0",
         "gradcheck agrees",
         "x.grad after zero_grad: None",
-        "kept drags AddBackward0 along, plain is a float",
+        "kept holds AddBackward0, plain is a float",
     ):
         assert f"\n{line}\n" in run.text
     assert run.text.count(" refused: ") == 4
@@ -43,7 +43,7 @@ def test_it_draws_its_pictures(run: Run) -> None:
     assert_drawn(run, ["2_difference.png", "2_descent.png", "2_record.png"])
 
 
-def test_slopes_are_those_of_polynomials(run: Run) -> None:
+def test_slopes_equal_those_of_polynomials(run: Run) -> None:
     assert value(run, "y at 2") == CURVE(2) == 11
     assert value(run, "dy/dx at 2") == CURVE.deriv()(2) == 7
     assert value(run, "z") == STEEP(2) == 324
@@ -60,13 +60,13 @@ def test_slopes_are_those_of_polynomials(run: Run) -> None:
 
 def test_the_error_of_the_central_difference_is_its_third_derivative(run: Run) -> None:
     assert STEEP.deriv(3)(2) / 6 == 144
-    assert STEEP.deriv(5)(2) == 0  # so that there are no further terms
+    assert STEEP.deriv(5)(2) == 0  # no further error terms
     central = run.central_difference
     for h in (0.1, 0.01, 0.001):
         assert central(STEEP, 2.0, h) - 864 == pytest.approx(144 * h**2, rel=1e-3)
 
 
-def test_the_jacobian_is_that_of_differences(run: Run) -> None:
+def test_the_jacobian_equals_finite_differences(run: Run) -> None:
     def three(x: np.ndarray) -> np.ndarray:
         return np.array([x[0] ** 2, x[0] * x[1], 3 * x[1]])
 
@@ -77,15 +77,15 @@ def test_the_jacobian_is_that_of_differences(run: Run) -> None:
     np.testing.assert_allclose(value(run, "vᵀJ"), [1, 10, 100] @ jacobian, rtol=1e-6)
 
 
-def test_slopes_that_pile_up_never_come_to_rest(run: Run) -> None:
-    """Piled up, d[n + 1] = 1.8 d[n] - d[n - 1]: its roots lie on the circle, nothing fades."""
+def test_accumulated_slopes_do_not_converge(run: Run) -> None:
+    """Accumulated, d[n + 1] = 1.8 d[n] - d[n - 1], whose roots are on the unit circle."""
     assert np.abs(np.roots([1, -1.8, 1])) == pytest.approx([1, 1])
     distance = [3.5, 0.8 * 3.5]
     while len(distance) < 61:
         distance.append(1.8 * distance[-1] - distance[-2])
-    np.testing.assert_allclose(run.slip, np.array(distance) - 1.5, atol=1e-4)
+    np.testing.assert_allclose(run.accumulated, np.array(distance) - 1.5, atol=1e-4)
     expected = 3.5 * 0.8 ** np.arange(61) - 1.5
-    np.testing.assert_allclose(run.right_way, expected, atol=1e-5)
+    np.testing.assert_allclose(run.correct, expected, atol=1e-5)
 
 
 def test_the_loss_of_the_line_has_the_slopes_of_least_squares(run: Run) -> None:
@@ -114,7 +114,7 @@ def test_the_record_shows_each_step_and_leaf_once(run: Run) -> None:
     assert all(arrow.xy[0] > arrow.get_position()[0] for arrow in arrows)  # from left to right
 
 
-def test_the_exercises_have_the_answers_that_it_names(run: Run) -> None:
+def test_the_answers_to_the_exercises_are_right(run: Run) -> None:
     assert (Polynomial([1, 0, 1]) ** 3).deriv()(1) == 24
     x = torch.tensor([2.0, 3.0], requires_grad=True)
     run.three(x).sum().backward()
@@ -140,6 +140,6 @@ def test_the_exercises_have_the_answers_that_it_names(run: Run) -> None:
         ("- targets) ** 2).mean()", "- targets) ** 2).sum()"),
     ],
 )
-def test_it_fails_once_a_formula_is_wrong(right: str, wrong: str, tmp_path: Path) -> None:
+def test_it_fails_if_a_formula_is_wrong(right: str, wrong: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         run_lesson(FILE, tmp_path, (right, wrong))

@@ -1,4 +1,4 @@
-"""The lesson on backpropagation: what it shows, and its numbers once more without its formulas."""
+"""Lesson 4: its output, and its numbers computed again without its formulas."""
 
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def loss(lesson: Any, weights: list[np.ndarray]) -> float:
-    """Return the mean loss, sample by sample and unit by unit as the formulas say."""
+    """Return the mean loss, computed sample by sample and unit by unit."""
     W1, b1, W2, b2 = weights
     A = np.tanh((lesson.X[:, :, None] * W1).sum(axis=1) + b1)
     Z2 = (A[:, :, None] * W2).sum(axis=1) + b2
     return -np.mean([row[label] for row, label in zip(log_softmax(Z2, 1), lesson.y, strict=True)])
 
 
-def test_it_tells_its_story(lesson: Any) -> None:
+def test_it_prints_its_sections(lesson: Any) -> None:
     for part in (
         "1. From scores to a loss",
         "naive: [nan nan nan]",
@@ -36,27 +36,27 @@ def test_it_tells_its_story(lesson: Any) -> None:
         "db2 (2,)",
         "3. Training, with numpy alone",
         "step 3000",
-        "4. Two slips at the loss",
+        "4. Two mistakes with the loss",
         "\nlabels as floats                             refused: ",
     ):
         assert part in lesson.text
 
 
-def test_its_pictures_show_something(lesson: Any) -> None:
+def test_its_pictures_are_written(lesson: Any) -> None:
     names = ["4_boundary.png"]
     assert_drawn(lesson, names)
 
 
-def test_softmax_is_that_of_scipy_however_large_the_scores(lesson: Any) -> None:
+def test_softmax_equals_scipy_for_large_scores_too(lesson: Any) -> None:
     scores = np.random.default_rng(0).normal(size=(50, 7)) * 10.0 ** np.arange(-3, 4)
     np.testing.assert_allclose(lesson.log_softmax(scores), log_softmax(scores, axis=1), atol=1e-12)
     small = scores[:, :4]
     np.testing.assert_allclose(lesson.naive(small), softmax(small, axis=1), rtol=1e-12)
 
 
-def test_every_slope_is_what_nudging_gives(lesson: Any) -> None:
-    weights = lesson.fresh(hidden=5)
-    weights[3] += [0.3, -0.2]  # not the zeros of the start
+def test_every_slope_equals_a_finite_difference(lesson: Any) -> None:
+    weights = lesson.initial_weights(hidden=5)
+    weights[3] += [0.3, -0.2]  # not the initial zeros
     A, log_P = lesson.forward(lesson.X, *weights)
     slopes = lesson.backward(A, log_P, weights[2])
     for number, slope in enumerate(slopes):
@@ -72,7 +72,7 @@ def test_every_slope_is_what_nudging_gives(lesson: Any) -> None:
 
 def test_it_learns_the_spirals(lesson: Any) -> None:
     assert len(lesson.losses) == 3001
-    assert lesson.losses[0] == pytest.approx(loss(lesson, lesson.fresh()), rel=1e-12)
+    assert lesson.losses[0] == pytest.approx(loss(lesson, lesson.initial_weights()), rel=1e-12)
     assert lesson.losses[0] == pytest.approx(np.log(2), abs=0.05)
     assert lesson.losses[-1] < 0.01
     assert loss(lesson, lesson.weights) == pytest.approx(lesson.losses[-1], rel=1e-2)
@@ -116,13 +116,13 @@ def test_softmax_twice_has_a_floor_and_no_slope(lesson: Any) -> None:
         ("dA * (1 - A**2)", "dA * (1 - A)", "dW1"),
         ("db1 = dZ1.sum(axis=0)", "db1 = dZ1.mean(axis=0)", "db1"),
         ("dW2 = A.T @ dZ2", "dW2 = 2 * A.T @ dZ2", "dW2"),
-        ("labels.float()))", "labels))", "labels as floats went through"),
-        ("perfect.softmax(1)", "perfect", "least loss, softmax twice"),
+        ("labels.float()))", "labels))", "labels as floats: expected an error"),
+        ("perfect.softmax(1)", "perfect", "smallest loss, softmax twice"),
         ("z.softmax(1)", "z", "slopes where wrong, softmax twice"),
         ("db2 = dZ2.sum(axis=0)", "db2 = -dZ2.sum(axis=0)", "db2"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow is what the first one brings back
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the first one overflows again
 def test_a_wrong_formula_stops_it(right: str, wrong: str, named: str, tmp_path: Path) -> None:
     assert named in fails_when_broken(NAME, right, wrong, tmp_path)
 

@@ -1,4 +1,4 @@
-"""Lesson 6: first where no run is there and no MNIST, then on finished runs; numbers by numpy."""
+"""Lesson 6: without runs and MNIST, then with finished runs; its numbers by numpy."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def run_on_the_digits(folder: Path, *changes: tuple[str, str]) -> Run:
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The lesson where there is no run yet, with two epochs for twenty to save time."""
+    """The lesson without existing runs, with two epochs instead of twenty to save time."""
     folder = tmp_path_factory.mktemp("lesson")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(LESSONS)
@@ -45,11 +45,11 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def lesson(untrained: Run) -> Run:
-    """The lesson as it is, where those runs are finished, beside one that is to be left aside."""
+    """The lesson with these runs finished, beside two that must be ignored."""
     logs = untrained.pictures.parent
     for config in CONFIGS:
         (untrained.pictures / config).rename(logs / config)
-    for name in ("version_1", "version_2"):  # newer, but on a few digits, or killed
+    for name in ("version_1", "version_2"):  # newer, but tested on few digits, or killed
         shutil.copytree(logs / "mnist_mlp/version_0", logs / "mnist_mlp" / name)
     few = logs / "mnist_mlp/version_1/results.json"
     few.write_text(json.dumps({**json.loads(few.read_text()), "tested": 20}))
@@ -57,14 +57,14 @@ def lesson(untrained: Run) -> Run:
     return run_on_the_digits(logs.parent)
 
 
-def test_what_is_missing_is_trained_and_said(untrained: Run) -> None:
+def test_missing_runs_are_trained_and_reported(untrained: Run) -> None:
     for config in CONFIGS:
         assert f"{config} has no finished run: training it for 2 epochs only" in untrained.text
         assert f"{config}: lessons/{config}/version_0" in untrained.text
     assert [result["epochs"] for result in untrained.results] == [2] * 5
 
 
-def test_finished_runs_are_taken_and_drawn(lesson: Run) -> None:
+def test_finished_runs_are_used_and_drawn(lesson: Run) -> None:
     assert "no finished run" not in lesson.text
     for config in CONFIGS:
         assert f"  {config}: {config}/version_0\n" in lesson.text
@@ -75,34 +75,35 @@ def test_finished_runs_are_taken_and_drawn(lesson: Run) -> None:
     assert "61,706 parameters against 668,672" in lesson.text
 
 
-def test_sizes_are_those_of_the_papers(lesson: Run) -> None:
+def test_numbers_of_parameters_are_right(lesson: Run) -> None:
     lenet = 6 * 26 + 16 * 151 + 401 * 120 + 121 * 84 + 85 * 10
     relu = 785 * 128 + 129 * 64 + 65 * 10
     wide = 784 * 512 + 512 * 512 + 512 * 10
     assert lesson.parameters == [7840, 784 * 512 + 512 * 10, relu, wide, lenet]
 
 
-def test_answers_and_mistakes_are_those_of_numpy(lesson: Run) -> None:
+def test_predictions_and_mistakes_equal_those_of_numpy(lesson: Run) -> None:
     names = vars(lesson)
     labels = names["labels"].numpy()
-    for rung, bend in ((0, None), (1, lambda h: 1 / (1 + np.exp(-h)))):
-        data = names["runs"][rung].data
+    for index, activation in ((0, None), (1, lambda h: 1 / (1 + np.exp(-h)))):
+        data = names["runs"][index].data
         x = (names["images"].numpy().astype(float) - data.mean.item()) / data.std.item()
         h = x.reshape(len(x), -1)
-        for layer in names["runs"][rung].model.net:
+        for layer in names["runs"][index].model.net:
             if isinstance(layer, nn.Linear):
                 h = h @ layer.weight.detach().numpy().astype(float).T
             elif not isinstance(layer, nn.Flatten):
-                h = bend(h)
-        assert (h.argmax(axis=1) == names["said"][rung].numpy()).mean() > 0.99  # but for rounding
-    wrong = names["said"].numpy() != labels
+                h = activation(h)
+        predicted = names["predicted"][index].numpy()
+        assert (h.argmax(axis=1) == predicted).mean() > 0.99  # rounding may differ
+    wrong = names["predicted"].numpy() != labels
     assert names["mistakes"] == wrong.sum(axis=1).tolist()
-    for i, (_, mended) in enumerate(names["rows"][:-1]):
-        assert mended.tolist() == (wrong[i] & ~wrong[i + 1]).tolist()
+    for i, (_, fixed) in enumerate(names["rows"][:-1]):
+        assert fixed.tolist() == (wrong[i] & ~wrong[i + 1]).tolist()
     assert names["rows"][-1][1].tolist() == wrong.all(axis=0).tolist()
 
 
-def test_fresh_gradients_are_those_of_numpy(lesson: Run) -> None:
+def test_gradients_of_untrained_networks_equal_those_of_numpy(lesson: Run) -> None:
     names = vars(lesson)
     torch.manual_seed(0)
     net = names["multilayer"]([784, 100, 100, 100, 100, 100, 10], "sigmoid")
@@ -112,7 +113,7 @@ def test_fresh_gradients_are_those_of_numpy(lesson: Run) -> None:
     for layer, weight in zip(layers, weights, strict=True):
         h = values[-1] @ weight.T + layer.bias.detach().numpy()
         values.append(1 / (1 + np.exp(-h)))
-    p = np.exp(h)  # logits: the last layer has no bend
+    p = np.exp(h)  # logits: no activation function after the last layer
     d = p / p.sum(axis=1, keepdims=True) - np.eye(10)[names["y"].numpy()]
     d /= len(d)
     norms = []
@@ -122,13 +123,15 @@ def test_fresh_gradients_are_those_of_numpy(lesson: Run) -> None:
     np.testing.assert_allclose(names["norms"]["sigmoid"], norms, rtol=1e-3)
 
 
-def test_the_first_sigmoid_layer_gets_a_tiny_share_and_it_is_told(lesson: Run) -> None:
+def test_the_gradient_of_the_first_sigmoid_layer_is_tiny_and_printed(lesson: Run) -> None:
     first, *_, last = lesson.norms["sigmoid"]
     assert first < 0.01 * last
-    assert f"sigmoid      fresh, layer 1 gets {first / last:.2g} times" in lesson.text
+    assert (
+        f"sigmoid      untrained, gradient of layer 1 / layer 6: {first / last:.2g}" in lesson.text
+    )
 
 
-def test_gaps_are_those_of_the_curves(lesson: Run) -> None:
+def test_gaps_equal_those_of_the_curves(lesson: Run) -> None:
     assert len(lesson.gaps) == 3
     for gap, config in zip(lesson.gaps, CONFIGS[2:], strict=True):
         text = (lesson.pictures.parent / config / "version_0/curves.csv").read_text()

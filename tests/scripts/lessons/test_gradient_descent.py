@@ -1,4 +1,4 @@
-"""The lesson on gradient descent: what it shows, and its numbers once more with numpy."""
+"""Lesson 3: its output, and its numbers computed again with numpy."""
 
 from pathlib import Path
 from typing import Any
@@ -32,22 +32,22 @@ def slope(rows: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return 2 / len(y) * rows.T @ (rows @ weights - y)
 
 
-def test_it_tells_its_story(lesson: Any) -> None:
+def test_it_prints_its_sections(lesson: Any) -> None:
     for part in (
         "1. The slope, by hand and by PyTorch",
         "gradient at w = 1                            -9.33333   expected -9.33333",
-        "2. How far a step may go",
+        "2. How large a step may be",
         "1.01 · 2/L: 200 steps multiply it by",
         "elementwise_mean",
-        "3. Fewer examples a step, and better steps",
+        "3. Fewer samples per step, and better steps",
         "mini-batches, sorted",
-        "4. Ridges and hollows",
-        "left the shallow hollow for the deep one",
+        "4. Saddle points and minima",
+        "left the shallow minimum for the deep one",
     ):
         assert part in lesson.text
 
 
-def test_its_pictures_show_something(lesson: Any) -> None:
+def test_its_pictures_are_written(lesson: Any) -> None:
     names = ["3_learning_rate.png", "3_loss.png", "3_paths.gif", "3_paths.png", "3_saddle.png"]
     assert_drawn(lesson, names)
 
@@ -110,53 +110,53 @@ def test_momentum_and_adam_by_their_formulas(lesson: Any, line: Any) -> None:
         other = other - 0.4 * unbiased[0] / (np.sqrt(unbiased[1]) + 1e-8)
         momentum.append(weights)
         adam.append(other)
-    np.testing.assert_allclose(lesson.ways["all 64, momentum"][0], momentum, rtol=1e-9)
-    np.testing.assert_allclose(lesson.ways["all 64, Adam"][0], adam, rtol=1e-9)
+    np.testing.assert_allclose(lesson.paths["all 64, momentum"][0], momentum, rtol=1e-9)
+    np.testing.assert_allclose(lesson.paths["all 64, Adam"][0], adam, rtol=1e-9)
 
 
-def test_every_way_takes_its_steps_and_arrives_near(lesson: Any, line: Any) -> None:
+def test_every_path_has_its_steps_and_ends_near_the_minimum(lesson: Any, line: Any) -> None:
     least = loss(*line, lesson.best.numpy())
     at_first = loss(*line, lesson.start.numpy())
-    steps = {name: len(way) - 1 for name, (way, _) in lesson.ways.items()}
+    steps = {name: len(path) - 1 for name, (path, _) in lesson.paths.items()}
     assert list(steps.values()) == [40, 2560, 320, 40, 40]
-    for way, _ in lesson.ways.values():
-        excess = loss(*line, way[-1].numpy()) - least
+    for path, _ in lesson.paths.values():
+        excess = loss(*line, path[-1].numpy()) - least
         assert 0 <= excess < 0.02 * (at_first - least)
 
 
-def test_sorted_batches_end_beside_the_best_line(lesson: Any, line: Any) -> None:
+def test_sorted_batches_do_not_reach_the_best_line(lesson: Any, line: Any) -> None:
     rows, y = line
     assert (np.diff(rows[:, 0]) >= 0).all()
-    weights, way = lesson.start.numpy(), [lesson.start.numpy()]
+    weights, path = lesson.start.numpy(), [lesson.start.numpy()]
     for _ in range(40):
         for first in range(0, 64, 8):
             batch = slice(first, first + 8)
             weights = weights - 0.1 * slope(rows[batch], y[batch], weights)
-            way.append(weights)
-    np.testing.assert_allclose(lesson.in_order, way, rtol=1e-9)
+            path.append(weights)
+    np.testing.assert_allclose(lesson.in_order, path, rtol=1e-9)
     least = loss(*line, lesson.best.numpy())
-    shuffled = [loss(*line, w.numpy()) - least for w in lesson.ways["mini-batches of 8"][0][-80:]]
+    shuffled = [loss(*line, w.numpy()) - least for w in lesson.paths["mini-batches of 8"][0][-80:]]
     assert loss(*line, weights) - least > 5 * np.mean(shuffled)
 
 
-def test_the_saddle_is_one(lesson: Any) -> None:
+def test_the_saddle_point_is_a_saddle_point(lesson: Any) -> None:
     generator = np.random.default_rng(0)
     for x, y in generator.uniform(-2, 2, (5, 2)):
         nudge = 1e-5
         across = (lesson.f([x + nudge, y]) - lesson.f([x - nudge, y])) / (2 * nudge)
         along = (lesson.f([x, y + nudge]) - lesson.f([x, y - nudge])) / (2 * nudge)
-        step = lesson.stroll([x, y], noise=0, walkers=1)[:2, :, 0].numpy()
+        step = lesson.noisy_descent([x, y], noise=0, walkers=1)[:2, :, 0].numpy()
         np.testing.assert_allclose((step[0] - step[1]) / 0.05, [across, along], atol=1e-8)
     around = 0.01 * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
     assert [lesson.f(place) > 0 for place in around] == [False, False, True, True]
 
 
-def test_noise_leaves_ridge_and_hollow(lesson: Any) -> None:
-    assert (lesson.still[:, 0] == 0).all()
-    ends = lesson.shaken[-1, 0].numpy()
+def test_noise_leaves_the_ridge_and_the_shallow_minimum(lesson: Any) -> None:
+    assert (lesson.noiseless[:, 0] == 0).all()
+    ends = lesson.noisy[-1, 0].numpy()
     assert (np.minimum(np.abs(ends - 1), np.abs(ends + 2)) < 0.1).all()
     assert 400 < (ends > 0).sum() < 600
-    left = [(lesson.stroll([1.0, 0.0], noise)[-1, 0] < -0.5).sum() for noise in (0.1, 2, 4)]
+    left = [(lesson.noisy_descent([1.0, 0.0], noise)[-1, 0] < -0.5).sum() for noise in (0.1, 2, 4)]
     assert left[0] == 0
     assert 50 < left[1] < 200 < 850 < left[2]
 
@@ -168,7 +168,7 @@ def test_noise_leaves_ridge_and_hollow(lesson: Any) -> None:
         ("w - 3 / 28", "w - 3 / 29", "w after one step"),
         ("[x.sum(), 64]]", "[x.sum(), 63]]", "Hessian"),
         ("batch_size=8, shuffle=False", "batch_size=8", ""),
-        ("stroll([1.0, 0.0], noise)", "stroll([1.0, 0.0], 0.1)", ""),
+        ("noisy_descent([1.0, 0.0], noise)", "noisy_descent([1.0, 0.0], 0.1)", ""),
         ("(1 - 2 * share) ** 200", "(1 - 2 * share) ** 199", "0.02 · 2/L: 200 steps"),
         ("distance[0], 1 - 2 * share", "distance[0], 1 - share", "0.02 · 2/L"),
     ],

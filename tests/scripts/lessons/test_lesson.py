@@ -1,4 +1,4 @@
-"""The runner of the lessons."""
+"""The tool that lists and runs the lessons."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ def test_it_runs_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     lesson.main(["4"])
     assert started[0].endswith("scripts/lessons/4_backpropagation.py")
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("The text that goes with these values, and exercises: ")
+    assert last.startswith("Text and exercises of this lesson: ")
     assert last.endswith("scripts/lessons/4_backpropagation.py")
 
 

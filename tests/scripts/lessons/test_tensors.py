@@ -1,4 +1,4 @@
-"""Lesson 1, as it runs for the user, its numbers once more by numpy alone."""
+"""Lesson 1: its output, and its numbers computed again with numpy alone."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_it_opens_as_a_notebook() -> None:
     assert_cells(FILE)
 
 
-def test_it_tells_its_story_in_order(run: Run) -> None:
+def test_it_prints_its_sections_in_order(run: Run) -> None:
     headings = ["Making tensors", "Type and device", "Slices are views", "view, reshape, and where"]
     headings += ["Broadcasting", "* and @", "An image is a tensor", "Names that hide others"]
     at = [run.text.index(f"\n{i}. {heading}") for i, heading in enumerate(headings, start=1)]
@@ -36,7 +36,7 @@ def test_it_draws_its_pictures(run: Run) -> None:
     assert_drawn(run, ["1_memory.png", "1_broadcasting.png", "1_pixels.png"])
 
 
-def test_its_numbers_are_those_of_numpy(run: Run) -> None:
+def test_its_numbers_equal_those_of_numpy(run: Run) -> None:
     rows, A, B = np.arange(6).reshape(2, 3), np.array([[1, 2], [3, 4]]), np.array([[5, 6], [7, 8]])
     item = rows.itemsize
     predicted, target = np.array([[1.0], [2.0], [3.0]]), np.array([1.0, 2.0, 3.0])
@@ -51,7 +51,7 @@ def test_its_numbers_are_those_of_numpy(run: Run) -> None:
             np.broadcast_to(np.arange(4), (3, 4)).strides, item
         ),
         "last row of down + across": 20 + np.arange(1, 5),
-        "slip: ((predicted - target) ** 2).mean()": ((predicted - target) ** 2).mean(),
+        "wrong: ((predicted - target) ** 2).mean()": ((predicted - target) ** 2).mean(),
         "right: predicted.squeeze(1) - target": ((predicted[:, 0] - target) ** 2).mean(),
         "A * B": A * B,
         "A @ B": A @ B,
@@ -60,7 +60,7 @@ def test_its_numbers_are_those_of_numpy(run: Run) -> None:
         np.testing.assert_allclose(value(run, what), expected, rtol=1e-5, err_msg=what)
 
 
-def test_an_untrained_model_is_sure_on_raw_pixels_only(run: Run) -> None:
+def test_an_untrained_model_is_confident_on_raw_pixels_only(run: Run) -> None:
     pixels = np.rint(load_digits().data * 255 / 16)
     np.testing.assert_array_equal(run.raw, pixels)
     weights = run.first_weights.double().numpy()
@@ -74,7 +74,7 @@ def test_an_untrained_model_is_sure_on_raw_pixels_only(run: Run) -> None:
         assert low < expected.max(axis=1).mean() < high
 
 
-def test_the_exercises_have_the_answers_that_it_names(run: Run) -> None:
+def test_the_answers_to_the_exercises_are_right(run: Run) -> None:
     table = run.table
     assert (torch.ones(5, 1, 4) + torch.ones(3, 1)).shape == (5, 3, 4)
     assert (torch.ones(2, 3) + torch.ones(2, 1)).shape == (2, 3)
@@ -87,7 +87,7 @@ def test_the_exercises_have_the_answers_that_it_names(run: Run) -> None:
     assert f"{loss:.4f}" == "1.3333"
 
 
-def test_its_names_leave_python_and_torch_as_they_were(run: Run) -> None:
+def test_it_does_not_leave_python_names_hidden(run: Run) -> None:
     assert not hasattr(run, "sum")
     assert run.torch is torch
 
@@ -104,6 +104,6 @@ def test_its_names_leave_python_and_torch_as_they_were(run: Run) -> None:
         ("del sum\n", ""),
     ],
 )
-def test_it_fails_once_a_line_is_wrong(right: str, wrong: str, tmp_path: Path) -> None:
+def test_it_fails_if_a_line_is_wrong(right: str, wrong: str, tmp_path: Path) -> None:
     with pytest.raises((AssertionError, TypeError)):
         run_lesson(FILE, tmp_path, (right, wrong))

@@ -1,4 +1,4 @@
-"""Lesson 5, run as it is: the loop once more in numpy, and what pictures and slips must show."""
+"""Lesson 5: its output, its loop computed again in numpy, and its experiments."""
 
 from pathlib import Path
 
@@ -23,19 +23,19 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_lesson(FILE, tmp_path_factory.mktemp("lesson"))
 
 
-def test_it_tells_its_story_and_draws(lesson: Run) -> None:
+def test_it_prints_its_sections_and_draws(lesson: Run) -> None:
     assert_drawn(lesson, ["5_overfitting.png", "5_choosing_the_epoch.png"])
     for what in (
         "1027 train, 513 val, 257 test", "2. The loop, by hand\n--------------------",
         "step   by hand      Lightning", "./scripts/run fit --model ReLUMLP",
-        "nothing against it, weights kept from epoch", "epoch chosen by   test accuracy",
-        "right, twice the same digits", "sorted by label  right",
-        "right: the same writers", "right: new writers", "sorted, it answers mostly 9",
+        "no remedy, weights kept from epoch", "epoch chosen by   reported test accuracy",
+        "accuracy, twice on the same digits", "sorted by label  accuracy",
+        "right: the same writers", "right: new writers", "sorted, it mostly predicts 9",
     ):  # fmt: skip
         assert what in lesson.text
 
 
-def test_the_losses_are_those_of_a_loop_in_numpy(lesson: Run) -> None:
+def test_the_losses_equal_those_of_a_loop_in_numpy(lesson: Run) -> None:
     names = vars(lesson)
     x = names["x"].flatten(1).numpy().astype(float)
     y = names["y"].numpy()
@@ -58,33 +58,33 @@ def test_the_losses_are_those_of_a_loop_in_numpy(lesson: Run) -> None:
             w, b = w - 0.05 * e.T @ x[chosen], b - 0.05 * e.sum(axis=0)
     assert len(expected) == 33
     np.testing.assert_allclose(names["losses"], expected, atol=1e-5)
-    np.testing.assert_allclose(names["seen"].values, expected, atol=1e-5)
+    np.testing.assert_allclose(names["recorded"].values, expected, atol=1e-5)
 
 
 def test_one_step_is_checked_against_the_batch_it_took(lesson: Run) -> None:
     assert lesson.text.count("a bias after one step: b - rate * gradient") == 1
     bias = lesson.bias
-    assert bias.grad.abs().max() > 0.01  # or the check would say nothing
+    assert bias.grad.abs().max() > 0.01  # or the check would be meaningless
     found = lesson.moved[-1].bias
     np.testing.assert_allclose(found.detach(), (bias - 0.05 * bias.grad).detach(), atol=1e-7)
 
 
-def test_a_network_alone_learns_by_heart_and_remedies_help(lesson: Run) -> None:
+def test_a_network_overfits_and_remedies_help(lesson: Run) -> None:
     ends = lesson.at_the_end
-    assert list(ends) == ["nothing against it", "dropout", "weight decay"]
-    alone, *remedied = (loss for loss, _, _ in ends.values())
-    assert all(loss < 0.7 * alone for loss in remedied)
-    assert "of wrong answers it is" in lesson.text
+    assert list(ends) == ["no remedy", "dropout", "weight decay"]
+    overfitted, *remedied = (loss for loss, _, _ in ends.values())
+    assert all(loss < 0.7 * overfitted for loss in remedied)
+    assert "confidence if wrong" in lesson.text
 
 
-def test_choosing_on_the_test_set_flatters_and_choosing_on_validation_does_not(
+def test_choosing_on_the_test_set_is_biased_and_choosing_on_validation_is_not(
     lesson: Run,
 ) -> None:
     points = lesson.points
     assert points.shape == (200, 4)
     assert (points[:, 0] >= points[:, 2]).all()  # no epoch looks better than the best
-    flattery = points[:, 0] - points[:, 1]
-    assert flattery.mean() > 1
+    bias = points[:, 0] - points[:, 1]
+    assert bias.mean() > 1
     assert abs((points[:, 2] - points[:, 3]).mean()) < 1
     trained_on = set(lesson.small.tolist())
     assert len(trained_on) == 100
@@ -94,7 +94,7 @@ def test_choosing_on_the_test_set_flatters_and_choosing_on_validation_does_not(
     assert len(torch.cat(parts).unique()) == 1440
 
 
-def test_sorted_batches_end_in_the_last_class(lesson: Run) -> None:
+def test_sorted_batches_predict_the_last_class(lesson: Run) -> None:
     names = vars(lesson)
     labels = names["y"][names["sorted_by_label"]]
     assert (labels.diff() >= 0).all()
@@ -111,7 +111,7 @@ def test_sorted_batches_end_in_the_last_class(lesson: Run) -> None:
         ("batches.set_epoch(epoch)\n    losses", "losses"),  # the same order in each epoch
     ],
 )
-def test_a_loop_that_is_wrong_stops_the_lesson(right: str, wrong: str, tmp_path: Path) -> None:
+def test_a_wrong_loop_stops_the_lesson(right: str, wrong: str, tmp_path: Path) -> None:
     assert "not" in fails_when_broken(FILE, right, wrong, tmp_path)
 
 
