@@ -84,6 +84,7 @@ def test_every_other_line_of_a_block_is_known() -> None:
         "RUN=lightning_logs/mnist_mlp/version_0",
         ".venv/bin/tensorboard --logdir lightning_logs",
         "./scripts/test",
+        "./scripts/test -m slow",
         "./scripts/run lesson",
         "./scripts/run lesson 3",  # in tests/lessons
         "./scripts/run bench",

@@ -296,26 +296,31 @@ def summary(record: dict[str, Any]) -> str:
     """Return the table of the front page: an epoch beside a loop by hand and the usual template."""
     rows = [
         {
-            "an epoch of": f"`{row['seconds an epoch']}`",
+            "an epoch of": f"`{row['seconds per epoch']}`",
             "linenet, s": row["linenet"],
             "linenet / loop by hand": row["linenet / plain"],
             "usual template / linenet": row["template / linenet"],
         }
         for row in record["measured"]["epochs"]
     ]
-    return markdown(rows)
+    return f"{markdown(rows)}\n{circumstances(record)}\n"
+
+
+def circumstances(record: dict[str, Any]) -> str:
+    """Return the line below the tables: command, device, versions and commit."""
+    versions, commit = record["versions"], (record["git"] or {}).get("commit", "no commit")[:9]
+    used = f"torch {versions['torch']}, lightning {versions['lightning']}"
+    return f"Measured by `{record['command']}`; {record['device']}; {used}; {commit}."
 
 
 def report(record: dict[str, Any]) -> str:
     """Return the README's section: all tables with captions, the machine and the versions."""
-    measured, versions = record["measured"], record["versions"]
+    measured = record["measured"]
     singles = [*measured["loader"], *measured["start"], *measured["memory"]]
-    used = f"torch {versions['torch']}, lightning {versions['lightning']}"
-    commit = (record["git"] or {}).get("commit", "no commit")[:9]
     return "\n".join([
         markdown(measured["epochs"]), markdown(singles), TO_ACCURACY, markdown(measured["targets"]),
         GROWTH, markdown(measured["growth"]), SAFETY, markdown(measured["safety"]),
-        f"Measured by `{record['command']}`; {record['device']}; {used}; {commit}.\n",
+        f"{circumstances(record)}\n",
     ])  # fmt: skip
 
 
