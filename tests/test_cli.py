@@ -277,6 +277,7 @@ def test_the_project_runs_from_another_directory(data_root: Path, tmp_path: Path
     assert (tmp_path / "lightning_logs/mnist_lenet/version_0/results.json").is_file()
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_numbers_of_one(run: Run, data_root: Path, tmp_path: Path) -> None:
     one = fit(run, "mnist_relu_mlp")
     saved = ["--config", "lightning_logs/mnist_relu_mlp/version_0/config.yaml",

@@ -100,9 +100,10 @@ def test_nor_as_a_flag(place: str, evil: str, capsys: pytest.CaptureFixture[str]
         ("torch.optim.lr_scheduler.LambdaLR", {"lr_lambda": "os.system"}),
     ],
 )
-@pytest.mark.parametrize("place", ["model", "trainer.callbacks", "trainer.logger",
-                                   "model.init_args.optimizer", "model.init_args.scheduler",
-                                   "data.init_args.slope", "data.dict_kwargs.x"])  # fmt: skip
+@pytest.mark.parametrize("place", ["model", "trainer.callbacks", *(
+    pytest.param(place, marks=pytest.mark.slow) for place in (
+        "trainer.logger", "model.init_args.optimizer", "model.init_args.scheduler",
+        "data.init_args.slope", "data.dict_kwargs.x"))])  # fmt: skip
 def test_no_function_of_the_libraries_is_called(
     path: str, init_args: dict[str, object], place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,7 +114,7 @@ def _some(seen: Seen) -> Tensor:
     """Return random samples, the same ones in every run."""
     generator = torch.Generator().manual_seed(
         0
-    )  # a generator of its own, so that training is not affected
+    )  # a separate generator, so that training is not affected
     return torch.randperm(len(seen.y), generator=generator)[:SHEET]
 
 

@@ -7,9 +7,9 @@ HARMLESS = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning's use of torch internals
     r".*use `self.log\(.*sync_dist=True\)`",  # metrics are summed over processes before logging
     r".*Checkpoint directory .* exists and is not empty",  # the folder of the run being tested
-    r"You're resuming from a checkpoint that ended before",  # the loader finds its place by itself
+    r"You're resuming from a checkpoint that ended before",  # the loader skips done batches
     r"Precision .* is not supported by the model summary",
-    r"The number of training batches .* is smaller than the logging interval",  # Model sees to it
+    r"The number of training batches .* is smaller than the logging interval",  # Model adapts it
     r".*LightningCLI's args parameter is intended",  # main(args) called from Python
 )
 
@@ -20,9 +20,9 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in HARMLESS:
         warnings.filterwarnings("ignore", message)
-    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"  # and no line of source
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"  # without the source line
 
 
 def quieten_evaluation() -> None:
-    """Hide that a tested checkpoint lies in another run's folder; to go on training, it matters."""
+    """Hide the warning that a checkpoint is from another folder, which matters only in training."""
     warnings.filterwarnings("ignore", "The dirpath has changed from")

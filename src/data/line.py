@@ -1,4 +1,4 @@
-"""Points on a line: the smallest data set that a model can learn from."""
+"""Noisy points on a line, for linear regression."""
 
 from collections.abc import Sequence
 
@@ -14,20 +14,20 @@ from src.ranges import Count, Seed
 class Line(TensorData):
     """Points of y = slope * x + intercept + noise * N(0, 1).
 
-    One feature: training points are evenly spaced from `low` to `high`. Several features: they are
-    drawn uniformly from that range. Validation and test points are fresh draws of the same law.
+    With one feature, training points are evenly spaced from `low` to `high`; with several, they are
+    drawn uniformly from that range. Validation and test points are always drawn uniformly.
 
     Args:
-        slope: The slope, or a list of them, one for each feature.
-        intercept: The value at x = 0.
+        slope: Slope, or a list with one slope per feature.
+        intercept: Value of y at x = 0.
         noise: Standard deviation of the noise on y.
-        low: Least value of each feature.
-        high: Greatest value of each feature.
+        low: Minimum of each feature.
+        high: Maximum of each feature.
         num_points: Number of training points.
         num_held_out: Number of validation points, and of test points.
-        points_seed: Seed of the points and their noise; apart from the seed of the training.
-        batch_size: Points in a batch, on each process.
-        seed: Seed of the order of the points; the command line gives `seed_everything`.
+        points_seed: Seed of the points and their noise; independent of the training seed.
+        batch_size: Number of points per batch, on each process.
+        seed: Seed of the shuffling of training points; the CLI passes `seed_everything`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Line(TensorData):
             [slope] if isinstance(slope, int | float) else list(slope)
         ).float()
         if not len(self.slope):
-            raise UserError("--data.slope [] has no slope; give a number, or one for each feature.")
+            raise UserError("--data.slope [] is empty; give a number, or one for each feature.")
         self.intercept, self.noise, self.low, self.high = intercept, noise, low, high
         self.num_points, self.num_held_out = num_points, num_held_out
         self.points_seed = points_seed

@@ -1,4 +1,4 @@
-"""Random inputs with random targets: nothing to learn, everything to memorise."""
+"""Random inputs with random targets, which a network can only memorise."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,19 @@ from src.ranges import Count, Seed, Width
 
 
 class Noise(TensorData):
-    """Inputs and targets all drawn from N(0, 1), independent of each other.
+    """Inputs and targets drawn independently from N(0, 1).
 
     A network that fits them has memorised them (Zhang et al., Understanding deep learning requires
-    rethinking generalization, 2017): on fresh draws nothing beats predicting 0, which costs 1.
+    rethinking generalization, 2017): on new samples the best prediction is 0, with an error of 1.
 
     Args:
-        shape: Shape of one example.
-        num_targets: Random values to predict for each example.
+        shape: Shape of one input.
+        num_targets: Number of random values to predict per example.
         num_examples: Number of training examples.
         num_held_out: Number of validation examples, and of test examples.
-        points_seed: Seed of the draws; apart from the seed of the training.
-        batch_size: Examples in a batch, on each process.
-        seed: Seed of the order of the examples; the command line gives `seed_everything`.
+        points_seed: Seed of inputs and targets; independent of the training seed.
+        batch_size: Number of examples per batch, on each process.
+        seed: Seed of the shuffling of training examples; the CLI passes `seed_everything`.
     """
 
     noise_floor = 1.0

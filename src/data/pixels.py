@@ -1,4 +1,4 @@
-"""One image: from the bytes of a file to pixels."""
+"""Decodes image files to 8-bit pixels."""
 
 import io
 import warnings
@@ -7,23 +7,23 @@ import numpy as np
 from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 FORMATS = ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM"]  # Pillow's others may run programs
-LARGEST = 2**28  # bytes of a file; an image of as many pixels as Pillow allows has about as many
+LARGEST = 2**28  # bytes of a file; about the size of the largest image that Pillow allows
 
 
 def decoded(content: bytes) -> Image.Image:
-    """Return the image in a file, upright, grey (mode L) or RGB, transparent parts on a ground.
+    """Return the image in a file in mode L or RGB, rotated as its EXIF data says.
 
     Raises:
-        Exception: Whatever Pillow's decoders stumble over; ValueError for what is no image, several
-            frames or 32 bits; DecompressionBombWarning or -Error for too many pixels.
+        Exception: Any error of Pillow's decoders; ValueError if it is not an image, is animated or
+            has 32 bits per pixel; DecompressionBombWarning or -Error for too many pixels.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)  # of the size in the header
+        warnings.simplefilter("error", Image.DecompressionBombWarning)  # size in the header
         try:
             image = Image.open(io.BytesIO(content), formats=FORMATS)
-        except UnidentifiedImageError as error:  # which names an address in memory
+        except UnidentifiedImageError as error:  # its message is a memory address
             raise ValueError(f"it is none of {', '.join(FORMATS)}") from error
-    # MPO is a photo with previews or depth behind it, and the photo comes first.
+    # An MPO file is a photo followed by previews or a depth map, not an animation.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         raise ValueError("it has several frames, expected one")
     upright = opaque(_eight_bit(ImageOps.exif_transpose(image)))
@@ -31,7 +31,7 @@ def decoded(content: bytes) -> Image.Image:
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """Lay an image with transparent parts on white, or on black if what is there is light."""
+    """Replace transparency by a white background, or by a black one if the image is light."""
     if not image.has_transparency_data:
         return image
     *_, alpha = layers = image.convert("RGBA").split()
@@ -41,18 +41,18 @@ def opaque(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16 bits, and real numbers from 0 to 1, to 8 bits; Pillow's own conversion clips."""
+    """Scale 16-bit integers, and floats from 0 to 1, to 8 bits; Pillow's own conversion clips."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
     if image.mode not in ("I", "F"):
         return image
     values = np.asarray(image)
     if image.mode == "I" or not 0 <= values.min() <= values.max() <= 1:
-        raise ValueError(f"its pixels are of 32 bits (mode {image.mode}), expected 8 or 16")
+        raise ValueError(f"its pixels have 32 bits (mode {image.mode}), expected 8 or 16")
     return Image.fromarray((255 * values).round().astype(np.uint8))
 
 
 def resized(image: Image.Image, rows: int, columns: int, channels: int) -> np.ndarray:
-    """Return the pixels of an image, uint8 `(rows, columns, channels)`, of 1 or 3 channels."""
+    """Return the pixels of a resized image, uint8 `(rows, columns, channels)`, channels 1 or 3."""
     small = image.convert("L" if channels == 1 else "RGB").resize((columns, rows))
     return np.array(small).reshape(rows, columns, channels)

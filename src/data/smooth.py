@@ -1,4 +1,4 @@
-"""A smooth function of several inputs with several outputs, for regression beyond the line."""
+"""Noisy samples of a smooth nonlinear function, for regression with an MLP."""
 
 import torch
 from jsonargparse.typing import NonNegativeFloat, PositiveInt
@@ -12,14 +12,14 @@ class SmoothFunction(TensorData):
     """Points of y = 3 sin(x A) + noise * N(0, 1), x uniform in [-2, 2], A drawn from N(0, 1/16).
 
     Args:
-        num_features: Inputs of the function.
-        num_targets: Outputs of the function.
+        num_features: Number of inputs of the function.
+        num_targets: Number of outputs of the function.
         noise: Standard deviation of the noise on each output.
         num_points: Number of training points.
         num_held_out: Number of validation points, and of test points.
-        points_seed: Seed of A, the points and their noise; apart from the seed of the training.
-        batch_size: Points in a batch, on each process.
-        seed: Seed of the order of the points; the command line gives `seed_everything`.
+        points_seed: Seed of A, the points and their noise; independent of the training seed.
+        batch_size: Number of points per batch, on each process.
+        seed: Seed of the shuffling of training points; the CLI passes `seed_everything`.
     """
 
     def __init__(

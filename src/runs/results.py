@@ -1,4 +1,4 @@
-"""`results.json`: read back, compared with what is asked for now, and kept when a run goes on."""
+"""Reads `results.json`, checks it against a new command, and preserves it when a run is resumed."""
 
 import json
 import shutil
@@ -25,12 +25,12 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} is damaged, or was not written by a run ({type(error).__name__}).\n"
-            "Move it away, and the run counts as not tested."
+            "Move it away; the run then counts as not tested."
         ) from error
 
 
 def stop_if_finished(folder: Path, trainer: Any) -> None:
-    """End the program if a run is finished and is not asked to train for longer.
+    """Exit if a run is finished and the command does not ask for more training.
 
     Args:
         folder: The run folder.

@@ -50,7 +50,7 @@ def keep_signal_handlers(trainer: Trainer) -> None:
 
 
 def end_restart(trainer: Trainer) -> None:
-    """Tell the fit loop alone that it is no longer restarting; its public setter tells all loops.
+    """Mark the fit loop alone as no longer restarting; its public setter changes all loops.
 
     Without it, a resumed run skips ReduceLROnPlateau until the epoch after the current one.
     """

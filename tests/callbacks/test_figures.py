@@ -244,12 +244,15 @@ UNUSUAL = {
     "no logs": ["mnist_relu_mlp", "--trainer.log_every_n_steps=0"],
 }  # fmt: skip
 
+SLOW = ("tested in part", "an epoch", "two slopes", "two layers of one", "a class for a word")
 
-@pytest.mark.parametrize("words", UNUSUAL.values(), ids=UNUSUAL)
-def test_an_unusual_run_ends_well(
-    words: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in UNUSUAL]
+)
+def test_an_unusual_run_gets_a_report(name: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINENET_ALLOW", "tests")
+    words = UNUSUAL[name]
     folder = fit(run, *words)
     page = (folder / "report.html").read_text()
     assert ("not tested" in page) == ("--trainer.limit_test_batches=0" in words)

@@ -140,7 +140,10 @@ def test_pictures_lie_within_the_page_in_their_order() -> None:
 def test_without_pictures_there_are_no_headings_of_them() -> None:
     shown = page()
     assert shown.images == {}
-    assert shown.texts["h2"] == ["What differs from the defaults", "To repeat it"]
+    assert shown.texts["h2"] == [
+        "Settings that differ from the defaults",
+        "How to reproduce this run",
+    ]
     Path("run/figures").mkdir()
     Path("run/figures/units.png").write_bytes(b"PNG")
     assert page().texts["h2"][0] == "How it was trained"
@@ -173,7 +176,7 @@ def test_what_it_is_told_is_text_and_no_html() -> None:
 def test_a_changed_tree_is_warned_of() -> None:
     shown = page(git={"commit": "0123abc", "dirty": True})
     assert len(shown.warnings) == 1
-    assert "changed since that commit" in shown.warnings[0]
+    assert "uncommitted changes" in shown.warnings[0]
 
 
 def test_data_that_stand_in_are_warned_of() -> None:

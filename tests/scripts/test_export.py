@@ -37,6 +37,8 @@ KINDS = {
     "mse": ["mnist_logistic", "--model.loss=mse"],
     "folder": ["folder_lenet", "--data.path=images"],
 }
+SLOW = ("sigmoid", "dropout", "mse")
+ALL_KINDS = [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in KINDS]
 NAMES = ["export.json", "model.onnx", "model.pt2", "weights.safetensors"]
 GetRun = Callable[[str], Path]
 
@@ -110,7 +112,7 @@ READERS = {"onnx": by_onnx, "pt2": by_pt2, "safetensors": by_safetensors}
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @torch.no_grad()
 def test_a_file_gives_the_predictions_of_the_model(
     kind: str, reader: str, exported: GetRun
@@ -142,7 +144,7 @@ def test_onnx_equals_logistic_regression_in_numpy(exported: GetRun) -> None:
     np.testing.assert_allclose(by_onnx(folder)(images).numpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_each_file_holds_its_metadata(kind: str, exported: GetRun) -> None:
     folder = exported(kind)
     record = json.loads((folder / "export/export.json").read_text())

@@ -1,4 +1,4 @@
-"""A small version of scripts/faults.py: real runs that are killed and resumed."""
+"""A few faults of `./scripts/run faults`: real runs that are killed and resumed."""
 
 from pathlib import Path
 from random import Random
@@ -11,7 +11,7 @@ from scripts.faults.kills import POINTS, Cut, Subject, cut_off, killed, killed_w
 
 SMALL = ["--trainer.max_epochs=2", "--data.val_size=50", "--data.verify=false",
          "--data.batch_size=5", "--trainer.enable_progress_bar=false"]  # fmt: skip
-KINDS = {"kills": (killed, 6), "writes": (killed_writing, len(POINTS)), "signals": (signalled, 6)}
+KINDS = {"kills": (killed, 4), "writes": (killed_writing, len(POINTS)), "signals": (signalled, 4)}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A run that was cut off anywhere and gone on with is, bit for bit, the one that never stopped."""
+"""A run interrupted at any step and resumed equals, bit for bit, the uninterrupted run."""
 
 import json
 import os
@@ -65,14 +65,14 @@ def assert_same(folder: Path, expected: dict[str, Any]) -> None:
 
 @pytest.fixture(autouse=True)
 def _files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let names of event files of one second sort as they were made, beyond the tenth as well."""
+    """Sort event files of the same second by creation, also beyond the tenth."""
     counter = event_file_writer.AtomicCounter(10**6)
     monkeypatch.setattr(event_file_writer, "_global_uid", counter)
 
 
 @pytest.fixture
 def photographed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
-    """Save at every safe point, and copy the run folder as a kill right after would leave it."""
+    """Save a checkpoint at every possible step, and copy the run folder after each one."""
     monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)
     monkeypatch.setattr("src.callbacks.resume_points.SHARE", 0)
     copies: list[Path] = []
@@ -87,27 +87,43 @@ def photographed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     return copies
 
 
-@pytest.mark.filterwarnings("ignore:Resuming elsewhere")
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in SETTINGS]
-)
-def test_a_run_goes_on_from_each_of_its_checkpoints(
-    name: str, run: Run, photographed: list[Path]
-) -> None:
-    config, _ = SETTINGS[name]
+def assert_resumes(name: str, run: Run, copies: list[Path], every: bool) -> None:
+    """Assert that a run resumed from its checkpoints equals the uninterrupted one.
+
+    Args:
+        name: The settings.
+        copies: Fills with a copy of the run folder at each checkpoint.
+        every: Resume from all checkpoints, not only from the first, middle and last one.
+    """
     run(*words(name))
-    folder = Path(f"lightning_logs/{config}/version_0")
+    folder = Path(f"lightning_logs/{SETTINGS[name][0]}/version_0")
     expected = left(folder)
-    photos = list(photographed)
-    assert len(photos) >= 3
-    for photo in photos:
+    assert len(copies) >= 3
+    for copy in copies[:] if every else [copies[0], copies[len(copies) // 2], copies[-1]]:
         shutil.rmtree(folder)
-        photo.rename(folder)
+        copy.rename(folder)
         run("fit", "--resume", folder)
         assert_same(folder, expected)
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(run: Run) -> None:
+@pytest.mark.filterwarnings("ignore:Resuming elsewhere")
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name not in SLOW])
+def test_a_resumed_run_equals_the_uninterrupted_one(
+    name: str, run: Run, photographed: list[Path]
+) -> None:
+    assert_resumes(name, run, photographed, every=False)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Resuming elsewhere")
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_run_can_be_resumed_from_each_of_its_checkpoints(
+    name: str, run: Run, photographed: list[Path]
+) -> None:
+    assert_resumes(name, run, photographed, every=True)
+
+
+def test_a_run_killed_before_its_first_checkpoint_starts_again(run: Run) -> None:
     run(*words("one cycle"))
     folder = Path("lightning_logs/mnist_logistic/version_0")
     expected = left(folder)
@@ -117,7 +133,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(run: Run)
     assert_same(folder, expected)
 
 
-def test_a_run_that_was_moved_is_gone_on_with(run: Run, photographed: list[Path]) -> None:
+def test_a_run_that_was_moved_can_be_resumed(run: Run, photographed: list[Path]) -> None:
     run(*words("dropout"))
     expected = left(Path("lightning_logs/mnist_mlp/version_0"))
     moved = Path("elsewhere/mine/kept")
@@ -172,7 +188,7 @@ def test_a_finished_run_says_so_and_is_left_alone(
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_been_told_so(run: Run) -> None:
+def test_a_finished_run_trained_for_more_epochs_equals_a_longer_run(run: Run) -> None:
     run(*words("momentum"), "--trainer.max_epochs=5")
     run(*words("momentum"))
     folder = Path("lightning_logs/mnist_sigmoid_mlp")
@@ -207,7 +223,7 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def cut_off(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run without results, as one that was killed before its test."""
+    """A run without results, like one killed before its test."""
     folder = tmp_path_factory.mktemp("cut")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -272,7 +288,7 @@ class Signal(Callback):
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_ends_a_run_with_a_checkpoint_from_which_it_goes_on(
+def test_a_signal_stops_a_run_that_can_then_be_resumed(
     name: str, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(*words("dropout"))
@@ -314,7 +330,7 @@ def test_what_cannot_be_resumed_is_refused(
     assert said in capsys.readouterr().err
 
 
-def test_the_same_command_starts_a_run_and_takes_it_up(run: Run, photographed: list[Path]) -> None:
+def test_the_same_command_starts_a_run_and_resumes_it(run: Run, photographed: list[Path]) -> None:
     again = [*words("one cycle"), "--resume=latest"]
     run(*again)
     folder = Path("lightning_logs/mnist_logistic/version_0")
