@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from src.training.optimizers import build_optimizer
 from tests.conftest import PROJECT
 
 LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml")]
+NAMES = map("evil_module_{}".format, count())
 CANARY = """from pathlib import Path
 Path("canary").touch()
 from src.models import LinearRegression
@@ -25,11 +27,15 @@ class Net(LinearRegression):
 
 @pytest.fixture
 def evil(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A module in the working directory that leaves a file when it is imported."""
-    Path("evil_module.py").write_text(CANARY)
+    """A module in the working directory that leaves a file when it is imported.
+
+    Its name is new in each test: a name that was allowed once stays allowed in this process.
+    """
+    name = next(NAMES)
+    Path(f"{name}.py").write_text(CANARY)
     monkeypatch.syspath_prepend(str(Path.cwd()))
-    yield "evil_module"
-    sys.modules.pop("evil_module", None)
+    yield name
+    sys.modules.pop(name, None)
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -129,7 +135,7 @@ def test_what_cannot_be_allowed_is_refused(wish: str, monkeypatch: pytest.Monkey
 
 
 def test_an_optimizer_in_a_checkpoint_is_not_imported_either(evil: str) -> None:
-    with pytest.raises(UserError, match=r"evil_module\.Net is not imported"):
+    with pytest.raises(UserError, match=rf"{evil}\.Net is not imported"):
         build_optimizer({"class_path": f"{evil}.Net", "init_args": {}}, [])
     with pytest.raises(UserError, match="is not a class"):
         build_optimizer({"class_path": "os.system", "init_args": {"command": "touch canary"}}, [])
