@@ -7,7 +7,6 @@ The lessons with their text are the files in scripts/lessons/, which also open a
 Code or Jupyter. Pictures are written to lightning_logs/lessons/.
 """
 
-import argparse
 import ast
 import runpy
 import sys
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import src.libraries  # noqa: F401  (first)
+from scripts.shared.options import ToolParser
 
 LESSONS = Path(__file__).resolve().parent / "lessons"
 
@@ -30,9 +30,7 @@ def heading(path: Path) -> str:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="lesson", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = ToolParser("lesson", __doc__)
     parser.add_argument(
         "number", nargs="?", type=int, choices=lessons(), help="lesson to run; default list them"
     )

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from scripts.shared.options import ToolParser
 from src.command.failures import in_words
 from src.runs.checkpoint_io import is_sealed, unpacked
 from src.runs.find import best_checkpoint, find
@@ -31,10 +32,7 @@ Facts = dict[str, Any]
 
 
 def parse(args: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="peek", allow_abbrev=False, description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )  # fmt: skip
+    parser = ToolParser("peek", __doc__)
     parser.add_argument("name", metavar="FILE", help="a checkpoint, folder of a run, or latest")
     parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
     return parser.parse_args(args)

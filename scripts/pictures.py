@@ -5,13 +5,13 @@
 The runs are trained in lightning_logs/pictures/; existing runs are reused.
 """
 
-import argparse
 import os
 from pathlib import Path
 
 from PIL import Image
 
 from scripts.results import train
+from scripts.shared.options import ToolParser
 from scripts.shared.tables import PROJECT
 
 LOGS = Path("lightning_logs", "pictures")
@@ -22,9 +22,7 @@ HEIGHT = 400  # pixels
 
 
 def main() -> None:
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    ).parse_args()
+    ToolParser("pictures", __doc__).parse_args()
     place = PROJECT / ".github" / "images"
     place.mkdir(parents=True, exist_ok=True)
     for name, config in CONFIGS.items():

@@ -6,7 +6,6 @@
 Existing runs are reused; after a change of code or config, remove lightning_logs/results first.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -14,8 +13,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from jsonargparse.typing import PositiveInt
 from rich.progress import track
 
+from scripts.shared.options import ToolParser
 from scripts.shared.tables import PROJECT, into_page
 
 LOGS = Path("lightning_logs", "results")
@@ -70,12 +71,13 @@ def caption(runs: list[Results]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("configs", nargs="*", default=LADDER, help="names of configs; default all")
-    parser.add_argument("--seeds", type=int, default=3, help="number of seeds, from 0; default 3")
+    parser = ToolParser("results", __doc__)
+    configs = f"configs to train, from {', '.join(LADDER)};\ndefault all"
+    parser.add_argument("configs", nargs="*", default=LADDER, metavar="CONFIG", help=configs)
+    text = "number of seeds, from 0; default 3"
+    parser.add_argument("--seeds", type=PositiveInt, default=3, metavar="N", help=text)
     arguments = parser.parse_args()
+    parser.check_known("config", arguments.configs, LADDER)
     pairs = [(config, seed) for seed in range(arguments.seeds) for config in arguments.configs]
     runs = [(config, train(config, seed)) for config, seed in track(pairs, "Training")]
     rows = [row(c, [run for name, run in runs if name == c]) for c in arguments.configs]

@@ -12,7 +12,6 @@ those of fit. Runs of `test` are excluded.
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 from scripts.compare.runs import (
     Group,
@@ -27,6 +26,7 @@ from scripts.compare.runs import (
     ordered,
 )  # fmt: skip
 from scripts.compare.tables import cells, labels, page, show, unrounded
+from scripts.shared.options import ToolParser
 from src.errors import UserError
 from src.files import write_whole
 from src.plots.comparison import Curve, overlaid_curves
@@ -36,18 +36,8 @@ METRICS = ("test/acc", "test/mse", "test/loss", "val/acc", "val/mse")
 CURVES = ("val/acc", "val/loss", "train/loss")  # the first that exists is the default
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that reports an error in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f"error: {message}; see --help", file=sys.stderr)
-        raise SystemExit(2)
-
-
 def arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = Parser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog="compare"
-    )
+    parser = ToolParser("compare", __doc__)
     add = parser.add_argument
     add(
         "folders",

@@ -19,16 +19,14 @@ from tempfile import TemporaryDirectory
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
+from scripts.shared.options import ToolParser
 from scripts.shared.trained import Trained, extra, open_run
 from src.command.failures import in_words
 from src.errors import UserError
 
 
 def parse(args: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="draw", allow_abbrev=False, description=__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )  # fmt: skip
+    parser = ToolParser("draw", __doc__)
     parser.add_argument("run", metavar="RUN", help="folder of a run on images, or latest")
     parser.add_argument("other", metavar="RUN2", nargs="?", help="a second run, to compare")
     parser.add_argument("--port", type=int, metavar="N", help="default the first free from 7860")

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from scripts.shared.options import ToolParser
 from scripts.shared.trained import Trained, extra, open_run
 from src.command.failures import in_words
 from src.errors import UserError
@@ -40,11 +41,8 @@ RECORD = "export.json"  # written last, so that it only describes complete files
 
 def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Return the options of the export, and the arguments for `predict`, e.g. the data folder."""
-    parser = argparse.ArgumentParser(
-        prog="export", allow_abbrev=False, description=__doc__,
-        usage="export RUN [--out FOLDER] [--overwrite] [options of predict, e.g. --data.root DIR]",
-        formatter_class=argparse.RawTextHelpFormatter,
-    )  # fmt: skip
+    usage = "%(prog)s RUN [--out FOLDER] [--overwrite] [options of predict, e.g. --data.root DIR]"
+    parser = ToolParser("export", __doc__, usage=usage)
     parser.add_argument("run", metavar="RUN", help="folder of a run, or latest")
     parser.add_argument(
         "--out", metavar="FOLDER", type=Path, help="output folder; default RUN/export"

@@ -1,6 +1,6 @@
 """Injects faults into linenet and counts how often it handles them.
 
-    ./scripts/run faults                       # everything, half an hour; updates the README
+    ./scripts/run faults                       # everything, half an hour; updates tests/README.md
     ./scripts/run faults kills --tries 20      # one section with a given number of tries
 
 `kills`, `writes` and `signals` interrupt real runs of five configs, at random moments or at a given
@@ -27,6 +27,7 @@ import src.libraries  # noqa: F401  (first)
 
 # isort: split
 import torch
+from jsonargparse.typing import PositiveInt
 from rich.progress import track
 
 from scripts.faults.commands import all_typos, build_parsers, count
@@ -44,13 +45,14 @@ from scripts.faults.kills import (
     signalled,
 )
 from scripts.faults.processes import evaluated, forced, together
+from scripts.shared.options import ToolParser
 from scripts.shared.tables import into_page, markdown, mnist_files
 from src.files import write_whole
 from src.runs.provenance import device_name, git_state, versions
 
 Row = dict[str, Any]
-TRIES = {"kills": 200, "writes": 60, "signals": 200, "flips": 10_000, "files": 10_000,
-         "typos": 0, "processes": 0, "runs": 0}  # fmt: skip
+TRIES = {"kills": 200, "writes": 60, "signals": 200, "flips": 10_000, "files": 10_000}
+SECTIONS = [*TRIES, "typos", "processes", "runs"]
 LOGS = Path("lightning_logs", "faults")
 
 
@@ -145,25 +147,19 @@ def failure(cut: Cut) -> str | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    choices = f"sections to run, from {', '.join(TRIES)}; default all"
-    parser.add_argument("sections", nargs="*", default=[*TRIES], help=choices)
-    tries = f"number of tries; default {TRIES}, where 0 means a fixed number"
-    parser.add_argument("--tries", type=int, help=tries)
-    text = "also update the README's table from the newest results of each section"
+    parser = ToolParser("faults", __doc__)
+    choices = f"sections to run, from {', '.join(SECTIONS)};\ndefault all"
+    parser.add_argument("sections", nargs="*", default=SECTIONS, metavar="SECTION", help=choices)
+    defaults = ", ".join(f"{name} {number:,}" for name, number in TRIES.items())
+    tries = f"number of tries; default {defaults};\nthe other sections have a fixed number"
+    parser.add_argument("--tries", type=PositiveInt, metavar="N", help=tries)
+    text = "also update the table in tests/README.md from the newest results of each section"
     parser.add_argument("--readme", action="store_true", help=text)
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the random moments and positions; default 0"
-    )
+    seed = "seed of the random moments and positions; default 0"
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=seed)
     arguments = parser.parse_args()
-    if unknown := set(arguments.sections) - set(TRIES):
-        parser.error(f"unknown section {unknown.pop()}; give some of {', '.join(TRIES)}")
-    if not (mnist_files() / "train-images-idx3-ubyte").is_file():
-        parser.error(
-            f"MNIST is not in {mnist_files()}. Set DATA_DIR to the folder that holds MNIST/raw."
-        )
+    parser.check_known("section", arguments.sections, SECTIONS)
+    parser.check_mnist()
     warnings.filterwarnings("ignore")  # each run logs its own
     os.environ["DATA_DIR"] = str(mnist_files().parents[1].resolve())
     sys.exit(1 if run(arguments) else 0)
@@ -194,7 +190,7 @@ def report(record: dict[str, Any]) -> str:
     newest = {name: rows for one in records for name, rows in one["sections"].items()}
     rows = [
         {k: f"{v:,}" if isinstance(v, int) else v for k, v in row.items()}
-        for section in TRIES
+        for section in SECTIONS
         for row in newest.get(section, [])
     ]
     used = f"torch {record['versions']['torch']}, lightning {record['versions']['lightning']}"

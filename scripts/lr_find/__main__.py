@@ -27,6 +27,7 @@ from lightning.pytorch.tuner import Tuner
 from tqdm import tqdm
 
 from scripts.lr_find.curve import raw, report, smooth, steepest
+from scripts.shared.options import ToolParser
 from src.cli import main as linenet
 from src.command.experiment import ExperimentCLI, experiment_name, is_first
 from src.errors import UserError
@@ -105,12 +106,9 @@ def close_bars() -> None:
 
 def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Return the options of the search, and the arguments for `fit`."""
-    parser = argparse.ArgumentParser(
-        prog="lr_find", allow_abbrev=False, description=__doc__,
-        usage="lr_find --config FILE [--min_lr LR] [--max_lr LR] [--steps N] [options of fit]",
-        epilog="See also: python -m src.cli fit --help",
-        formatter_class=argparse.RawTextHelpFormatter,
-    )  # fmt: skip
+    usage = "%(prog)s --config FILE [--min_lr LR] [--max_lr LR] [--steps N] [options of fit]"
+    epilog = "See also: python -m src.cli fit --help"
+    parser = ToolParser("lr_find", __doc__, usage=usage, epilog=epilog)
     add = partial(parser.add_argument, metavar="LR", type=float)
     add("--min_lr", default=1e-6, help="lowest rate; default 1e-6")
     add("--max_lr", default=10.0, help="highest rate; default 10")

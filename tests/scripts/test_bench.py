@@ -1,6 +1,5 @@
 """The benchmark: losses of all candidates agree, and its ratios, tables and record are right."""
 
-import importlib
 import json
 from argparse import Namespace
 from pathlib import Path
@@ -10,6 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from scripts.bench import __main__ as bench
+from scripts.bench import contenders
+from scripts.bench.measurements import FACTS, Measurements, python, repeated_mnist
+from scripts.shared.tables import markdown
 from src.data.idx import read_idx
 from tests.conftest import MNIST_FILES, PROJECT, REAL_DATA, toy_images, write_idx
 
@@ -19,18 +22,10 @@ LOGISTIC = PROJECT / "configs/mnist_logistic.yaml"
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(PROJECT / "scripts"))
-    return importlib.import_module("scripts.bench.__main__")
-
-
-@pytest.fixture
 def baselines(monkeypatch: pytest.MonkeyPatch, mnist: Path) -> ModuleType:
-    monkeypatch.syspath_prepend(str(PROJECT / "scripts"))
     monkeypatch.setenv("DATA_DIR", str(mnist))
-    module = importlib.import_module("scripts.bench.contenders")
-    monkeypatch.setattr(module, "STEPS", 20)
-    return module
+    monkeypatch.setattr(contenders, "STEPS", 20)
+    return contenders
 
 
 @pytest.fixture(scope="session")
@@ -69,17 +64,17 @@ def test_a_baseline_times_each_of_its_epochs(baseline: str, baselines: ModuleTyp
 
 
 def test_no_times_are_measured_if_the_losses_differ(
-    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = Namespace(model=["mnist_mlp"], rounds=1, epochs=1, accelerator="cpu", batch_size=100)
-    run = bench.Bench(asked, tmp_path)
+    run = Measurements(asked, tmp_path)
     monkeypatch.setattr(run, "baseline", lambda *args: [0.0, 1e-4])
     with pytest.raises(SystemExit, match="with mnist_mlp, losses of linenet and the handwritten"):
         run.epochs()
 
 
 def test_missing_mnist_files_are_reported(
-    bench: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["bench", "loader"])
     with pytest.raises(SystemExit) as stop:
@@ -89,20 +84,20 @@ def test_missing_mnist_files_are_reported(
     assert not Path("lightning_logs").exists()
 
 
-def test_ratios_are_medians_over_rounds(bench: ModuleType) -> None:
+def test_ratios_are_medians_over_rounds() -> None:
     asked = Namespace(model=[], rounds=3, epochs=1, accelerator="cpu", batch_size=100)
     times = {"plain": [1.0, 2.0, 3.0], "linenet": [2.0, 3.0, 9.0], "floor": [1.0, 1.0, 1.0]}
-    row = bench.Bench(asked, Path())._compared("mnist_mlp", {**times, "template": [9.0, 9.0, 9.0]})
+    row = Measurements(asked, Path())._compared("mnist_mlp", {**times, "template": [9.0, 9.0, 9.0]})
     assert row["linenet / plain"] == 2.0
     assert row["template / linenet"] == 3.0
     assert row["plain"] == 2.0
 
 
 def test_mnist_is_repeated_image_by_image(
-    bench: ModuleType, mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(mnist))
-    raw = bench.repeated_mnist(tmp_path / "more", times=3) / "MNIST" / "raw"
+    raw = repeated_mnist(tmp_path / "more", times=3) / "MNIST" / "raw"
     for name, dimensions in zip(MNIST_FILES[:2], (3, 1), strict=True):
         once = read_idx(mnist / "MNIST" / "raw" / name, dimensions).numpy()
         thrice = read_idx(raw / name, dimensions).numpy()
@@ -112,9 +107,9 @@ def test_mnist_is_repeated_image_by_image(
     ).read_bytes()
 
 
-def test_a_table_has_a_column_for_every_value(bench: ModuleType) -> None:
+def test_a_table_has_a_column_for_every_value() -> None:
     rows = [{"a": "x", "b": 1.23456}, {"a": "y", "c": 7}, {"test": 0.9912}]
-    assert bench.markdown(rows).splitlines() == [
+    assert markdown(rows).splitlines() == [
         "| a | b | c | test |",
         "| --- | --- | --- | --- |",
         "| x | 1.23 |  |  |",
@@ -123,8 +118,8 @@ def test_a_table_has_a_column_for_every_value(bench: ModuleType) -> None:
     ]
 
 
-def test_the_record_names_machine_versions_and_commit(bench: ModuleType) -> None:
-    facts = json.loads(bench.python("-c", bench.FACTS))
+def test_the_record_names_machine_versions_and_commit() -> None:
+    facts = json.loads(python("-c", FACTS))
     assert facts["versions"]["torch"] == torch.__version__
     assert facts["device"]
     assert "git" in facts
@@ -132,9 +127,7 @@ def test_the_record_names_machine_versions_and_commit(bench: ModuleType) -> None
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_the_bench_compares_epochs_and_writes_its_results(
-    bench: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bench_compares_epochs_and_writes_its_results(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATA_DIR", REAL_DATA)
     words = ["epochs", "start", "--model", "mnist_logistic", "--rounds", "1", "--epochs", "1"]
     monkeypatch.setattr("sys.argv", ["bench", *words])

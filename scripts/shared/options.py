@@ -1,0 +1,43 @@
+"""Parses the options of a tool."""
+
+import argparse
+import sys
+from typing import Any, NoReturn
+
+from scripts.shared.tables import mnist_files
+
+
+class ToolParser(argparse.ArgumentParser):
+    """Parser of a tool that is started with `./scripts/run NAME`; an error takes one line.
+
+    Args:
+        name: The name of the tool.
+        text: The docstring of the tool, shown by `--help` as it is.
+        options: Other options of argparse.
+    """
+
+    def __init__(self, name: str, text: str | None, **options: Any) -> None:
+        super().__init__(
+            prog=f"./scripts/run {name}",
+            description=text,
+            formatter_class=argparse.RawTextHelpFormatter,
+            allow_abbrev=False,
+            **options,
+        )
+
+    def check_known(self, kind: str, given: list[str], known: list[str]) -> None:
+        """Exit with an error if one of the given names is unknown."""
+        if unknown := [name for name in given if name not in known]:
+            self.error(f"there is no {kind} {unknown[0]}, expected some of {', '.join(known)}")
+
+    def check_mnist(self) -> None:
+        """Exit with an error if the real MNIST files are missing."""
+        if not list(mnist_files().glob("train-images-idx3-ubyte*")):
+            self.error(
+                f"MNIST is not in {mnist_files()}. Set DATA_DIR to the folder that holds MNIST/raw,"
+                "\nor download it: ./scripts/run fit --config configs/mnist_logistic.yaml"
+            )
+
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
