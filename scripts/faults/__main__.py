@@ -11,6 +11,7 @@ to lightning_logs/faults/ with the machine and the versions.
 
 import argparse
 import json
+import logging
 import os
 import shlex
 import sys
@@ -161,6 +162,7 @@ def main() -> None:
     parser.check_known("section", arguments.sections, SECTIONS)
     parser.check_mnist()
     warnings.filterwarnings("ignore")  # each run logs its own
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # resumed runs replace old steps
     os.environ["DATA_DIR"] = str(mnist_files().parents[1].resolve())
     sys.exit(1 if run(arguments) else 0)
 
