@@ -10,6 +10,7 @@ Lightning or of earlier versions, are omitted.
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,19 +24,22 @@ from rich.text import Text
 from torch import Tensor
 
 from scripts.shared.options import ToolParser
-from src.command.failures import in_words
+from src.command.failures import short_errors
 from src.runs.checkpoint_io import is_sealed, unpacked
 from src.runs.find import best_checkpoint, find
 from src.runs.settings import flat
+from src.runs.summary import wrapped
 
 Facts = dict[str, Any]
 
 
 def parse(args: Sequence[str] | None) -> argparse.Namespace:
     parser = ToolParser("peek", __doc__)
-    parser.add_argument("name", metavar="FILE", help="a checkpoint, folder of a run, or latest")
+    parser.add_run("a checkpoint, folder of a run, or latest")
     parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
-    return parser.parse_args(args)
+    options = parser.parse_args(args)
+    parser.check_run(options.run)
+    return options
 
 
 def file_of(name: str) -> Path:
@@ -117,20 +121,23 @@ def weights(checkpoint: Facts) -> list[Facts]:
     ]  # fmt: skip
 
 
-def printable(value: Any) -> Text:
-    """Return a value as text without Rich markup or control characters."""
+def printable(value: Any, width: int = sys.maxsize) -> Text:
+    """Return a value as text without Rich markup or control characters, wrapped like a path."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     text = f"{value:,}" if type(value) is int else text
-    return Text(text if text.isprintable() else repr(text))
+    return Text(wrapped(text if text.isprintable() else repr(text), width))
 
 
 def show(content: dict[str, Facts], listed: list[Facts]) -> None:
     table = Table(title="checkpoint", show_header=False)
+    longest = max(len(name) for facts in content.values() for name in facts)
+    width = Console().width - max(map(len, content)) - longest - 10  # borders and padding
     for style in ("bold", None, None):
         table.add_column(style=style, overflow="fold")
     for heading, facts in content.items():
         for i, (name, value) in enumerate(facts.items()):
-            table.add_row("" if i else heading, printable(name), printable(value))
+            shown = printable(value, width)
+            table.add_row("" if i else heading, printable(name), shown)
         table.add_section()
     total = {name: sum(one[name] for one in listed) for name in ("values", "bytes")}
     net = Table(title=f"{len(listed)} tensors", show_footer=True)
@@ -144,8 +151,8 @@ def show(content: dict[str, Facts], listed: list[Facts]) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     options = parse(args)
-    with in_words():
-        path = file_of(options.name)
+    with short_errors():
+        path = file_of(options.run)
         checkpoint = unpacked(path)
         headings, listed = sections(path, checkpoint), weights(checkpoint)
     if options.json:

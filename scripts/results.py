@@ -14,10 +14,10 @@ from statistics import mean, stdev
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
-from rich.progress import track
 
 from scripts.shared.options import ToolParser
 from scripts.shared.tables import PROJECT, into_page
+from src.progress_bar import with_bar
 
 LOGS = Path("lightning_logs", "results")
 LADDER = [
@@ -67,7 +67,8 @@ def caption(runs: list[Results]) -> str:
     seeds = len({run["seed"] for run in runs})
     versions = f"torch {one['versions']['torch']}, lightning {one['versions']['lightning']}"
     commit = (one["git"] or {}).get("commit", "no commit")[:9]
-    return f"Mean ± standard deviation over {seeds} seeds; {one['device']}; {versions}; {commit}."
+    over = f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
+    return f"Mean ± standard deviation over {over}; {one['device']}; {versions}; {commit}."
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def main() -> None:
     arguments = parser.parse_args()
     parser.check_known("config", arguments.configs, LADDER)
     pairs = [(config, seed) for seed in range(arguments.seeds) for config in arguments.configs]
-    runs = [(config, train(config, seed)) for config, seed in track(pairs, "Training")]
+    runs = [(config, train(config, seed)) for config, seed in with_bar(pairs, "Training")]
     rows = [row(c, [run for name, run in runs if name == c]) for c in arguments.configs]
     head = "| config | test | epochs | seconds | parameters |\n|---|---|---|---|---|\n"
     table = head + "\n".join(rows) + "\n\n" + caption([run for _, run in runs]) + "\n"

@@ -4,15 +4,15 @@ Help, versions and a mistyped command are answered here at once; only then are t
 imported, which takes three seconds.
 """
 
-import argparse
 import ast
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 PROJECT = Path(__file__).resolve().parents[1]
 COMMANDS = {
@@ -21,6 +21,8 @@ COMMANDS = {
     "test": "Evaluate a run on its test set.",
     "predict": "Write the predictions of a run for its test set, or for your own images.",
 }
+# Flags that say what to evaluate, or what help to print.
+CHOOSING = ("--run", "-c", "--config", "--model", "--data.help", "-h", "--help", "--print_config")
 OTHER_NAMES = {"train": "fit", "eval": "test", "evaluate": "test"}  # what others call them
 HELP = """usage: python -m src.cli COMMAND ...      or: ./scripts/run COMMAND-OR-TOOL ...
 
@@ -41,48 +43,55 @@ def main(args: Sequence[str] | None = None, cli: Callable[..., Any] | None = Non
 
     Args:
         args: The words of the command; by default those of the command line.
-        cli: What carries it out: tools give a subclass of ExperimentCLI.
+        cli: The class that runs it: tools give a subclass of ExperimentCLI.
 
     Raises:
         SystemExit: With code 2 for a wrong command line, 1 for other errors that the user can fix,
             128 + n for signal n.
     """
-    before, name, after = parse([*sys.argv[1:]] if args is None else [*args])
+    name, after = parse([*sys.argv[1:]] if args is None else [*args])
 
-    from src.command.experiment import Command, ExperimentCLI, carry_out
+    from src.command.experiment import Command, ExperimentCLI, run_command
 
-    carry_out(Command(before, name, after), cli or ExperimentCLI)
+    run_command(Command(name, after), cli or ExperimentCLI)
 
 
-def parse(words: list[str]) -> tuple[list[str], str, list[str]]:
-    """Return the words before the command, the command, and the words after it.
+def parse(words: list[str]) -> tuple[str, list[str]]:
+    """Return the command and the words after it.
 
     Raises:
-        SystemExit: If help or versions were asked for, or there is no such command.
+        SystemExit: If help or versions were asked for, or the command line has no valid command.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("-h", "--help", action="store_true")
-    parser.add_argument("--version", action="store_true")
-    parser.add_argument("-c", "--config", action="append")
-    parser.add_argument("command", nargs="?")
-    parser.add_argument("after", nargs=argparse.REMAINDER)
-    given, _ = parser.parse_known_args(words)
-    if given.version:
+    command, after = (words or ["--help"])[0], words[1:]
+    if command == "--version":
         print(versions())
         raise SystemExit(0)
-    if given.help or not words:
+    if command in ("-h", "--help"):
         print(HELP.format(commands=listed(COMMANDS), tools=listed(tools())), end="")
         raise SystemExit(0 if words else 2)
-    if given.command not in COMMANDS:
-        print(f"error: {unknown(given.command, words)}", file=sys.stderr)
-        raise SystemExit(2)
-    return words[: len(words) - len(given.after) - 1], given.command, given.after
+    if command not in COMMANDS:
+        fail(unknown(command, words))
+    if command != "fit" and not any(word.startswith(CHOOSING) for word in after):
+        fail(f"{command} needs a run: give --run lightning_logs/NAME/version_N, or latest.")
+    return command, after
 
 
-def unknown(command: str | None, words: list[str]) -> str:
-    """Return the message for a command line without a known command."""
-    if command is None:
-        return f"no command.\nDid you mean python -m src.cli fit {' '.join(words)}?"
+def fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def unknown(command: str, words: list[str]) -> str:
+    """Return the message for a command line that does not start with a known command."""
+    if near := get_close_matches(command, ["--version", "--help"], n=1):
+        return f"there is no option {command}.\nDid you mean {near[0]}?"
+    if command.startswith("-"):
+        given = [word for word in words if word in COMMANDS][:1] or ["fit"]
+        others = [word for word in words if word not in given]
+        return (
+            f"the command comes first, before {command}.\n"
+            f"Did you mean python -m src.cli {shlex.join([*given, *others])}?"
+        )
     if command in tools():
         return f"{command} is a tool.\nStart it with ./scripts/run {command}"
     near = get_close_matches(command, [*COMMANDS, *tools(), *OTHER_NAMES], n=1) or [*COMMANDS]

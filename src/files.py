@@ -65,11 +65,11 @@ def lock(path: Path, timeout: float = -1) -> Iterator[None]:
     Raises:
         filelock.Timeout: If another process holds the lock for longer.
     """
-    held = FileLock(path)
-    held.acquire(timeout=timeout)
+    file = FileLock(path)
+    file.acquire(timeout=timeout)
     try:
         yield
     finally:
         with suppress(OSError):  # Windows cannot remove a file that another process has open
             path.unlink()  # still locked: a process that has just opened it sees that it is gone
-        held.release()
+        file.release()

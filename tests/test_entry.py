@@ -55,6 +55,11 @@ def test_the_version_names_commit_torch_and_lightning() -> None:
         (["tset"], "Did you mean test?"),
         (["compare", "x"], "compare is a tool.\nStart it with ./scripts/run compare"),
         (["--config", "x.yaml"], "Did you mean python -m src.cli fit --config x.yaml?"),
+        (["--data.root", "a b", "test"], "Did you mean python -m src.cli test --data.root 'a b'?"),
+        (["--config"], "the command comes first, before --config"),
+        (["--versoin"], "Did you mean --version?"),
+        (["test"], "test needs a run: give --run lightning_logs/NAME/version_N, or latest."),
+        (["predict", "--images", "x"], "predict needs a run"),
     ],
 )
 def test_a_wrong_command_is_answered_at_once(words: list[str], said: str) -> None:
@@ -64,10 +69,9 @@ def test_a_wrong_command_is_answered_at_once(words: list[str], said: str) -> Non
     assert len(done.stderr.splitlines()) <= 3
 
 
-def test_words_before_and_after_the_command_are_kept() -> None:
-    assert cli.parse(["-c", "x", "fit", "--help", "--version", "fit"]) == (
-        ["-c", "x"], "fit", ["--help", "--version", "fit"]
-    )  # fmt: skip
+@pytest.mark.parametrize("after", [["--help", "--version", "fit"], ["--", "x"], ["--run"], []])
+def test_words_after_the_command_are_kept(after: list[str]) -> None:
+    assert cli.parse(["fit", *after]) == ("fit", after)
 
 
 def test_redirected_output_is_a_line_for_each_epoch(

@@ -12,7 +12,7 @@ FLOORS = [  # from the ground; packages on one floor do not import one another
     ["errors"],
     ["torchvision_compat"],
     ["libraries"],
-    ["files", "imports", "ranges"],
+    ["files", "imports", "progress_bar", "ranges"],
     ["data", "plots"],
     ["runs", "training", "inference"],
     ["models"],

@@ -12,9 +12,8 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-from rich.progress import track
-
 from scripts.shared.tables import PROJECT, Rows, mnist_files
+from src.progress_bar import with_bar
 
 MODELS = ["mnist_logistic", "mnist_sigmoid_mlp", "mnist_relu_mlp", "mnist_mlp", "mnist_lenet"]
 LOOPS = ["floor", "plain", "linenet", "template"]
@@ -94,7 +93,7 @@ class Measurements:
         return median(self.baseline(loop, model, batch_size, epochs)[1:])
 
     def epochs(self) -> Rows:
-        for model in track(self.models, "Comparing losses"):
+        for model in with_bar(self.models, "Comparing losses"):
             largest = max(self.baseline("difference", model, self.batch_size, 1))
             if largest > TOLERANCE:
                 raise SystemExit(
@@ -104,7 +103,7 @@ class Measurements:
         times: dict[str, dict[str, list[float]]]
         times = {model: {loop: [] for loop in LOOPS} for model in self.models}
         turns = list(product(range(self.rounds), self.models, LOOPS))
-        for _, model, loop in track(turns, "Epochs"):
+        for _, model, loop in with_bar(turns, "Epochs"):
             times[model][loop].append(self.epoch(model, loop, self.batch_size))
         return [self._compared(model, times[model]) for model in self.models]
 
@@ -126,7 +125,7 @@ class Measurements:
 
     def start(self) -> Rows:
         times: dict[str, list[float]] = {IMPORT: [], FIRST_STEP: []}
-        for _, code in track(list(product(range(5), times)), "Start"):
+        for _, code in with_bar(list(product(range(5), times)), "Start"):
             began = time.perf_counter()
             python("-c", code, *self.fit("mnist_mlp"))
             times[code].append(time.perf_counter() - began)
@@ -140,7 +139,7 @@ class Measurements:
     def safety(self) -> Rows:
         """Time the safety checks in each step, and the checkpoints."""
         rows: Rows = []
-        for model in track(self.models, "Safety"):
+        for model in with_bar(self.models, "Safety"):
             words = ["-m", "scripts.bench.safety", f"configs/{model}.yaml"]
             words.append(f"--accelerator={self.accelerator}")
             runs = [json.loads(python(*words).splitlines()[-1]) for _ in range(self.rounds)]
@@ -156,7 +155,7 @@ class Measurements:
         run = "; runpy.run_module('src.cli', run_name='__main__')"
         codes = [PEAK.format("; import src.command.experiment"), PEAK.format(run)]
         words = self.fit("mnist_mlp", "--trainer.max_epochs=2")
-        peaks = [int(python("-c", code, *words).split()[-1]) for code in track(codes, "Memory")]
+        peaks = [int(python("-c", code, *words).split()[-1]) for code in with_bar(codes, "Memory")]
         above = (peaks[1] - peaks[0]) * 1024 / 1e6
         return [row("peak memory of mnist_mlp above the imports, MB", above, "≤ 150")]
 
@@ -165,7 +164,7 @@ class Measurements:
         rows: Rows = []
         # Logistic regression does not get beyond 93 %.
         models = [model for model in self.models if model != "mnist_logistic"]
-        for model in track(models, "Time to accuracy"):
+        for model in with_bar(models, "Time to accuracy"):
             for epochs in (1, 2, 3, 5):
                 rows.append(self._fast(model, epochs))
                 if rows[-1]["test"] >= 0.99:
@@ -190,11 +189,11 @@ class Measurements:
         sizes = {size: (f"--data.train_size={size}",) for size in (10_000, 55_000)}
         sizes[595_000] = (f"--data.root={root}", "--data.verify=false")
         rows: Rows = []
-        for n in track(sizes, "Growth"):
+        for n in with_bar(sizes, "Growth"):
             epochs = f"--trainer.max_epochs={max(3, 200_000 // n)}"
             time_each = 1e6 * seconds(self.linenet(GROWTH_MODEL, epochs, *sizes[n])) / n
             rows.append({"samples": f"{n:,}", "batch": 100, "linenet, µs per sample": time_each})
-        for batch_size in track((32, 128, 512, 4096), "Batches"):
+        for batch_size in with_bar((32, 128, 512, 4096), "Batches"):
             ours, by_hand = (
                 self.epoch(GROWTH_MODEL, loop, batch_size) for loop in ("linenet", "plain")
             )

@@ -21,17 +21,18 @@ import src.libraries  # noqa: F401  (first)
 # isort: split
 from scripts.shared.options import ToolParser
 from scripts.shared.trained import Trained, extra, open_run
-from src.command.failures import in_words
+from src.command.failures import short_errors
 from src.errors import UserError
 
 
 def parse(args: Sequence[str] | None) -> argparse.Namespace:
     parser = ToolParser("draw", __doc__)
-    parser.add_argument("run", metavar="RUN", help="folder of a run on images, or latest")
+    parser.add_run("folder of a run on images, or latest")
     parser.add_argument("other", metavar="RUN2", nargs="?", help="a second run, to compare")
     parser.add_argument("--port", type=int, metavar="N", help="default the first free from 7860")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     options = parser.parse_args(args)
+    parser.check_run(options.run)
     if options.port is not None and not 0 <= options.port < 2**16:
         parser.error(f"--port {options.port}: expected 0 to 65535, where 0 is any free port")
     return options
@@ -67,7 +68,7 @@ def draw(options: argparse.Namespace) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    with in_words(), suppress(KeyboardInterrupt):  # Ctrl-C is the regular way to stop
+    with short_errors(), suppress(KeyboardInterrupt):  # Ctrl-C is the regular way to stop
         draw(parse(args))
 
 

@@ -12,89 +12,39 @@ probabilities agree within 1e-4.
 # extra: export
 
 import argparse
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
-import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from scripts.shared.options import ToolParser
-from scripts.shared.trained import Trained, extra, open_run
-from src.command.failures import in_words
-from src.errors import UserError
-from src.files import write_whole
-from src.inference.portable import Portable
-
-with in_words(), extra("export", "export"):
-    from scripts.export.check import CALLS, SIZES, judged
-    from scripts.export.formats import FORMATS, Facts, describe
-
-RECORD = "export.json"  # written last, so that it only describes complete files of one export
+from scripts.shared.trained import extra, open_run
+from src.command.failures import short_errors
 
 
 def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Return the options of the export, and the arguments for `predict`, e.g. the data folder."""
-    usage = "%(prog)s RUN [--out FOLDER] [--overwrite] [options of predict, e.g. --data.root DIR]"
+    usage = (
+        "%(prog)s RUN [--out FOLDER] [--overwrite]\n       [options of predict: --data.root DIR]"
+    )
     parser = ToolParser("export", __doc__, usage=usage)
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or latest")
+    parser.add_run("folder of a run, or latest")
     parser.add_argument(
         "--out", metavar="FOLDER", type=Path, help="output folder; default RUN/export"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier export")
-    return parser.parse_known_args(args)
+    options, more = parser.parse_known_args(args)
+    parser.check_run(options.run)
+    return options, more
 
 
-def export(trained: Trained) -> tuple[dict[str, bytes], Facts]:
-    """Return the validated files and the record of an export.
-
-    Raises:
-        UserError: If the test images are missing, or a file's output differs from the model's.
-    """
-    model, data = trained.model, trained.data
-    data.prepare_data()
-    images = data.load()[1][0]
-    facts = describe(trained, images.shape[1:])
-    portable = Portable(model.net, data.mean, data.std, data.pad, model.probabilities)
-    files = {name: write(portable, facts) for name, (write, _) in FORMATS.items()}
-    measured = judged(trained, images, files)
-    on = {**data.describe(), "sizes": {"test": len(images)}, "batches": SIZES}
-    how = {"measured": measured, "checked_on": on, "threads": torch.get_num_threads()}
-    return files, how | facts
-
-
-def check_folder(folder: Path, overwrite: bool) -> None:
-    """Validate the output folder before the export starts.
-
-    Raises:
-        UserError: If it is not writable, or holds files of an export without --overwrite.
-    """
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise UserError(f"--out {folder}: {existing} is not a writable folder.")
-    found = [name for name in (*FORMATS, RECORD) if (folder / name).exists()]
-    if found and not overwrite:
-        raise UserError(
-            f"{folder} already holds an export ({', '.join(found)}).\n"
-            "Give --overwrite to replace it, or another folder with --out."
-        )
-
-
-def publish(folder: Path, files: dict[str, bytes], record: Facts) -> None:
-    """Write each file atomically, the record last."""
-    (folder / RECORD).unlink(missing_ok=True)
-    for name, content in files.items():
-        write_whole(folder / name, content)
-    write_whole(folder / RECORD, json.dumps(record, indent=2) + "\n")
-
-
-def show(record: Facts, folder: Path) -> None:
+def show(record: dict[str, Any], folder: Path) -> None:
     """Print the measurements, the test data and the output folder."""
     on = record["checked_on"]
     n = on["sizes"]["test"]
@@ -110,11 +60,12 @@ def show(record: Facts, folder: Path) -> None:
     text = f"test images: {n:,} of {on['name']}, {on['source']}"
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
     print(f"batch sizes: {', '.join(f'{size:,}' for size in on['batches'])}")
-    print(f"time: median of {CALLS} calls with a single image, threads: {record['threads']}")
+    calls, threads = record["calls"], record["threads"]
+    print(f"time: median of {calls} calls with a single image, threads: {threads}")
     print(f"folder: {folder}")
 
 
-def cells(file: Facts) -> list[str]:
+def cells(file: dict[str, Any]) -> list[str]:
     """Return the table cells of a file, or of the model itself."""
     time = f"{file['milliseconds']:.3f}"
     if "bytes" not in file:
@@ -124,9 +75,11 @@ def cells(file: Facts) -> list[str]:
 
 def main(args: Sequence[str] | None = None) -> None:
     options, more = parse(args)
+    with short_errors(), extra("export", "export"):  # imported late: it takes seconds
+        from scripts.export.files import check_folder, export, publish
     trained = open_run(options.run, "export", more)
     folder = options.out or trained.path.parents[1] / "export"
-    with in_words():
+    with short_errors():
         check_folder(folder, options.overwrite)
         with Console(stderr=True).status("Exporting and validating each file on all test images"):
             files, record = export(trained)

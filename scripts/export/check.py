@@ -17,7 +17,7 @@ CALLS, WARM_UP = 200, 20
 
 
 @torch.inference_mode()
-def judged(trained: Trained, images: Tensor, files: dict[str, bytes]) -> dict[str, Facts]:
+def checked(trained: Trained, images: Tensor, files: dict[str, bytes]) -> dict[str, Facts]:
     """Measure the model itself and each file, loaded from its bytes.
 
     Returns:

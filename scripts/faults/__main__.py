@@ -29,7 +29,6 @@ import src.libraries  # noqa: F401  (first)
 # isort: split
 import torch
 from jsonargparse.typing import PositiveInt
-from rich.progress import track
 
 from scripts.faults.commands import all_typos, build_parsers, count
 from scripts.faults.data import fuzz_idx
@@ -49,6 +48,7 @@ from scripts.faults.processes import evaluated, forced, together
 from scripts.shared.options import ToolParser
 from scripts.shared.tables import into_page, markdown, mnist_files
 from src.files import write_whole
+from src.progress_bar import with_bar
 from src.runs.provenance import device_name, git_state, versions
 
 Row = dict[str, Any]
@@ -90,7 +90,7 @@ class Faults:
     def flips(self) -> list[Row]:
         paths, tries = checkpoints(self.folder / "flips"), self._tries("flips")
         found = flipped(paths, Random(self.seed))
-        ends = [next(found) for _ in track(range(tries), "flips", transient=True)]
+        ends = [next(found) for _ in with_bar(range(tries), "flips")]
         return [
             self._row("a flipped bit in a checkpoint", ends, "detected, or no value changes"),
             self._row("a truncated checkpoint", [*cut_short(paths)], "refused by name"),
@@ -126,11 +126,11 @@ class Faults:
     def _cuts(self, name: str, faults: Iterator[Fault]) -> list[Cut]:
         """Interrupt the runs as often as the section asks."""
         self._subjects = self._subjects or [
-            Subject(config, self.folder / config) for config in track(RUNS, "uninterrupted runs")
+            Subject(config, self.folder / config) for config in with_bar(RUNS, "uninterrupted runs")
         ]
         cuts = cut_off(faults, self._subjects, self.folder / name)
         tries = self._tries(name)
-        return [*track(islice(cuts, tries), name, total=tries, transient=True)]
+        return [*with_bar(islice(cuts, tries), name, total=tries)]
 
     def _tries(self, name: str) -> int:
         return self.tries or TRIES[name]

@@ -27,7 +27,8 @@ def finished(config: str, data: MNIST) -> Path:
     logs = kit.PICTURES.parent
     found = _newest(config, data, logs) or _newest(config, data, kit.PICTURES)
     folder = found or _train_briefly(config, data)
-    print(f"  {config}: {folder.relative_to(logs)}")
+    epochs = (read_results(folder) or {})["epochs"]
+    print(f"  {config}: {folder.relative_to(logs)}, trained for {epochs} epochs")
     return folder
 
 

@@ -12,11 +12,14 @@ L. N. Smith, "Cyclical learning rates for training neural networks", WACV 2017, 
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
+
+os.environ.setdefault("TQDM_DISABLE", "1")  # Lightning leaves its bar open; read at import
 
 import src.libraries  # noqa: F401  (first)
 
@@ -24,12 +27,13 @@ import src.libraries  # noqa: F401  (first)
 import numpy as np
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.tuner import Tuner
-from tqdm import tqdm
+from rich.console import Console
 
 from scripts.lr_find.curve import raw, report, smooth, steepest
 from scripts.shared.options import ToolParser
 from src.cli import main as linenet
-from src.command.experiment import ExperimentCLI, experiment_name, is_first
+from src.command.experiment import ExperimentCLI
+from src.command.run_folder import experiment_name, is_rank_zero
 from src.errors import UserError
 
 SETTINGS = {  # of the trainer: unlimited epochs, no validation, no logging
@@ -59,7 +63,7 @@ class Search(ExperimentCLI):
             )
         self.name, self.advice = experiment_name(config), advice(config.model.init_args)
         config.model.init_args.scheduler = None
-        folder = self.held.enter_context(TemporaryDirectory())  # for the Tuner's checkpoint
+        folder = self.stack.enter_context(TemporaryDirectory())  # for the Tuner's checkpoint
         for name, value in {**SETTINGS, "default_root_dir": folder}.items():
             config.trainer[name] = value
         super().before_instantiate_classes()
@@ -69,15 +73,15 @@ class Search(ExperimentCLI):
         """There is no run to resume."""
 
     def fit(self, model: LightningModule, datamodule: LightningDataModule, **_: Any) -> None:
-        found: Any = Tuner(self.trainer).lr_find(
-            model, datamodule=datamodule, update_attr=False, **vars(self.options)
-        )
-        close_bars()
+        with Console(stderr=True).status(f"Trying {self.options.num_training} learning rates"):
+            found: Any = Tuner(self.trainer).lr_find(
+                model, datamodule=datamodule, update_attr=False, **vars(self.options)
+            )
         losses = raw(np.array(found.results["loss"]))
         rates = np.array(found.results["lr"])[: len(losses)]
         smoothed = smooth(losses, self.options.num_training // 20)
         best = steepest(rates, losses, smoothed)
-        if is_first():  # of several processes
+        if is_rank_zero():  # of several processes
             report(self.name, rates, losses, smoothed, best)
             print(self.advice.format(rate=f"{rates[best]:.2g}"))
 
@@ -95,13 +99,6 @@ def advice(model: Any) -> str:
         f"On the command line:  --model.{kind}.{name} {{rate}}\n"
         f"Or in the config:     {name}: {{rate}}   in place of {old:g}, in {place}"
     )
-
-
-def close_bars() -> None:
-    """Remove the progress bar, which Lightning leaves open."""
-    for bar in list(getattr(tqdm, "_instances", [])):
-        bar.leave = False
-        bar.close()
 
 
 def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from typing import Any, NoReturn
 
 from scripts.shared.tables import mnist_files
@@ -20,10 +21,19 @@ class ToolParser(argparse.ArgumentParser):
         super().__init__(
             prog=f"./scripts/run {name}",
             description=text,
-            formatter_class=argparse.RawTextHelpFormatter,
+            formatter_class=partial(argparse.RawTextHelpFormatter, width=80),
             allow_abbrev=False,
             **options,
         )
+
+    def add_run(self, text: str) -> None:
+        """Add the argument RUN, optional here so that a mistyped option is reported as such."""
+        self.add_argument("run", metavar="RUN", nargs="?", help=text)
+
+    def check_run(self, run: str | None) -> None:
+        """Exit with an error if RUN is missing."""
+        if run is None:
+            self.error("RUN is missing: give lightning_logs/NAME/version_N, or latest")
 
     def check_known(self, kind: str, given: list[str], known: list[str]) -> None:
         """Exit with an error if one of the given names is unknown."""

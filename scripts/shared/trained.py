@@ -16,10 +16,12 @@ from torch import Tensor
 
 from src.cli import main as linenet
 from src.command.experiment import ExperimentCLI
+from src.command.failures import short_errors
 from src.data.images import ImageData
 from src.errors import UserError
 from src.models import Model
 from src.runs.checkpoints import data_state
+from src.runs.find import find
 from src.runs.results import read_results
 
 SETTINGS = {"logger": False, "callbacks": None, "enable_checkpointing": False,
@@ -100,6 +102,8 @@ def open_run(folder: str, tool: str, more: Sequence[str] = ()) -> Trained:
     Raises:
         SystemExit: On an error, after printing it, as the command line does.
     """
+    with short_errors():
+        find(folder, None, tool)  # or the message would name --run, which is not given
     found: list[Trained] = []
     linenet(["predict", "--run", folder, *more], cli=partial(LoaderCLI, found, tool))
     return found[0]

@@ -46,4 +46,4 @@ class PredictionWriter(Callback):
             rows = [one for _, one in sorted(numbered for share in shares for numbered in share)]
             path = Path(folder, "predictions.csv")
             write_whole(path, as_csv([header(trainer.datamodule), *rows]))
-            print(f"{len(rows):,} predictions: {path}")
+            print(f"{len(rows):,} prediction{'s' * (len(rows) != 1)}: {path}")

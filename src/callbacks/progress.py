@@ -26,6 +26,10 @@ class EpochBar(TQDMProgressBar):
         super().__init__(refresh_rate=50)
         self.monitor = monitor
 
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer)
+        self.train_progress_bar.set_description(f"epoch {counted(trainer)}")
+
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)  # the run folder is printed at the end
@@ -49,18 +53,30 @@ class EpochLines(ProgressBar):
         self.enabled = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = time.perf_counter()  # a run resumed within an epoch does not start one
+        # Also here, since a run resumed within an epoch does not start one.
+        self.started, self.validated = time.perf_counter(), False
 
     on_train_epoch_start = on_train_start
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not (self.enabled and trainer.is_global_zero):
             return
-        limit = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
-        values = [f"{name} {float(v):.4g}" for name, v in trainer.progress_bar_metrics.items()]
+        values = [
+            f"{name} {float(v):.4g}"
+            for name, v in trainer.progress_bar_metrics.items()
+            if self.validated or not name.startswith("val/")  # else of an earlier epoch
+        ]
         seconds = time.perf_counter() - self.started
-        epoch = f"epoch {trainer.current_epoch + 1}{limit}"
-        print(", ".join([epoch, *values, f"{seconds:.1f} s"]), flush=True)
+        print(", ".join([f"epoch {counted(trainer)}", *values, f"{seconds:.1f} s"]), flush=True)
+
+
+def counted(trainer: Trainer) -> str:
+    """Return the number of the current epoch, from 1, and of all epochs if there is a limit."""
+    limit = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
+    return f"{trainer.current_epoch + 1}{limit}"
 
 
 class LayerTable(RichModelSummary):

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from src.files import write_whole
+from src.runs.find import training_of
 from src.runs.provenance import device_name, git_state, versions
 
 
@@ -144,7 +145,7 @@ class RunRecord(Callback):
     ) -> dict[str, Any]:
         trained = self.epochs > 0
         return {
-            "config": Path(folder).parent.name if folder else None,
+            "config": training_of(Path(folder)).parent.name if folder else None,
             "command": self.commands[0],
             "resumed_by": self.commands[1:],
             "model": type(model).__name__,
@@ -168,9 +169,8 @@ class RunRecord(Callback):
     def _seconds(self) -> dict[str, float | None]:
         """Return the seconds of fit, of training only, of the median epoch, and of the command."""
         times = {"fit": self.fit_seconds, "train": sum(self.epoch_seconds)}
-        times["epoch"] = median(
-            self.epoch_seconds[1:] or self.epoch_seconds or [0]
-        )  # not the first
+        # The first epoch is left out if there are others: it takes longer.
+        times["epoch"] = median(self.epoch_seconds[1:] or self.epoch_seconds or [0])
         known = {name: round(t, 3) if self.epochs else None for name, t in times.items()}
         return known | {"total": round(time.perf_counter() - self.started, 3)}
 

@@ -1,4 +1,4 @@
-"""What happens to a run: its folder, training, the test of its best checkpoint, the answer."""
+"""Runs one command: training and the test of its best checkpoint, or the evaluation of a run."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,7 +8,6 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
@@ -25,11 +24,12 @@ from src.callbacks import (
     StepSeed,
 )
 from src.callbacks.progress import screen_callbacks
-from src.command.checks import check, check_processes, check_saved
+from src.command.checks import check, check_accelerator, check_processes, check_saved
 from src.command.config_files import read_strictly
-from src.command.failures import in_words
+from src.command.failures import short_errors
 from src.command.flags import ExperimentFlags
 from src.command.quiet import quieten, quieten_evaluation
+from src.command.run_folder import experiment_name, is_rank_zero, moved, new_run_folder
 from src.command.run_selection import Command, select_run
 from src.command.signals import SignalHandlers
 from src.data import TensorData
@@ -41,7 +41,7 @@ from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, newest_intact
 from src.runs.curves import CurvesFile
-from src.runs.folders import locked, new_folder, new_version, version_name
+from src.runs.folders import locked
 from src.runs.report import write_report
 from src.runs.results import set_aside_results, stop_if_finished
 from src.runs.settings import differences
@@ -55,17 +55,17 @@ EXCLUDED = ("config", "ckpt_path", "resume", "run", "images", "report", "trainer
 
 
 class ExperimentCLI(ExperimentFlags):
-    """Carries out one command: `fit`, which ends with a test, or one that evaluates a run.
+    """Runs one command: `fit`, which ends with a test, or one that evaluates a trained run.
 
     Args:
         command: The command line.
         request: Says that the run is to stop.
-        held: Keeps the locks of run folders until the program ends.
+        stack: Keeps the locks of run folders until the command ends.
     """
 
-    def __init__(self, command: Command, request: StopRequest, held: ExitStack) -> None:
+    def __init__(self, command: Command, request: StopRequest, stack: ExitStack) -> None:
         words, self.folder = select_run(command)  # the folder of --resume or --run
-        self.held = held
+        self.stack = stack
         self.ckpt_path: str | None = None
         self.checkpoint: dict[str, Any] = {}  # content of the checkpoint to evaluate
         self.purge_step = 0  # the step from which a resumed run continues its curves
@@ -116,18 +116,19 @@ class ExperimentCLI(ExperimentFlags):
 
     def _resume_from(self, folder: Path, config: Namespace) -> str | None:
         """Return the newest resume checkpoint; without one, the checkpoint the run started from."""
-        if is_first():
-            self.held.enter_context(locked(folder))
+        if is_rank_zero():
+            self.stack.enter_context(locked(folder))
             remove_leftovers(folder)
             stop_if_finished(folder, config.trainer)
         newest = newest_intact(folder / "checkpoints")
-        if is_first():
+        if is_rank_zero():
             print(f"Resuming {folder} from {newest.name if newest else 'its start'}.")
         return str(newest) if newest else config.ckpt_path
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         config.ckpt_path = self.ckpt_path
+        check_accelerator(str(config.trainer.accelerator))
         check_processes(config.trainer.devices)
         if self.subcommand != "fit":
             quieten_evaluation()
@@ -136,10 +137,6 @@ class ExperimentCLI(ExperimentFlags):
             self.save_config_callback = None  # there is no run folder to save it into
         elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
             logger.init_args.name = experiment_name(config)
-        if self.subcommand != "fit" and self.folder and hasattr(logger, "init_args"):
-            version = version_name(logger.init_args.get("version"))
-            if version == self.folder.name:  # of the run that is evaluated
-                logger.init_args.version = None
         if config.trainer.enable_checkpointing is False:  # else Lightning refuses ModelCheckpoint
             self.parsers[str(self.subcommand)].callback_keys.remove("checkpoint")
         self.trainer_defaults["callbacks"] += screen_callbacks(
@@ -154,11 +151,10 @@ class ExperimentCLI(ExperimentFlags):
         settings = self.config_init[self.subcommand].trainer
         given = settings.plugins or []
         kwargs["plugins"] = [SafeCheckpointIO(), *(given if isinstance(given, list) else [given])]
-        in_tensorboard = (
-            isinstance(settings.logger, TensorBoardLogger) and not settings.fast_dev_run
-        )
-        if in_tensorboard and (self.folder or is_first()):  # others get the folder from the first
-            kwargs["logger"] = self._placed(settings.logger)
+        tensorboard = isinstance(settings.logger, TensorBoardLogger) and not settings.fast_dev_run
+        resumes = self.subcommand == "fit" and self.folder
+        if tensorboard and (resumes or is_rank_zero()):  # other processes get the folder from it
+            kwargs["logger"] = self._in_run_folder(settings.logger)
         try:
             trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, TypeError, ValueError) as error:
@@ -168,23 +164,18 @@ class ExperimentCLI(ExperimentFlags):
         if not own_step and not is_overridden("train_dataloader", self.datamodule, TensorData):
             loop = trainer.fit_loop.epoch_loop
             trainer.fit_loop.epoch_loop = EpochLoop(trainer, loop.min_steps, loop.max_steps)
-        if in_tensorboard and self.subcommand == "fit":
+        if tensorboard and self.subcommand == "fit":
             trainer.loggers.append(CurvesFile(trainer, self.purge_step))
         return trainer
 
-    def _placed(self, logger: TensorBoardLogger) -> TensorBoardLogger:
-        """Return the logger for this run's folder, where checkpoints and all else go, too."""
-        spec = self.config[self.subcommand].trainer.logger
-        folder, version = self.folder, spec.init_args.get("version")
-        if not folder or (self.subcommand != "fit" and version is not None):
-            folder = new_version(Path(logger.root_dir), version, self.held)
-        elif self.subcommand != "fit":
-            folder = new_folder(folder, str(self.subcommand), self.held)
-        place = {"save_dir": folder.parents[1], "name": folder.parent.name, "version": folder.name}
-        resumed = {"purge_step": self.purge_step} if self.folder == folder else {}
-        return type(logger)(
-            **{**spec.init_args.as_dict(), **spec.get("dict_kwargs", {}), **place, **resumed}
-        )
+    def _in_run_folder(self, logger: TensorBoardLogger) -> TensorBoardLogger:
+        """Return the logger for the folder of this run, where checkpoints and all else go, too."""
+        command, spec = str(self.subcommand), self.config[self.subcommand].trainer.logger
+        if command == "fit" and self.folder:
+            return moved(logger, self.folder, spec, purge_step=self.purge_step)
+        root, version = Path(logger.root_dir), spec.init_args.get("version")
+        folder = new_run_folder(command, self.folder, root, version, self.stack)
+        return moved(logger, folder, spec)
 
     def before_fit(self) -> None:
         """Validate the run identity before anything is written into the folder of a resumed run."""
@@ -192,7 +183,7 @@ class ExperimentCLI(ExperimentFlags):
             self.datamodule.prepare_data()
             self.datamodule.setup("fit")
             self.identity.compare(self.trainer, self.model, self.datamodule)
-        if self.folder and is_first():
+        if self.folder and is_rank_zero():
             set_aside_results(self.folder)
 
     def before_predict(self) -> None:
@@ -206,7 +197,7 @@ class ExperimentCLI(ExperimentFlags):
 
     def after_predict(self) -> None:
         """Exit with code 1 if some files could not be read."""
-        if isinstance(self.datamodule, OwnImages) and is_first():
+        if isinstance(self.datamodule, OwnImages) and is_rank_zero():
             self.datamodule.tell_skipped()
 
     def after_fit(self) -> None:
@@ -231,9 +222,9 @@ class ExperimentCLI(ExperimentFlags):
             print_summary(self.record.results, folder, self._report(folder))
 
     def _report(self, folder: str | None) -> Path | None:
-        """Write the report, if it is wanted and there is a folder for it."""
+        """Write the report of fit and test, if it is wanted and there is a folder for it."""
         config = self.config[self.subcommand]
-        if not folder or not config.report:
+        if not folder or not config.report or self.subcommand == "validate":
             return None
         defaults = self.parsers[str(self.subcommand)].get_defaults()
         changes = differences(config.as_dict(), defaults.as_dict())
@@ -241,27 +232,16 @@ class ExperimentCLI(ExperimentFlags):
         return write_report(Path(folder), self.record.results, shown)
 
 
-def is_first() -> bool:
-    """Return whether this process is the one that writes files."""
-    return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def experiment_name(config: Namespace) -> str:
-    """Return the name of the first config file, the one that others override, or of the model."""
-    stem = Path(config.config[0]).stem if config.config else None
-    return stem or config.model.class_path.split(".")[-1]
-
-
-def carry_out(command: Command, cli: Callable[..., Any] = ExperimentCLI) -> None:
-    """Carry out a command, with errors in words and signals handled.
+def run_command(command: Command, cli: Callable[..., Any] = ExperimentCLI) -> None:
+    """Run a command; print errors of the user without a traceback, and handle signals.
 
     Args:
         command: The command line.
-        cli: The class that carries it out.
+        cli: The class that runs it.
     """
     request = StopRequest()
-    with in_words(), ExitStack() as held, SignalHandlers(request):
+    with short_errors(), ExitStack() as stack, SignalHandlers(request):
         quieten()
         restrict_imports()
         read_strictly()
-        cli(command, request, held)
+        cli(command, request, stack)

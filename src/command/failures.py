@@ -26,9 +26,11 @@ def user_error(error: BaseException | None) -> str | None:
             return str(error)
         text = str(error)
         if "loading state_dict" in text:
-            return f"The checkpoint does not fit the model: {text.splitlines()[1].strip()}"
+            return f"The checkpoint does not fit the model: {text.splitlines()[:2][-1].strip()}"
         if "`val_check_interval`" in text:
             return f"--trainer.val_check_interval: {text.strip().splitlines()[0]}"
+        if isinstance(error, BrokenPipeError):
+            return "The program that read the output has ended, and so this command."
         if match := re.search(r"allocate (?:memory: you tried to allocate )?(\d+) bytes", text):
             return f"Not enough memory: {int(match[1]) / 1e9:.1f} GB were requested; give less."
         if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -45,7 +47,7 @@ def user_error(error: BaseException | None) -> str | None:
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
+def short_errors() -> Iterator[None]:
     """End the program with exit code 1 and a message for errors that the user can fix.
 
     Raises:
@@ -57,5 +59,7 @@ def in_words() -> Iterator[None]:
         known = user_error(error)
         if known is None:
             raise  # a bug, here or in a class of the user: keep the traceback
+        if isinstance(error, BrokenPipeError):  # or Python would fail to write at its exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"error: {known}", file=sys.stderr)
         raise SystemExit(1) from None

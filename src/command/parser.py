@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from jsonargparse import DefaultHelpFormatter, Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
-from src.command.checks import misfits
+from src.command.checks import invalid_values
 from src.command.config_files import check_file
 from src.command.messages import explain
 
@@ -28,7 +28,7 @@ class ShortErrorParser(LightningArgumentParser):
     def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
         """Parse the command line, or the arguments of one class, and check every value."""
         config = super().parse_args(*args, **kwargs)
-        for key, complaint in misfits(config):
+        for key, complaint in invalid_values(config):
             self.error(f'Parser key "{key}": {complaint}')
         return config
 

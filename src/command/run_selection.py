@@ -14,15 +14,14 @@ FOUND = "LINENET_RESUMED"  # from the first process of a run to those that it st
 
 
 class Command(NamedTuple):
-    """The words of a command line: those before its name, its name, and those after it."""
+    """A command line: the name of the command, and the words after it."""
 
-    before: list[str]
     name: str
     after: list[str]
 
     @property
     def words(self) -> list[str]:
-        return [*self.before, self.name, *self.after]
+        return [self.name, *self.after]
 
 
 class Selection(NamedTuple):
@@ -45,7 +44,7 @@ def select_run(command: Command) -> Selection:
     Commands that evaluate a run get its best checkpoint, too.
 
     Raises:
-        UserError: If the run is missing or not given where it must be.
+        UserError: If there is no such run, or --ckpt_path is given with --resume.
     """
     flag = "--run" if command.name in EVALUATING else "--resume"
     try:
@@ -53,10 +52,6 @@ def select_run(command: Command) -> Selection:
     except ValueError:
         return Selection(command.words)
     if given.run is None:
-        if flag == "--run" and not (given.config or given.model or given.help or given.print):
-            raise UserError(
-                f"{command.name} needs a run: give --run lightning_logs/NAME/version_N, or latest."
-            )
         return Selection(command.words)
     if flag == "--resume" and given.ckpt_path:
         raise UserError("--resume finds its checkpoint by itself; leave --ckpt_path out.")
@@ -72,7 +67,7 @@ def select_run(command: Command) -> Selection:
         print(f"The latest run is {folder}.")
     if flag == "--run" and not given.ckpt_path:
         found += ["--ckpt_path", str(best_checkpoint(folder))]
-    return Selection([*command.before, command.name, *found, *command.after], folder)
+    return Selection([command.name, *found, *command.after], folder)
 
 
 def _flags(flag: str) -> argparse.ArgumentParser:
@@ -80,9 +75,6 @@ def _flags(flag: str) -> argparse.ArgumentParser:
     parser.add_argument(flag, dest="run")
     parser.add_argument("--ckpt_path")
     parser.add_argument("-c", "--config", action="append")
-    parser.add_argument("--model")
-    parser.add_argument("--print_config", dest="print", nargs="?", const=True)
-    parser.add_argument("-h", "--help", "--model.help", "--data.help", nargs="?", const=True)
     return parser
 
 

@@ -37,7 +37,8 @@ class SignalHandlers:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # After a signal the program is about to end, and another one may end it without words.
+            signal.signal(number, signal.SIG_DFL if self.request.signal else handler)
         if self.request.signal and kind is None:  # SystemExit is lost when raised in a destructor
             raise SystemExit(128 + self.request.signal)
 
@@ -47,4 +48,4 @@ class SignalHandlers:
         self.request.signal = number
         if not self.request.training:
             raise SystemExit(128 + number)
-        print("\nStopping after this step. Press again to stop at once.", file=sys.stderr)
+        print("\nStopping at the next checkpoint. Press again to stop at once.", file=sys.stderr)

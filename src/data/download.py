@@ -63,12 +63,12 @@ def temporary_folder(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Let one process at a time write into a folder, and say so while another one does."""
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
-            held.enter_context(lock(folder / LOCK, timeout=0))
+            stack.enter_context(lock(folder / LOCK, timeout=0))
         except Timeout:
             print(f"Waiting for another process that writes into {shown(folder)}", file=sys.stderr)
-            held.enter_context(lock(folder / LOCK))
+            stack.enter_context(lock(folder / LOCK))
         yield
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 
 from src.data.checks import is_file, shown
 from src.data.images import Images
 from src.data.pixels import LARGEST, decoded, resized
 from src.errors import UserError
+from src.progress_bar import with_bar
 
 Files = dict[str, dict[str, list[str]]]  # split -> class -> paths; classes and paths sorted
 SPLITS = ("train", "test")
@@ -31,7 +31,7 @@ def read_images(path: Path, classes: dict[str, list[str]], size: int, channels: 
     labelled = [(name, label) for label, names in enumerate(classes.values()) for name in names]
     x = np.empty((len(labelled), size, size, channels), dtype=np.uint8)
     archive = zipfile.ZipFile(path) if path.is_file() else None
-    steps = track(labelled, f"Reading {path.name}", transient=True, disable=len(labelled) < 2000)
+    steps = with_bar(labelled, f"Reading {path.name}", least=2000)
     for i, (name, _) in enumerate(steps):
         try:
             x[i] = resized(decoded(_content(path, archive, name)), size, size, channels)

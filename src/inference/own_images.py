@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch import LightningDataModule
-from rich.progress import track
 from torch import Tensor
 
 from src.data.base import TensorData
@@ -16,6 +15,7 @@ from src.data.images import ImageData, Images
 from src.data.loader import BatchLoader
 from src.data.pixels import LARGEST, decoded
 from src.errors import UserError
+from src.progress_bar import with_bar
 
 BATCH = 250
 HIDDEN = (".", "Thumbs.db", "desktop.ini")  # files that operating systems create in image folders
@@ -57,7 +57,7 @@ class OwnImages(LightningDataModule):
             return
         found = [file for path in self.paths for file in files_at(Path(path).expanduser())]
         examples = []
-        for file in track(found, "Reading images", transient=True, disable=len(found) < 100):
+        for file in with_bar(found, "Reading images", least=100):
             try:
                 examples.append(self._example(file))
                 self.file_names.append(shown(file))

@@ -20,16 +20,17 @@ def find(name: str, config: str | None, flag: str) -> Path | None:
         The folder; None if `latest` was asked for and the config has no run yet.
 
     Raises:
-        UserError: If the folder is not a run folder, or there is no run at all.
+        UserError: If the folder was not written by `fit`, or there is no run at all.
     """
     if name != "latest":
         folder = Path(name)
-        if (folder / "config.yaml").is_file():
+        if not (folder / "config.yaml").is_file():
+            problem = "is not a run folder: it has no config.yaml"
+        elif not is_fit(folder / "config.yaml"):
+            problem = "is not the folder of a training: fit has not written its config.yaml"
+        else:
             return folder if len(folder.parents) > 1 else folder.resolve()
-        raise UserError(
-            f"{flag} {name} is not a run folder: it has no config.yaml.\n"
-            "Give lightning_logs/NAME/version_N, or latest."
-        )
+        raise UserError(f"{flag} {name} {problem}.\nGive lightning_logs/NAME/version_N, or latest.")
     runs = [path.parent for path in LOGS.glob(f"{config or '*'}/*/config.yaml") if is_fit(path)]
     if runs:
         return max(runs, key=last_saved)
@@ -66,6 +67,11 @@ def is_fit(config: Path) -> bool:
     """Return whether a config.yaml was written by `fit`, the only command that can be resumed."""
     with config.open() as file:
         return file.readline() == header("fit")
+
+
+def training_of(folder: Path) -> Path:
+    """Return the run folder of an evaluation in `RUN/test` and so on; of a training, its own."""
+    return folder.parent if (folder.parent / "config.yaml").is_file() else folder
 
 
 def last_saved(folder: Path) -> float:

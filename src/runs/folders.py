@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -11,17 +12,18 @@ from filelock import Timeout
 
 from src.errors import UserError
 from src.files import lock
+from src.runs.curves import HEADER
 
 LOCK, OWNER = ".lock", ".lock-owner"
 
 
-def new_version(root: Path, version: str | int | None, held: ExitStack) -> Path:
+def new_version(root: Path, version: str | int | None, stack: ExitStack) -> Path:
     """Create and lock the run folder `root/version_N`, with the next free N or the given version.
 
     Args:
         root: The folder of all runs of a config.
         version: A number, a name, or None for the next number.
-        held: Keeps the lock.
+        stack: Keeps the lock.
 
     Raises:
         UserError: If the given version exists already, or the folder cannot be created.
@@ -29,7 +31,7 @@ def new_version(root: Path, version: str | int | None, held: ExitStack) -> Path:
     name = version_name(version)
     with _creating_in(root):
         folder = root / (name or f"version_{_next_number(root)}")
-        if _create(folder, held):
+        if _create(folder, stack):
             return folder
         with locked(folder):  # names the process that is using it, if there is one
             pass
@@ -44,7 +46,7 @@ def version_name(version: str | int | None) -> str | None:
     return f"version_{version}" if isinstance(version, int) else version
 
 
-def new_folder(parent: Path, name: str, held: ExitStack) -> Path:
+def new_folder(parent: Path, name: str, stack: ExitStack) -> Path:
     """Create and lock `parent/name`, or the first free one of `name-2`, `name-3`, ...
 
     Raises:
@@ -52,7 +54,7 @@ def new_folder(parent: Path, name: str, held: ExitStack) -> Path:
     """
     with _creating_in(parent):
         names = (name if number == 1 else f"{name}-{number}" for number in count(1))
-        return next(parent / free for free in names if _create(parent / free, held))
+        return next(parent / free for free in names if _create(parent / free, stack))
 
 
 @contextmanager
@@ -65,18 +67,22 @@ def locked(folder: Path) -> Iterator[None]:
         UserError: If another process holds the lock; the message names it.
     """
     owner = folder / OWNER
-    with ExitStack() as held:
+    with ExitStack() as stack:
+        stack.callback(_remove_if_empty, folder)
         try:
-            held.enter_context(lock(folder / LOCK, timeout=0))
+            stack.enter_context(lock(folder / LOCK, timeout=0))
         except Timeout as error:
             name = owner.read_text().strip() if owner.is_file() else "another process"
             raise UserError(
                 f"{folder} is in use by {name}.\nWait for it, or start a new run."
             ) from error
         owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
-        held.callback(owner.unlink, missing_ok=True)
+        stack.callback(owner.unlink, missing_ok=True)
         yield
-    with suppress(OSError):  # unless it is empty
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # it is not empty
         folder.rmdir()
 
 
@@ -91,14 +97,32 @@ def _creating_in(root: Path) -> Iterator[None]:
         raise UserError(f"A run folder in {root} cannot be created: {error.strerror}.") from error
 
 
-def _create(folder: Path, held: ExitStack) -> bool:
+def _create(folder: Path, stack: ExitStack) -> bool:
     """Create a folder and lock it; return False if it exists."""
     try:
         folder.mkdir()
     except FileExistsError:
         return False
-    held.enter_context(locked(folder))
+    stack.enter_context(locked(folder))
+    stack.push(partial(_discard, folder))
     return True
+
+
+def _discard(folder: Path, error: type[BaseException] | None, *_: object) -> None:
+    """Empty a new folder after an error, if it holds only what is written before the first step."""
+    if error is None or not issubclass(error, Exception):
+        return
+    paths = [path for path in folder.rglob("*") if path.name not in (LOCK, OWNER)]
+    if all(path.is_dir() or _is_preparation(path) for path in paths):
+        for path in sorted(paths, reverse=True):  # the files of a folder before the folder
+            path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _is_preparation(path: Path) -> bool:
+    """Return whether a file of a run is written before its first step, and holds no result."""
+    if path.name == "curves.csv":
+        return path.read_text() == HEADER
+    return path.name in ("config.yaml", "hparams.yaml") or path.name.startswith("events.out.")
 
 
 def _next_number(root: Path) -> int:

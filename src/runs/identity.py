@@ -14,6 +14,7 @@ TRAINER = (  # trainer settings that change the numbers, besides precision and p
     "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm",
     "limit_train_batches", "overfit_batches", "val_check_interval", "check_val_every_n_epoch",
 )  # fmt: skip
+LENGTH = ("trainer.max_epochs", "trainer.max_steps")
 PLACES = ("data.root", "data.path")  # the same data may be in another place today
 
 
@@ -39,7 +40,7 @@ def decisive(trainer: Trainer, model: LightningModule, data: Any) -> Facts:
     facts |= {f"trainer.{name}": getattr(trainer, name, None) for name in TRAINER}
     facts |= {"trainer.precision": str(trainer.precision), "trainer.devices": trainer.world_size}
     if facts.get("model.scheduler") == "OneCycleLR":  # its schedule depends on the length of a run
-        facts |= {"trainer.max_epochs": trainer.max_epochs, "trainer.max_steps": trainer.max_steps}
+        facts |= {name: getattr(trainer, name.partition(".")[2]) for name in LENGTH}
     facts["contents of the data"] = data.digest
     return {name: plain(value) for name, value in facts.items() if name not in PLACES}
 
@@ -59,10 +60,11 @@ def refuse(then: Facts, now: Facts) -> None:
     """Raise UserError with the old and the new value of what has changed, if anything has."""
     changed = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     if changed:
-        said = "; ".join(f"{name} was {then.get(name)}, is {now.get(name)}" for name in changed[:3])
+        pairs = [f"{name} was {then.get(name)}, is {now.get(name)}" for name in changed[:3]]
         more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
+        fixed = " OneCycleLR has a fixed length." if {*LENGTH} & {*changed} else ""
         raise UserError(
-            f"The run cannot be resumed with other settings: {said}{more}.\n"
+            f"The run cannot be resumed with other settings: {'; '.join(pairs)}{more}.{fixed}\n"
             "Undo the change, or start a new run without --resume and --ckpt_path."
         )
 

@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from src.runs.find import training_of
+
 
 def print_summary(results: dict[str, Any], folder: str | None, report: Path | None) -> None:
     """Print the record of a run, as in `results.json`, and where its files are."""
@@ -16,7 +18,7 @@ def print_summary(results: dict[str, Any], folder: str | None, report: Path | No
     if folder:
         rows.append(("run folder", folder))
         rows += [("report", str(report))] if report else []
-        rows.append(("curves", f"tensorboard --logdir {Path(folder).parents[1]}"))
+        rows.append(("curves", f"tensorboard --logdir {training_of(Path(folder)).parents[1]}"))
     console = Console()
     if not console.is_terminal:  # nobody resizes a file: leave lines whole
         console = Console(width=1000)
@@ -54,7 +56,9 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
         if name != "train/lr"
     ]
     if "noise_floor" in data:
-        scores.append(("noise floor", f"{data['noise_floor']:.4g} (mse of a perfect predictor)"))
+        scores.append(
+            ("noise floor", f"{data['noise_floor']:.4g} (expected mse of a perfect predictor)")
+        )
     training = []
     if results["epochs"]:
         fit, total = results["seconds"]["fit"], results["seconds"]["total"]

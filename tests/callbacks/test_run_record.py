@@ -54,7 +54,7 @@ def test_the_summary_shows_what_the_record_says(capsys: pytest.CaptureFixture[st
     for words in (
         "99.10 %",
         "61,706",
-        "0.25 (mse",
+        "0.25 (expected mse",
         "a/b.ckpt",
         "tensorboard --logdir logs",
         "report.html",

@@ -34,7 +34,7 @@ CASES = [  # config, what is refused, what the refusal says, neighbours that are
     ("mnist_mlp", "trainer.devices=0", "devices", ["trainer.devices=1"]),
     ("mnist_mlp", "trainer.devices=abc", "devices", []),
     ("mnist_mlp", "trainer.devices=1000000000", "up to 4", []),
-    ("mnist_mlp", "trainer.devices=5", "5 is more than the 4 cores", []),
+    ("mnist_mlp", "trainer.devices=5", "5 is more than the 4 processes", []),
     ("mnist_mlp", "trainer.accumulate_grad_batches=0", "at least 1",
      ["trainer.accumulate_grad_batches=1"]),
     ("mnist_mlp", "trainer.gradient_clip_val=-1", "at least 0", ["trainer.gradient_clip_val=0.5"]),
@@ -130,5 +130,5 @@ def test_four_processes_can_be_tried_on_one_core(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     for devices in ("auto", "2", 2, [0, 1], -1):
         check_processes(devices)
-    with pytest.raises(UserError, match="5 is more than the 4 cores"):
+    with pytest.raises(UserError, match="5 is more than the 4 processes"):
         check_processes("5")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.faults.commands import Typo, build_parsers, refusal
-from src.command.checks import misfits
+from src.command.checks import invalid_values
 from tests.conftest import PROJECT
 
 MOST_COUNT, MOST_SEED = 10_000_000, 2**32 - 1
@@ -129,5 +129,5 @@ def test_null_is_taken_where_it_says_none(parser: Any, flag: str) -> None:
 
 def test_the_parser_finds_nothing_wrong_with_what_it_does_not_know() -> None:
     spec = {"class_path": "not.imported.Net", "init_args": {"width": None, "values": [1.0, "inf"]}}
-    assert not list(misfits(spec, "model"))
-    assert [key for key, _ in misfits({"a": {"b": [0.0, float("inf")]}})] == ["a.b"]
+    assert not list(invalid_values(spec, "model"))
+    assert [key for key, _ in invalid_values({"a": {"b": [0.0, float("inf")]}})] == ["a.b"]

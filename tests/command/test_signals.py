@@ -43,7 +43,7 @@ def test_while_training_a_signal_is_remembered(
     with pytest.raises(SystemExit) as stop:
         go_on_after(number)
     assert stop.value.code == 128 + number  # at the end at the latest
-    assert "Stopping after this step" in capsys.readouterr().err
+    assert "Stopping at the next checkpoint" in capsys.readouterr().err
 
 
 def test_a_signal_that_came_in_a_destructor_is_not_lost() -> None:

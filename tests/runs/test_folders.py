@@ -113,7 +113,7 @@ def test_latest_is_the_run_of_fit_that_saved_last() -> None:
     assert find("latest", "mnist_lenet", "--resume") is None
     words = ["--config", "x/line.yaml", "--resume=latest", "--a=1"]
     found = ["--config", f"{older}/config.yaml"]
-    assert select_run(Command([], "fit", words)) == (["fit", *found, *words], older)
+    assert select_run(Command("fit", words)) == (["fit", *found, *words], older)
 
 
 def test_results_of_a_run_that_goes_on_for_longer_are_kept(run: Run) -> None:

@@ -115,7 +115,7 @@ def test_a_regression_is_told_by_its_error() -> None:
     metrics = {"test/mse": 0.254321, "test/loss": 0.254321}
     shown = page(dataset=data, metrics=metrics, model="Linear", tested=1000)
     assert shown.texts["p"] == ["mean squared error 0.2543 on 1,000 test samples"]
-    assert ["noise floor", "0.25 (mse of a perfect predictor)"] in shown.rows
+    assert ["noise floor", "0.25 (expected mse of a perfect predictor)"] in shown.rows
     assert verdict(results()) != verdict(results(dataset=data, metrics=metrics))
 
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import scripts.export.__main__ as export
+import scripts.export.files as export
 import scripts.export.formats as export_formats
 from scripts.export.__main__ import main
 from scripts.export.check import SIZES, compared

@@ -1,6 +1,11 @@
 """The checks of settings: single values, contradictions between settings, monitored metrics."""
 
-from src.command.checks.contradictions import check, check_processes, check_saved
-from src.command.checks.values import misfits
+from src.command.checks.contradictions import (
+    check,
+    check_accelerator,
+    check_processes,
+    check_saved,
+)
+from src.command.checks.values import invalid_values
 
-__all__ = ["check", "check_processes", "check_saved", "misfits"]
+__all__ = ["check", "check_accelerator", "check_processes", "check_saved", "invalid_values"]

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
@@ -26,11 +27,26 @@ def check_processes(devices: Any) -> None:
     Raises:
         UserError: If there are more.
     """
-    cores = max(4, os.cpu_count() or 1)  # four processes may be tried on any machine
-    if str(devices).isdigit() and int(devices) > cores:
+    most = max(4, os.cpu_count() or 1)  # four may be tried on any machine
+    if str(devices).isdigit() and int(devices) > most:
         raise UserError(
-            f"--trainer.devices {devices} is more than the {cores} cores of this machine.\n"
-            f"Give --trainer.devices a number up to {cores}."
+            f"--trainer.devices {devices} is more than the {most} processes allowed here.\n"
+            f"Give a number up to {most}."
+        )
+
+
+def check_accelerator(name: str) -> None:
+    """Refuse a GPU where there is none, before the trainer does so without advice.
+
+    Raises:
+        UserError: If torch finds no GPU of that kind.
+    """
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    found["gpu"] = any(found.values())
+    if found.get(name) is False:
+        raise UserError(
+            f"--trainer.accelerator {name}: torch finds no such device on this machine.\n"
+            "Leave it out, or give cpu; GPUs need a driver and a build of torch that match."
         )
 
 

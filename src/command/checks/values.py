@@ -10,7 +10,7 @@ from typing import Any, get_args
 from jsonargparse import Namespace
 
 
-def misfits(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+def invalid_values(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield key and problem for each number that is not finite, and each null not allowed."""
     if isinstance(value, Namespace):
         for name, hint in _nulls(value):
@@ -18,10 +18,10 @@ def misfits(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         value = vars(value)
     if isinstance(value, dict):
         for name, part in value.items():
-            yield from misfits(part, f"{key}.{name}" if key else str(name))
+            yield from invalid_values(part, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from misfits(part, key)
+            yield from invalid_values(part, key)
     elif isinstance(value, float) and not isfinite(value):
         yield key, f"{value} is out of range: expected a finite number"
 

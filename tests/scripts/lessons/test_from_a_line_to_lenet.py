@@ -67,7 +67,7 @@ def test_missing_runs_are_trained_and_reported(untrained: Run) -> None:
 def test_finished_runs_are_used_and_drawn(lesson: Run) -> None:
     assert "no finished run" not in lesson.text
     for config in CONFIGS:
-        assert f"  {config}: {config}/version_0\n" in lesson.text
+        assert f"  {config}: {config}/version_0, trained for " in lesson.text
     pictures = ("rungs", "first_weights", "gradients", "mistakes")
     assert_drawn(lesson, [f"6_{name}.png" for name in pictures])
     assert "257 test digits" in lesson.text

@@ -1,0 +1,53 @@
+"""Gives a run its folder, and its logger, which other parts of Lightning ask for the folder."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from src.runs.folders import new_folder, new_version
+
+
+def is_rank_zero() -> bool:
+    """Return whether this process is the one that writes files."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def experiment_name(config: Namespace) -> str:
+    """Return the name of the first config file, the one that others override, or of the model."""
+    stem = Path(config.config[0]).stem if config.config else None
+    return stem or config.model.class_path.split(".")[-1]
+
+
+def new_run_folder(
+    command: str, run: Path | None, root: Path, version: str | int | None, stack: ExitStack
+) -> Path:
+    """Create and lock the folder of a command: `root/version_N`, or `RUN/test` to evaluate a run.
+
+    Args:
+        command: `fit`, `validate`, `test` or `predict`.
+        run: The run to evaluate.
+        root: The folder of all runs of a config.
+        version: What the user calls the folder.
+        stack: Keeps the lock.
+    """
+    if run and version is None:
+        return new_folder(run, command, stack)
+    return new_version(root, version, stack)
+
+
+def moved(logger: TensorBoardLogger, folder: Path, spec: Any, **options: Any) -> TensorBoardLogger:
+    """Return a logger like the given one that writes to a run folder.
+
+    Args:
+        logger: The logger, which may be of a subclass.
+        folder: The run folder.
+        spec: Class and arguments of the logger in the config.
+        options: Further arguments of the logger.
+    """
+    place = {"save_dir": folder.parents[1], "name": folder.parent.name, "version": folder.name}
+    arguments = {**spec.init_args.as_dict(), **spec.get("dict_kwargs", {})}
+    return type(logger)(**{**arguments, **place, **options})
