@@ -16,7 +16,7 @@ from typing import Any
 from jsonargparse.typing import PositiveInt
 
 from scripts.shared.options import ToolParser
-from scripts.shared.tables import PROJECT, into_page
+from scripts.shared.tables import PROJECT, circumstances, into_page
 from src.progress_bar import with_bar
 
 LOGS = Path("lightning_logs", "results")
@@ -63,12 +63,9 @@ def row(config: str, runs: list[Results]) -> str:
 
 def caption(runs: list[Results]) -> str:
     """Return the line below the table: number of seeds, device, versions and commit."""
-    one = runs[0]
     seeds = len({run["seed"] for run in runs})
-    versions = f"torch {one['versions']['torch']}, lightning {one['versions']['lightning']}"
-    commit = (one["git"] or {}).get("commit", "no commit")[:9]
     over = f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
-    return f"Mean ± standard deviation over {over}; {one['device']}; {versions}; {commit}."
+    return f"Mean ± standard deviation over {over}; {circumstances(runs[0])}."
 
 
 def main() -> None:

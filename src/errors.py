@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right, printed without a traceback."""
+"""The exception for errors that the user can fix, which are printed without a traceback."""
 
 
 class UserError(Exception):

@@ -1,4 +1,6 @@
-"""Imports torch, torchvision and Lightning in the one order that works; each package starts here.
+"""Imports torch, torchvision and Lightning in the one order that works.
+
+The packages and tools that use them import this module first.
 
 torchvision may need help first (see `src.torchvision_compat`). The garbage collector is off
 meanwhile and then ignores what was imported: it would spend half a second at the start, and more at

@@ -1,8 +1,8 @@
 """Makes torchvision importable beside a torch of another build.
 
 Lightning imports torchmetrics, which imports torchvision wherever it is installed, and a
-torchvision built for another torch (the CUDA build beside a CPU-only torch, say) stops all three.
-Nothing is done where it just works.
+torchvision built for another torch (e.g. the CUDA build beside a CPU-only torch) makes all three
+imports fail. Nothing is changed where the import works.
 """
 
 import importlib

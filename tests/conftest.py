@@ -14,13 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-# Tests compare with numbers of the CPU, and so hide a GPU, also from the processes they start.
-if "gpu" in sys.argv:  # -m gpu; the workers of pytest-xdist inherit the variable
-    os.environ["LINENET_TEST_GPU"] = "1"
-if "LINENET_TEST_GPU" not in os.environ:
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-# isort: split
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
@@ -36,6 +29,15 @@ PROJECT = Path(__file__).resolve().parents[1]
 REAL_DATA = os.environ.get("DATA_DIR", "")
 MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide GPUs, also from processes that tests start, unless tests for a GPU are selected.
+
+    The others compare with numbers of the CPU.
+    """
+    if "gpu" not in config.option.markexpr.replace("not gpu", ""):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ import re
 from tests.conftest import PROJECT
 
 README = (PROJECT / "src/README.md").read_text()
-ROWS = re.findall(r"^\| `([\w/]+\.py)` \| (`.*`) \|$", README, re.MULTILINE)
+ROWS = re.findall(r"^\| `([\w/]+\.py)` \| (`.*?`) \| [^|`]*", README, re.MULTILINE)
 
 
 def lines(file: str, definition: str) -> int:
@@ -20,7 +20,7 @@ def lines(file: str, definition: str) -> int:
 
 
 def test_one_run_is_read_in_under_500_lines() -> None:
-    assert len(ROWS) == 12
+    assert len({file for file, _ in ROWS}) == 13
     count = sum(lines(file, name) for file, names in ROWS for name in re.findall(r"[\w.]+", names))
     assert re.findall(r"<!-- lines -->(\d+) lines", README) == [str(count)]
     assert count < 500

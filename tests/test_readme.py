@@ -86,7 +86,7 @@ def test_every_other_line_of_a_block_is_known() -> None:
         "./scripts/test",
         "./scripts/test -m slow",
         "./scripts/run lesson",
-        "./scripts/run lesson 3",  # in tests/lessons
+        "./scripts/run lesson 3",  # in tests/scripts/lessons
         "./scripts/run bench",
         "./scripts/run bench epochs --model mnist_lenet",
         *(line.split("#")[0].strip() for line in TOOLS),

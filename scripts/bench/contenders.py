@@ -1,6 +1,6 @@
 """Trains the same models without linenet, as baselines for bench.
 
-    python scripts/baselines.py plain configs/mnist_lenet.yaml --epochs 3
+    python -m scripts.bench.contenders plain configs/mnist_lenet.yaml --epochs 3
 
 `plain` is a handwritten training loop, `floor` is that loop on a single batch, `template` is a
 typical Lightning project, and `loader` only iterates over linenet's batches; each prints the

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.shared.tables import markdown
+from scripts.shared.tables import circumstances, markdown
 
 TO_ACCURACY = """Test accuracy by number of epochs with `configs/with/fast.yaml`, three seeds.
 Goals: 97 % in 2 s of training with `mnist_relu_mlp`, and 99 % in 15 s with `mnist_lenet`.
@@ -26,14 +26,11 @@ def summary(record: dict[str, Any]) -> str:
         }
         for row in record["measured"]["epochs"]
     ]
-    return f"{markdown(rows)}\n{circumstances(record)}\n"
+    return f"{markdown(rows)}\n{caption(record)}\n"
 
 
-def circumstances(record: dict[str, Any]) -> str:
-    """Return the line below the tables: command, device, versions and commit."""
-    versions, commit = record["versions"], (record["git"] or {}).get("commit", "no commit")[:9]
-    used = f"torch {versions['torch']}, lightning {versions['lightning']}"
-    return f"Measured by `{record['command']}`; {record['device']}; {used}; {commit}."
+def caption(record: dict[str, Any]) -> str:
+    return f"Measured by `{record['command']}`; {circumstances(record)}."
 
 
 def report(record: dict[str, Any]) -> str:
@@ -43,5 +40,5 @@ def report(record: dict[str, Any]) -> str:
     return "\n".join([
         markdown(measured["epochs"]), markdown(singles), TO_ACCURACY, markdown(measured["targets"]),
         GROWTH, markdown(measured["growth"]), SAFETY, markdown(measured["safety"]),
-        f"{circumstances(record)}\n",
+        f"{caption(record)}\n",
     ])  # fmt: skip

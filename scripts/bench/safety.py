@@ -1,6 +1,6 @@
 """Times linenet's safety checks and checkpoints within a training run.
 
-    ./scripts/run safety configs/mnist_mlp.yaml
+    python -m scripts.bench.safety configs/mnist_mlp.yaml
 
 Prints a list: the seconds of fit, of all checks in its steps, and of each checkpoint. `bench` calls
 it.

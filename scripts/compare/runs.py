@@ -1,4 +1,4 @@
-"""Finds, reads, filters and groups the runs that compare.py shows."""
+"""Finds, reads, filters and groups the runs that `compare` shows."""
 
 import glob
 import json

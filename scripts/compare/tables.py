@@ -1,4 +1,4 @@
-"""Formats the table of compare.py for the terminal, as CSV and as HTML."""
+"""Formats the table of `compare` for the terminal, as CSV and as HTML."""
 
 import base64
 import csv

@@ -46,13 +46,14 @@ from scripts.faults.kills import (
 )
 from scripts.faults.processes import evaluated, forced, together
 from scripts.shared.options import ToolParser
-from scripts.shared.tables import into_page, markdown, mnist_files
+from scripts.shared.tables import circumstances, into_page, markdown, mnist_files
 from src.files import write_whole
 from src.progress_bar import with_bar
 from src.runs.provenance import device_name, git_state, versions
 
 Row = dict[str, Any]
 TRIES = {"kills": 200, "writes": 60, "signals": 200, "flips": 10_000, "files": 10_000}
+FRONT = ["kills", "signals", "flips", "typos"]  # on the front page
 SECTIONS = [*TRIES, "typos", "processes", "runs"]
 LOGS = Path("lightning_logs", "faults")
 
@@ -101,7 +102,9 @@ class Faults:
         self.failures += fuzz.faults
         slowest = f"{1000 * fuzz.worst:.0f} ms"
         name = "a damaged IDX file, md5 off and on"
-        return [{"fault": name, "tries": fuzz.tries, "held": fuzz.held, "worst case": slowest}]
+        return [
+            {"fault": name, "tries": fuzz.tries, "handled": fuzz.handled, "worst case": slowest}
+        ]
 
     def typos(self) -> list[Row]:
         parser, fit = build_parsers()
@@ -109,7 +112,9 @@ class Faults:
         self.failures += counts.failures
         worst = f"right key suggested {counts.suggested:,} times"
         name = "a typo in a key of a shipped config"
-        return [{"fault": name, "tries": counts.typos, "held": counts.refused, "worst case": worst}]
+        return [
+            {"fault": name, "tries": counts.typos, "handled": counts.refused, "worst case": worst}
+        ]
 
     def processes(self) -> list[Row]:
         name = "a test set of 1 to 203 images on 1 to 4 processes"
@@ -138,13 +143,17 @@ class Faults:
     def _row(self, fault: str, ends: list[str | None], worst: str) -> Row:
         failed = [end for end in ends if end]
         self.failures += failed
-        held = len(ends) - len(failed)
-        return {"fault": fault, "tries": len(ends), "held": held, "worst case": worst}
+        handled = len(ends) - len(failed)
+        return as_row(fault, len(ends), handled, worst)
+
+
+def as_row(fault: str, tries: int, handled: int, worst: str) -> Row:
+    return {"fault": fault, "tries": tries, "handled": handled, "worst case": worst}
 
 
 def failure(cut: Cut) -> str | None:
     """Return what went wrong with an interrupted run, or None."""
-    return None if cut.held else "; ".join(cut.faults[:3])
+    return None if cut.handled else "; ".join(cut.faults[:3])
 
 
 def main() -> None:
@@ -154,8 +163,6 @@ def main() -> None:
     defaults = ", ".join(f"{name} {number:,}" for name, number in TRIES.items())
     tries = f"number of tries; default {defaults};\nthe other sections have a fixed number"
     parser.add_argument("--tries", type=PositiveInt, metavar="N", help=tries)
-    text = "also update the table in tests/README.md from the newest results of each section"
-    parser.add_argument("--readme", action="store_true", help=text)
     seed = "seed of the random moments and positions; default 0"
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=seed)
     arguments = parser.parse_args()
@@ -181,23 +188,29 @@ def run(arguments: argparse.Namespace) -> list[str]:
             write_whole(results_file, json.dumps(record, indent=2) + "\n")
             print(markdown(done[section]))
     print(*faults.failures[:10], f"Results: {results_file}", sep="\n")
-    if len(sys.argv) == 1 or arguments.readme:
+    if len(sys.argv) == 1:  # the READMEs show a default run only
         into_page("tests/README.md", "faults", report(record))
+        into_page("README.md", "trust", summary(record))
     return faults.failures
 
 
 def report(record: dict[str, Any]) -> str:
-    """Return the README's table from the newest results of each section, with the machine."""
-    records = [json.loads(path.read_text()) for path in sorted(LOGS.glob("*.json"))]
-    newest = {name: rows for one in records for name, rows in one["sections"].items()}
+    """Return the table of tests/README.md, with the command and the machine."""
     rows = [
         {k: f"{v:,}" if isinstance(v, int) else v for k, v in row.items()}
-        for section in SECTIONS
-        for row in newest.get(section, [])
+        for found in record["sections"].values()
+        for row in found
     ]
-    used = f"torch {record['versions']['torch']}, lightning {record['versions']['lightning']}"
-    used += f"; {(record['git'] or {}).get('commit', 'no commit')[:9]}"
-    return f"{markdown(rows)}\nMeasured by `./scripts/run faults`; {record['device']}; {used}.\n"
+    return f"{markdown(rows)}\nMeasured by `{record['command']}`; {circumstances(record)}.\n"
+
+
+def summary(record: dict[str, Any]) -> str:
+    """Return the table of the front page: how many faults of the main kinds were handled."""
+    rows = [row for name in FRONT for row in record["sections"][name]]
+    return markdown([
+        {"injected fault": row["fault"], "handled": f"{row['handled']:,} of {row['tries']:,}"}
+        for row in rows
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
 """Checks that one-letter typos in config keys and flags are refused.
 
-    ./scripts/run faults_commands
+    ./scripts/run faults typos
 
 Each letter is dropped, doubled or swapped with the next, in every key of every config in configs/,
 both in the file and as a flag, and in every flag of `fit`. It counts how many typos are refused,
 and for how many the right key is suggested. Commands are only parsed; nothing is trained.
 """
 
-import argparse
 import contextlib
 import io
-import random
 import re
 import tempfile
-import time
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -175,22 +172,3 @@ def count(parser: Any, fit: Any, given: list[Typo]) -> Counts:
 def flags(fit: Any) -> list[str]:
     """Return every flag of fit, without the dashes."""
     return [*fit.get_defaults().keys(branches=True)]
-
-
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--sample", type=int, help="number of random typos; default all")
-    sample = arguments.parse_args().sample
-    started = time.perf_counter()
-    parser, fit = build_parsers()
-    given = all_typos(fit)
-    counts = count(parser, fit, random.Random(0).sample(given, sample) if sample else given)
-    print(*counts.failures, sep="\n")
-    print(
-        f"{counts.typos:,} typos: {counts.refused:,} refused, {counts.suggested:,} with the right"
-        f" key suggested; {time.perf_counter() - started:.0f} s."
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -36,14 +36,14 @@ class Fuzz(NamedTuple):
 
     Attributes:
         tries: Number of files.
-        held: Number of files that were handled correctly.
+        handled: Number of files that were handled correctly.
         readable: Number of files that were still valid.
         worst: Seconds of the slowest file.
         faults: What went wrong with the others.
     """
 
     tries: int
-    held: int
+    handled: int
     readable: int
     worst: float
     faults: list[str]

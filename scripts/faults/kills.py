@@ -65,7 +65,7 @@ class Cut:
     """An interruption of a run and its outcome."""
 
     interrupted: bool  # False if the run had already ended
-    held: bool = True
+    handled: bool = True
     seconds: float = 0.0  # from the signal to the exit
     faults: list[str] = field(default_factory=list)
 
@@ -169,7 +169,7 @@ def cut_off(faults: Iterator[Fault], subjects: list[Subject], folder: Path) -> I
         cuts = [next(faults)(subject, place) for _ in range(CUTS)]
         wrong = subject.finish(place)
         if wrong and not any(cut.interrupted for cut in cuts):
-            yield Cut(False, held=False, faults=wrong)
+            yield Cut(False, handled=False, faults=wrong)
         for cut in cuts:
             if cut.interrupted:
-                yield Cut(True, cut.held and not wrong, cut.seconds, [*cut.faults, *wrong])
+                yield Cut(True, cut.handled and not wrong, cut.seconds, [*cut.faults, *wrong])

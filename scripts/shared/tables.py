@@ -30,5 +30,12 @@ def shown(name: str, value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def circumstances(record: dict[str, Any]) -> str:
+    """Return device, versions and commit of a measurement; `results.json` of a run has them too."""
+    versions, commit = record["versions"], (record["git"] or {}).get("commit", "no commit")[:9]
+    used = f"torch {versions['torch']}, lightning {versions['lightning']}"
+    return f"{record['device']}; {used}; {commit}"
+
+
 def mnist_files() -> Path:
     return Path(os.environ.get("DATA_DIR") or "data", "MNIST", "raw").absolute()

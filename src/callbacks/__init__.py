@@ -1,6 +1,6 @@
 """Lightning callbacks; a class listed here has a short name in trainer.callbacks.
 
-Thin: the work is done in runs, training, inference and plots. Only command and scripts import it.
+The work is done in runs, training, inference and plots. Only command and scripts may import it.
 """
 
 import src.libraries  # noqa: F401  (first)

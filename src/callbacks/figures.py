@@ -73,9 +73,8 @@ class Figures(Callback):
         """Draw the training curves, after the time of fit was measured."""
         if stage != "fit" or self.only == []:
             return
-        path = Path(
-            str(trainer.log_dir), "curves.csv"
-        )  # call log_dir on every process: it is broadcast
+        folder = str(trainer.log_dir)  # on every process: it is broadcast
+        path = Path(folder, "curves.csv")
         if not path.exists():
             return
         self.curves = read_curves(path.read_text())

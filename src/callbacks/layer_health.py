@@ -45,9 +45,7 @@ class LayerHealth(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         self.started = trainer.global_step > 0 or self.scaled
-        self.logged = (
-            -1
-        )  # the last step; an optimizer may evaluate the loss several times in a step
+        self.logged = -1  # the last step; an optimizer may evaluate the loss several times in it
 
     def on_before_backward(
         self, trainer: Trainer, pl_module: LightningModule, loss: Tensor

@@ -112,9 +112,7 @@ def _worst(seen: Seen) -> Tensor:
 
 def _some(seen: Seen) -> Tensor:
     """Return random samples, the same ones in every run."""
-    generator = torch.Generator().manual_seed(
-        0
-    )  # a separate generator, so that training is not affected
+    generator = torch.Generator().manual_seed(0)  # of its own: training draws the same numbers
     return torch.randperm(len(seen.y), generator=generator)[:SHEET]
 
 

@@ -16,8 +16,8 @@ from src.runs.checkpoints import RESUME, relocate, resume_files
 from src.training.internals import end_restart, resume_at_epoch_start
 from src.training.stop_request import StopRequest
 
-SECONDS = 3.0  # of training that are lost at most when a run is killed
-SHARE = 100  # at least so many times longer than saving takes: it costs at most 1 %
+SECONDS = 3.0  # between two checkpoints: at most so much training is lost when a run is killed
+SHARE = 100  # or so many times the duration of saving, if longer: it costs at most 1 %
 
 
 class ResumePoints(Callback):

@@ -13,8 +13,8 @@ MOST = 2**20  # seeds an epoch; a run with an endless epoch repeats them
 class StepSeed(Callback):
     """Seeds dropout, and any other draw of the model, from (seed, epoch, batch, process).
 
-    A run that is resumed within an epoch then draws the numbers that it would have drawn. Saving
-    the state of the generator would not do: a batch that was cut short is repeated.
+    A run that is resumed within an epoch then draws the same numbers as one that was not stopped.
+    Saving the state of the generator is not enough: a batch that was interrupted is repeated.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Keeps library adverts and harmless warnings off the screen; real warnings stay."""
+"""Hides library tips and harmless warnings; other warnings are printed in one line."""
 
 import logging
 import warnings

@@ -1,6 +1,6 @@
 """The data sets, one LightningDataModule a file; a class listed here has a short name as --data.
 
-Imports ground modules only; every package but plots may import it.
+It may import ground modules only; all packages but models and plots may import it.
 """
 
 import src.libraries  # noqa: F401  (first)

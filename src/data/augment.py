@@ -71,9 +71,7 @@ class Augment:
     def _matrices(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return a random affine matrix per image, (B, 2, 3), in affine_grid's coordinates."""
         height, width = x.shape[-2:]
-        u = (
-            2 * torch.rand(6, len(x), generator=generator, device=x.device) - 1
-        )  # uniform in [-1, 1)
+        u = 2 * torch.rand(6, len(x), generator=generator, device=x.device) - 1  # in [-1, 1)
         angle, shear = u[0] * radians(self.rotation), u[1] * radians(self.shear)
         sx, sy = 1 + u[2] * self.scale, 1 + u[3] * self.scale
         dx, dy = u[4] * self.shift * 2 / width, u[5] * self.shift * 2 / height

@@ -1,4 +1,4 @@
-"""Preprocesses any image of a digit, foreground or photographed, in the way of MNIST.
+"""Preprocesses an image of a digit, drawn or photographed, as the images of MNIST were.
 
 The strokes are found, scaled to fit 20x20 pixels and placed in 28x28 with the centre of mass in the
 middle, light on black, as for MNIST (LeCun et al., Proceedings of the IEEE 86, 1998, section
@@ -51,9 +51,8 @@ def strokes(grey: Grey) -> Grey:
     """
     above = (grey - background(grey)).round(6)  # bit-identical for inverted images
     ink = np.maximum(above if (above * above * above).sum() > 0 else -above, 0)
-    noise = (
-        np.quantile(np.abs(above), BACKGROUND_SHARE) / 0.52
-    )  # deviation: 40 % of |z| are below 0.52
+    # The standard deviation of the background: 40 % of |z| are below 0.52.
+    noise = np.quantile(np.abs(above), BACKGROUND_SHARE) / 0.52
     foreground = ink > max(MIN_INK * ink.max(), 5 * noise, 8)
     components, count = ndimage.label(foreground, np.ones((3, 3)))
     areas = np.bincount(components.ravel(), minlength=count + 1) * (np.arange(count + 1) > 0)

@@ -14,10 +14,8 @@ from torch import Tensor
 from src.data.checks import check_md5, is_file, shown
 from src.errors import UserError
 
-TYPES: dict[int, np.dtype[Any]] = {
-    8: np.dtype(np.uint8),
-    12: np.dtype(">i4"),
-}  # the two types used in the family
+# The two types that the MNIST family uses, by their code.
+TYPES: dict[int, np.dtype[Any]] = {8: np.dtype(np.uint8), 12: np.dtype(">i4")}
 CHUNK = 2**20  # bytes read at a time
 RATIO, SLACK = 100, 2**20  # no real file unpacks to over 100 times its size plus a megabyte
 REMEDY = "Delete the file to download it again."

@@ -54,7 +54,7 @@ class MNIST(ImageData):
     ) -> None:
         super().__init__(**kwargs)
         if source == "digits" and name != "MNIST":
-            raise UserError(f"--data.source digits stands in for MNIST, not for {name}.")
+            raise UserError(f"--data.source digits replaces MNIST only, not {name}.")
         self.name, self.wanted, self.verify = name, source, verify
         self.folder = self.root / name / "raw"
         self.failure = ""  # why the download failed
@@ -135,8 +135,8 @@ class MNIST(ImageData):
             )
         if self.wanted == "auto":
             rank_zero_warn(
-                f"NOT MNIST: it is not in {self.folder}{self.failure}. Going on with the 1,797"
-                " small digits of scikit-learn, whose figures do not compare with MNIST's."
+                f"NOT MNIST: it is not in {self.folder}{self.failure}. Using the 1,797"
+                " small digits of scikit-learn, whose results do not compare with MNIST's."
                 " To stop instead, give --data.source mnist."
             )
         self.name = "digits, NOT MNIST"

@@ -1,6 +1,6 @@
 """A trained network in use: own images, predictions, the portable network, what its layers do.
 
-Imports data, plots and ground modules; models, callbacks, command and scripts import it.
+It may import data, plots and ground modules; models, callbacks, command and scripts may import it.
 """
 
 import src.libraries  # noqa: F401  (first)

@@ -1,6 +1,7 @@
 """The models, one LightningModule per file; --model accepts the classes listed here by name.
 
-Imports training and ground modules; callbacks, command and scripts import it.
+It may import runs, training, inference and plots, but not data, which it meets at run time only;
+callbacks, command and scripts may import it.
 """
 
 import src.libraries  # noqa: F401  (first)

@@ -10,6 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from src.models.means import Means
+from src.training.internals import trainer_of
 from src.training.optimizers import build_optimizer, build_scheduler, check, spec
 
 Batch = tuple[Tensor, Tensor]
@@ -111,7 +112,8 @@ class Model(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the metric sums when training resumes, on rank 0 only since they are totals."""
-        fitting = self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
+        trainer = trainer_of(self)
+        fitting = trainer is not None and trainer.state.fn == TrainerFn.FITTING
         if fitting and self.trainer.is_global_zero and "train_sums" in checkpoint:
             device = self.trainer.strategy.root_device
             self._means["train"].restore(checkpoint["train_sums"].to(device))
@@ -119,7 +121,8 @@ class Model(LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimizer and scheduler from the hyperparameters."""
         # A fused step unscales 16-bit gradients itself, so they cannot be clipped before it.
-        clipped = self._trainer is not None and self._trainer.gradient_clip_val
+        trainer = trainer_of(self)
+        clipped = trainer is not None and trainer.gradient_clip_val
         optimizer = build_optimizer(self.hparams["optimizer"], self.parameters(), not clipped)
         if self.hparams["scheduler"] is None:
             return optimizer

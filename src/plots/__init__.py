@@ -1,6 +1,6 @@
 """Plots: functions from tensors to a matplotlib Figure, without Lightning or file access.
 
-Imports nothing of this project; every package above may import it.
+It imports nothing of this project but its own modules; every package but data may import it.
 """
 
 from src.plots.classification import (

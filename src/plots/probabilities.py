@@ -13,7 +13,6 @@ from src.plots.style import BLUE, SKY, frame
 ACROSS = 3  # images in a row
 WIDTH, HEIGHT = 2.9, 1.35  # of a cell, in units of the side of an image
 UNIT = 1.15  # side of an image in inches
-WORDS: dict[str, Any] = {"fontsize": 6.5, "ha": "right", "va": "center", "parse_math": False}
 LETTER = 0.052  # width of a letter of a class name
 
 

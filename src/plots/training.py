@@ -34,10 +34,8 @@ def curves(
     figure, (left, right) = frame(9, 3.8, ncols=2)
     for axes, series in ((left, losses), (right, scores)):
         for stage, (epochs, values) in series.items():
-            marker = "." if len(epochs) < 40 else None
-            axes.plot(
-                epochs.numpy(), values.numpy(), color=COLOURS[stage], marker=marker, label=stage
-            )
+            line = {"color": COLOURS[stage], "marker": marker(epochs), "label": stage}
+            axes.plot(epochs.numpy(), values.numpy(), **line)
         if best is not None:
             axes.axvline(best, color=BLACK, linestyle=":", label=f"kept: after {best:g} epochs")
         axes.set(xlabel="epoch")

@@ -56,8 +56,6 @@ def set_aside_results(folder: Path) -> None:
     for name in ("results.json", "report.html", "figures"):
         if (old := folder / name).exists():
             kept = folder / f"{old.stem}-epoch{results['epochs']}{old.suffix}"
-            if (
-                kept.is_dir()
-            ):  # from an earlier end after as many epochs; rename replaces files only
+            if kept.is_dir():  # of an earlier end after as many epochs; rename replaces files only
                 shutil.rmtree(kept)
             old.rename(kept)

@@ -1,4 +1,4 @@
-"""A short training step: Lightning's, without the calls of hooks that nobody overrides."""
+"""A fast training step: Lightning's, without the calls of hooks that are not overridden."""
 
 from typing import Any
 
@@ -42,12 +42,12 @@ OF_MODELS = (
 
 
 class EpochLoop(TrainingEpochLoop):
-    """Lightning's loop over the batches of an epoch, with a short way through a plain step.
+    """Lightning's loop over the batches of an epoch, with a fast path for plain steps.
 
-    In each step Lightning asks every callback, the model and the strategy some thirty times whether
-    they override a hook, which takes longer than the step of a small model. Here overridden hooks
-    are looked up once. Numbers, counters and the order of calls are the same, except for the count
-    of `zero_grad`, which nothing reads. A run that needs more than a plain step takes Lightning's.
+    In each step Lightning checks callbacks, model and strategy some thirty times for overridden
+    hooks, which takes longer than the step of a small model. Here overridden hooks are looked up
+    once. Numbers, counters and the order of calls are the same, except for the count of
+    `zero_grad`, which nothing reads. A run that needs more than a plain step uses Lightning's.
     """
 
     plain = False

@@ -9,7 +9,7 @@ def check_weights(trainer: Trainer, model: LightningModule) -> None:
     """Raise UserError if a weight is NaN or infinite."""
     for name, weight in model.named_parameters():
         if not weight.isfinite().all():
-            what = f"The weight {name} is not finite, after a gradient that was not,"
+            what = f"The weight {name} is not finite, after a gradient that was not finite,"
             raise UserError(explain(what, "No checkpoint holds it.", trainer))
 
 

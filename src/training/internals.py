@@ -13,7 +13,8 @@ from lightning.pytorch.loops.fetchers import _DataFetcher as DataFetcher
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop as TrainingEpochLoop
 
 # Base class and argument type of our `EpochLoop`: loops have had no public base class since 2.0.
-# If they change, plain steps fail at the first batch. `_should_accumulate` is overridden there.
+# If they change, plain steps fail at the first batch. `_should_accumulate` is overridden there, and
+# `_num_ready_batches_reached` says whether an epoch is over.
 __all__ = ["DataFetcher", "TrainingEpochLoop"]
 
 
@@ -58,9 +59,9 @@ def end_restart(trainer: Trainer) -> None:
 
 
 def resume_at_epoch_start(trainer: Trainer) -> None:
-    """Let the fit loop take a checkpoint saved between two epochs for what it is.
+    """Resume a checkpoint that was saved between two epochs at the start of the next epoch.
 
-    Without it, a run limited by max_steps is taken to have stopped within an epoch, always.
+    Without it, Lightning resumes every run limited by max_steps within an epoch.
     """
     vars(trainer.fit_loop)["_iteration_based_training"] = lambda: False
 
@@ -79,6 +80,14 @@ def saves_within_epochs(saver: ModelCheckpoint) -> bool:
     If the names change, a run that would save nothing is refused too rarely.
     """
     return bool(saver._every_n_train_steps or saver._train_time_interval)
+
+
+def trainer_of(model: LightningModule) -> Trainer | None:
+    """Return the trainer of a model, None if it has none yet.
+
+    The public property raises an error then. If the name changes, a model without a trainer fails.
+    """
+    return model._trainer
 
 
 def write_summary(logger: TensorBoardLogger, summary: Any, step: int | None = None) -> None:

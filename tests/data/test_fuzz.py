@@ -1,4 +1,4 @@
-"""Some hundred damaged IDX files; `scripts/faults_data.py` reads ten thousand."""
+"""Some hundred damaged IDX files; `./scripts/run faults files` reads ten thousand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from src.data.idx import read_idx
 def test_damaged_files_end_in_their_array_or_in_words() -> None:
     fuzz = faults_data.fuzz_idx(500)
     assert fuzz.faults == []
-    assert fuzz.tries == fuzz.held == 500
+    assert fuzz.tries == fuzz.handled == 500
     assert 0 < fuzz.readable < 250
     assert fuzz.worst < 1
 
@@ -44,5 +44,5 @@ def test_a_reader_that_does_not_hold_is_found_out(
 ) -> None:
     monkeypatch.setattr(faults_data, "read_idx", reader)
     fuzz = faults_data.fuzz_idx(100)
-    assert fuzz.held == 100 - len(fuzz.faults)
+    assert fuzz.handled == 100 - len(fuzz.faults)
     assert any(fault in found for found in fuzz.faults)

@@ -29,7 +29,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(kind: str, subject: S
     cuts = cut_off(faults(Random(0)), [subject], Path(kind))
     ends = [next(cuts) for _ in range(tries)]
     assert [fault for cut in ends for fault in cut.faults] == []
-    assert all(cut.interrupted and cut.held for cut in ends)
+    assert all(cut.interrupted and cut.handled for cut in ends)
 
 
 def test_a_run_that_resumes_with_other_numbers_is_detected(subject: Subject) -> None:
@@ -38,5 +38,5 @@ def test_a_run_that_resumes_with_other_numbers_is_detected(subject: Subject) -> 
     name = next(name for name in expected if name.startswith("resume-"))
     expected[name]["state_dict"]["net.1.weight"].view(-1)[0] += 1e-6
     cut: Cut = next(cut_off(killed(Random(0)), [subject], Path("broken")))
-    assert not cut.held
+    assert not cut.handled
     assert any("net.1.weight: other numbers" in fault for fault in cut.faults)
