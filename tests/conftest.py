@@ -1,4 +1,4 @@
-"""Small data sets made here, no network, and a working directory of its own for every test."""
+"""Fixtures: small generated data sets, no network, and an empty working directory for each test."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run in an empty folder, without data, without arguments, and cut off from other hosts."""
+    """Run each test in an empty folder, without data, command line or network."""
     environment = dict(os.environ)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATA_DIR", raising=False)
@@ -76,14 +76,14 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 def _toy_files_for_published_ones(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let MNIST read the small files made here, but in tests of the md5 sums themselves."""
+    """Let MNIST read the small generated files, except in tests of the md5 sums."""
     if not {"published_sums", "real_data"} & {*request.fixturenames, *request.keywords}:
         monkeypatch.setattr(MNIST, "_published", lambda self, path: None)
 
 
 @pytest.fixture(autouse=True)
 def _no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave pictures and report out, which take longer than a small run, but in tests of them."""
+    """Skip pictures and report, which take longer than a small run, except in tests of them."""
     if "pictures" not in request.fixturenames:
         monkeypatch.setattr(Figures, "_publish", lambda *_: None)
         monkeypatch.setattr(ExperimentCLI, "_report", lambda *_: None)
@@ -91,12 +91,12 @@ def _no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def pictures() -> None:
-    """Have pictures and the report made in a test, as they are outside of tests."""
+    """Write pictures and the report, as outside of tests."""
 
 
 @pytest.fixture
 def published_sums() -> None:
-    """Have the md5 sums verified in a test, as they are outside of tests."""
+    """Verify md5 sums, as outside of tests."""
 
 
 def _folder(path: Path) -> None:
@@ -121,13 +121,13 @@ def _loop(path: Path) -> None:
 
 @pytest.fixture(params=[_folder, _pipe, _device, _dead_link, _loop])
 def no_file(request: pytest.FixtureRequest) -> Callable[[Path], None]:
-    """Return a function that puts at a path what has a name and is no file, each kind in turn."""
+    """Return a function that creates something at a path that is not a file, each kind in turn."""
     return request.param
 
 
 @contextmanager
 def memory_at_most(megabytes: float) -> Iterator[None]:
-    """Assert that what is done takes no more memory at any time."""
+    """Assert that the peak memory of the block is at most this."""
     tracemalloc.start()
     try:
         yield
@@ -145,7 +145,7 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 def toy_images(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (n, 28, 28) with a bar whose place tells the class, and their labels."""
+    """Return images (n, 28, 28) with a bar whose position depends on the class, and labels."""
     generator = np.random.default_rng(seed)
     labels = (np.arange(n) % 10).astype(np.uint8)
     images = generator.integers(0, 60, (n, 28, 28), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""What the entry answers by itself, and what a run prints on the way."""
+"""The entry of the command line, and the output of a run."""
 
 import subprocess
 import sys

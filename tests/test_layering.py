@@ -1,4 +1,4 @@
-"""Who may import whom: a floor imports lower floors only, and there is no circle."""
+"""Imports: a package imports packages of lower floors only, and there is no circle."""
 
 import ast
 from pathlib import Path
@@ -25,7 +25,7 @@ FORBIDDEN = {("models", "data")}  # they meet at run time only
 
 
 def modules(file: Path) -> set[str]:
-    """Return the dotted names of this project that a file imports, wherever it does so."""
+    """Return the dotted names of this project that a file imports, also within functions."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom):

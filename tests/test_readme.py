@@ -24,7 +24,7 @@ COMMANDS = sorted(
 TOOLS = sorted(
     line for line in LINES if re.match(r"./scripts/run (compare|lr_find|export|peek|draw)", line)
 )
-ANSWERED = {"--model.help", "--print_config", "--resume"}  # in words, for the run is finished
+ANSWERED = {"--model.help", "--print_config", "--resume"}  # answered by a message, since the run is finished
 Run = Callable[..., dict[str, Any]]
 
 

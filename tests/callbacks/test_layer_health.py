@@ -18,7 +18,7 @@ from tests.conftest import PROJECT
 
 
 class Recorder(DummyLogger):
-    """Keeps what it is told."""
+    """Keeps the metrics that are logged."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,7 +17,7 @@ from tests.conftest import PROJECT
 PLATEAU = "model.scheduler=lightning.pytorch.cli.ReduceLROnPlateau model.scheduler.monitor="
 EPOCH = "model.scheduler_interval=epoch"
 STOP = "trainer.callbacks+=EarlyStopping trainer.callbacks.monitor="
-CASES = [  # config, what is refused, what the refusal says, neighbours that are taken
+CASES = [  # config, refused setting, part of the message, similar settings that are accepted
     ("mnist_mlp", "trainer.max_epochs=0", "max_epochs 0 trains nothing", ["trainer.max_epochs=1"]),
     ("mnist_mlp", "trainer.max_epochs=-2", "passed in -2", []),
     ("mnist_mlp", "trainer.max_epochs=-1", "OneCycleLR needs the length",

@@ -1,4 +1,4 @@
-"""Every YAML file that is no config is refused in one line, with its name, in a moment."""
+"""A YAML file that is no config is refused at once, in one line that names it."""
 
 import os
 import re

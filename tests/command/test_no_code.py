@@ -1,4 +1,4 @@
-"""No file of the project has a way to turn a file or a word into code, told from its syntax."""
+"""No module calls a function that turns text or a file into code, as its syntax tree shows."""
 
 import ast
 from collections.abc import Iterator

@@ -46,7 +46,7 @@ RANGES: dict[str, list[tuple[str, list[float], list[float]]]] = {  # flag, good 
     "regression_mlp": [("data.num_features", [1, 100_000], [0, -1, 100_001])],
 }
 ROWS = [(config, *row) for config, rows in RANGES.items() for row in rows]
-OPTIONS = [  # of the trainer and of torch: only what is no finite number is refused by the parser
+OPTIONS = [  # of the trainer and of torch: the parser refuses only numbers that are not finite
     ("mnist_mlp", "model.optimizer.lr"),
     ("mnist_mlp", "model.scheduler.max_lr"),
     ("mnist_mlp", "trainer.max_epochs"),
@@ -76,7 +76,7 @@ def parser() -> Any:
     return build_parsers()[0]
 
 
-def said(parser: Any, config: str, flag: str, value: object) -> str | None:
+def message(parser: Any, config: str, flag: str, value: object) -> str | None:
     """Return the refusal of a flag, in three lines or fewer, or None if it is taken."""
     words = ["fit", "--config", str(PROJECT / f"configs/{config}.yaml"), f"--{flag}={value}"]
     text = refusal(parser, Typo(words, flag, flag))
@@ -89,9 +89,9 @@ def test_a_number_out_of_range_is_refused_and_its_neighbours_pass(
     parser: Any, config: str, flag: str, good: list[float], bad: list[float]
 ) -> None:
     for value in good:
-        assert said(parser, config, flag, value) is None
+        assert message(parser, config, flag, value) is None
     for value in bad:
-        text = said(parser, config, flag, value) or ""
+        text = message(parser, config, flag, value) or ""
         assert f"--{flag}: " in text
         assert str(value) in text
         assert "xpected" in text
@@ -102,29 +102,29 @@ def test_a_number_out_of_range_is_refused_and_its_neighbours_pass(
 def test_what_is_no_finite_number_is_refused(
     parser: Any, config: str, flag: str, value: str
 ) -> None:
-    text = said(parser, config, flag, value) or ""
+    text = message(parser, config, flag, value) or ""
     assert f"--{flag}: " in text
     assert "xpected" in text or "Not of type" in text
 
 
 @pytest.mark.parametrize("value", [0, -1, 100_001, "x"])
 def test_every_width_of_a_list_is_looked_at(parser: Any, value: object) -> None:
-    assert "--model.hidden: " in (said(parser, "mnist_mlp", "model.hidden", f"[9,{value}]") or "")
-    assert said(parser, "mnist_mlp", "model.hidden", "[1,100000]") is None
+    assert "--model.hidden: " in (message(parser, "mnist_mlp", "model.hidden", f"[9,{value}]") or "")
+    assert message(parser, "mnist_mlp", "model.hidden", "[1,100000]") is None
 
 
 @pytest.mark.parametrize(("config", "flag", "expected"), NO_NULL)
 def test_null_is_refused_where_it_is_no_value(
     parser: Any, config: str, flag: str, expected: str
 ) -> None:
-    text = said(parser, config, flag, "null") or ""
+    text = message(parser, config, flag, "null") or ""
     assert f"--{flag}: " in text
     assert expected in text
 
 
 @pytest.mark.parametrize("flag", NULL)
 def test_null_is_taken_where_it_says_none(parser: Any, flag: str) -> None:
-    assert said(parser, "mnist_mlp", flag, "null") is None
+    assert message(parser, "mnist_mlp", flag, "null") is None
 
 
 def test_the_parser_finds_nothing_wrong_with_what_it_does_not_know() -> None:

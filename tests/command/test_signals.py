@@ -28,8 +28,8 @@ def test_outside_of_training_the_program_ends(number: signal.Signals) -> None:
     assert stop.value.code == 128 + number
 
 
-def go_on_after(number: signal.Signals) -> None:
-    """Get a signal while training, and come to the end all the same."""
+def continue_after(number: signal.Signals) -> None:
+    """Receive a signal during training, and leave the context normally."""
     request = StopRequest(training=True)
     with SignalHandlers(request):
         os.kill(os.getpid(), number)
@@ -41,13 +41,13 @@ def test_while_training_a_signal_is_remembered(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        go_on_after(number)
-    assert stop.value.code == 128 + number  # at the end at the latest
+        continue_after(number)
+    assert stop.value.code == 128 + number  # at the end of the run
     assert "Stopping at the next checkpoint" in capsys.readouterr().err
 
 
 def test_a_signal_that_came_in_a_destructor_is_not_lost() -> None:
-    """Python prints what is raised there, and goes on; the end of the run tells of it."""
+    """Python prints an exception raised in a destructor and continues; the exit code shows it."""
     with pytest.raises(SystemExit) as stop, SignalHandlers(StopRequest()), suppress(SystemExit):
         os.kill(os.getpid(), signal.SIGTERM)
     assert stop.value.code == 128 + signal.SIGTERM

@@ -13,7 +13,7 @@ from src.errors import UserError
 
 
 class Toy(TensorData):
-    """Numbers 0, 1, 2, ..., as many in each split as `sizes` says."""
+    """Numbers 0, 1, 2, ...; `sizes` gives the size of each split."""
 
     input_shape, num_outputs, source = [1], 1, "thin air"
 
@@ -42,7 +42,7 @@ def shared(**kwargs: Any) -> list[Toy]:
 
 
 def stand_in(device: str, rank: int = 0, world_size: int = 1) -> Any:
-    """Return what data asks of a trainer."""
+    """Return a stand-in for the trainer, with the attributes that data modules use."""
     strategy = SimpleNamespace(root_device=torch.device(device))
     loop = SimpleNamespace(epoch_loop=SimpleNamespace(restarting=False))
     facts = {"strategy": strategy, "fit_loop": loop}

@@ -86,7 +86,7 @@ def left(target: Path) -> list[str]:
 
 
 def failed(urls: list[str], target: Path) -> str:
-    """Assert that the urls give no file and leave nothing, and return what is said of it."""
+    """Assert that the URLs give no file and leave none, and return the error message."""
     with pytest.raises(UserError) as caught:
         fetch(urls, MD5, target)
     assert left(target) == []
@@ -146,7 +146,7 @@ def test_a_server_that_is_down_is_said(target: Path) -> None:
 
 
 class HangsUp(Files):
-    """Promises the whole file and sends half of it."""
+    """Announces the full length of a file and sends half of it."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -183,7 +183,7 @@ def test_a_server_that_stalls_ends_in_time(target: Path, monkeypatch: pytest.Mon
 
 
 class Silent(BaseRequestHandler):
-    """Accepts and says nothing for as long as the test lasts."""
+    """Accepts connections and sends nothing until the test ends."""
 
     over = threading.Event()
 
@@ -369,7 +369,7 @@ forks = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:Depreca
 
 
 class Counts(Files):
-    """Serves the files of a folder, slowly, and writes down what was asked for."""
+    """Serves the files of a folder, slowly, and records the requests."""
 
     asked: list[str]
 

@@ -333,7 +333,7 @@ def test_of_a_photo_with_others_behind_it_the_first_is_read(folder: Path) -> Non
 
 
 def claiming(width: int, height: int) -> bytes:
-    """Return a PNG file of a few bytes whose header says that it is so large."""
+    """Return a PNG file of a few bytes whose header claims the given size."""
     content = saved("PNG")
     header = b"IHDR" + struct.pack(">II", width, height) + content[24:29]
     return content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:]

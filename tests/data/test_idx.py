@@ -1,4 +1,4 @@
-"""The IDX reader against numpy and torchvision, and what it says of damaged files."""
+"""The IDX reader against numpy and torchvision, and its messages about damaged files."""
 
 import gzip
 import hashlib
@@ -67,7 +67,7 @@ def test_a_file_of_no_images_is_an_empty_array(tmp_path: Path) -> None:
 
 
 def refused(path: Path, content: bytes, *said: str) -> None:
-    """Assert that reading images from such a file names the file and says all of `said`."""
+    """Assert that reading images from such a file fails with its name and each text in `said`."""
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
         read_idx(path, dimensions=3)

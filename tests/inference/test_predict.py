@@ -49,7 +49,7 @@ def predictions(folder: Path) -> list[dict[str, str]]:
 
 
 def stopped(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Return the exit code of a command, and what it says of its error."""
+    """Return the exit code and the error message of a command."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         main(words)
@@ -62,7 +62,7 @@ def test_a_run_folder_is_all_it_takes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     folder, images = fit(run, config, "--figures.only=[]", *CONFIGS[config]), my_digits()
-    monkeypatch.setenv("DATA_DIR", "nowhere")  # the data of the training are not asked for
+    monkeypatch.setenv("DATA_DIR", "nowhere")  # the training data is not read
     moved = shutil.move(folder, "elsewhere")
     main(["predict", "--run", str(moved), "--images", str(images / "0.png"), str(images)])
     rows = predictions(Path(moved, "predict"))

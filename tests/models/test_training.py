@@ -1,4 +1,4 @@
-"""Training equals a plain PyTorch loop, and metrics equal numpy over the whole set."""
+"""Training equals a plain PyTorch loop; metrics equal those of numpy over the full data set."""
 
 from pathlib import Path
 from typing import Any

@@ -138,7 +138,7 @@ def probabilities(n: int = 1000) -> tuple[Tensor, Tensor]:
     return logits.softmax(dim=1), torch.where(sure, logits.argmax(dim=1), other)
 
 
-def told(chances: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def statistics_of(chances: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return the probability of each prediction, and whether it is right."""
     confidence, predicted = chances.max(dim=1)
     return confidence, predicted == y
@@ -146,7 +146,7 @@ def told(chances: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def test_reliability_shows_the_calibration_of_torchmetrics() -> None:
     chances, y = probabilities()
-    figure = reliability(*told(chances, y))
+    figure = reliability(*statistics_of(chances, y))
     axes, below = figure.axes
     confidence, right = chances.max(dim=1).values.numpy(), (chances.argmax(dim=1) == y).numpy()
     place = np.floor(15 * confidence).astype(int)
@@ -184,7 +184,7 @@ def test_an_edge_belongs_to_the_bin_below_it() -> None:
 
 def test_a_network_that_is_always_sure_and_right_is_calibrated() -> None:
     y = torch.arange(4)
-    title = reliability(*told(torch.eye(4), y)).axes[0].get_title()
+    title = reliability(*statistics_of(torch.eye(4), y)).axes[0].get_title()
     assert title == "expected calibration error 0.00 %"
-    wrong = reliability(*told(torch.eye(4), y.flip(0))).axes[0].get_title()
+    wrong = reliability(*statistics_of(torch.eye(4), y.flip(0))).axes[0].get_title()
     assert wrong == "expected calibration error 100.00 %"

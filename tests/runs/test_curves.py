@@ -1,4 +1,4 @@
-"""The file of curves: it appends, it forgets lost work, and it says what TensorBoard does."""
+"""curves.csv: it appends, drops steps that are repeated, and has the values of TensorBoard."""
 
 import csv
 from collections import Counter
@@ -118,5 +118,5 @@ def test_the_file_says_what_tensorboard_does_and_doubles_nothing(run: Run) -> No
     assert by_name(path) == shown(FOLDER)
     run(*WORDS, "--trainer.max_epochs=3")
     straight = rows(FOLDER.with_name("version_1") / "curves.csv")
-    told = before[-2:]  # the first test, of two epochs
-    assert [row for row in after if row not in told] == straight
+    chosen = before[-2:]  # the first test, of two epochs
+    assert [row for row in after if row not in chosen] == straight

@@ -1,4 +1,4 @@
-"""A checkpoint runs no code, whatever it holds and whoever loads it: it is refused in words."""
+"""A checkpoint that could run code is refused by every command that loads it."""
 
 import io
 import os
@@ -101,7 +101,7 @@ def test_pickled_code_is_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if forced:  # torch obeys this variable against what its caller asks for
+    if forced:  # torch lets this variable override its argument
         monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     make(good)
     refused([command, *LINE, "--ckpt_path=evil.ckpt"], capsys)

@@ -1,4 +1,4 @@
-"""The page of a run: what it says, that it says it safely, and that it needs nothing else."""
+"""report.html: its content, that it escapes all text, and that it loads no other file."""
 
 import base64
 import json
@@ -110,7 +110,7 @@ def test_the_page_tells_result_facts_and_how_to_repeat_it() -> None:
     assert command == "git checkout 0123abc\npython -m src.cli fit --config mine.yaml"
 
 
-def test_a_regression_is_told_by_its_error() -> None:
+def test_a_regression_is_summarised_by_its_error() -> None:
     data = {"name": "Line", "source": "drawn here", "sizes": {"test": 1000}, "noise_floor": 0.25}
     metrics = {"test/mse": 0.254321, "test/loss": 0.254321}
     shown = page(dataset=data, metrics=metrics, model="Linear", tested=1000)

@@ -76,7 +76,7 @@ class User:
 
 @pytest.fixture
 def user(runs: list[str], request: pytest.FixtureRequest) -> Iterator[User]:
-    """A page with one run, or two if a test asks; it fails if another host was requested."""
+    """A page with one run, or two on request; the test fails if the page contacts another host."""
     os.environ["DATA_DIR"] = REAL_DATA
     count = getattr(request, "param", 1)
     with served(*runs[:count]) as (address, _), playwright.sync_playwright() as program:

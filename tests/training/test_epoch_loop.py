@@ -41,20 +41,20 @@ class Witness(Callback):
     """Writes down what a callback can see at both ends of a step."""
 
     def __init__(self) -> None:
-        self.heard: Heard = []
+        self.record: Heard = []
 
     def on_train_batch_start(self, trainer: Trainer, model: Model, batch: Any, index: int) -> None:
-        self.heard.append(("start", index, plain(batch), *where(trainer)))
+        self.record.append(("start", index, plain(batch), *where(trainer)))
 
     def on_train_batch_end(
         self, trainer: Trainer, model: Model, outputs: Any, batch: Any, index: int
     ) -> None:
         assert not outputs["loss"].requires_grad
-        self.heard.append(("end", index, plain(outputs), plain(batch), *where(trainer)))
+        self.record.append(("end", index, plain(outputs), plain(batch), *where(trainer)))
 
 
 class Spoken(Callback):
-    """Logs a number of its own after each step."""
+    """Logs another metric after each step."""
 
     def on_train_batch_end(self, *args: Any) -> None:
         _, model, outputs, _, index = args
@@ -79,7 +79,7 @@ class Memory(Logger):
 
 
 def where(trainer: Trainer) -> tuple[Any, ...]:
-    """Return what the trainer says of itself: counters, learning rate, is this the last batch."""
+    """Return the state of the trainer: counters, learning rate, whether this is the last batch."""
     loop, [group] = trainer.fit_loop.epoch_loop, trainer.optimizers[0].param_groups
     counters = trainer.global_step, trainer.current_epoch, loop.total_batch_idx, loop.batch_idx
     return *counters, group["lr"], trainer.is_last_batch
@@ -118,7 +118,7 @@ def evidence(made: Trainer) -> dict[str, Any]:
         "epochs": made.current_epoch,
         "progress": progress,
         "logged": [line for logger in made.loggers for line in logger.lines],
-        "heard": [entry for c in made.callbacks for entry in getattr(c, "heard", [])],
+        "record": [entry for c in made.callbacks for entry in getattr(c, "record", [])],
         "random": torch.get_rng_state().tolist(),
     }
 
@@ -138,7 +138,7 @@ def train(short: bool, make: Make, ckpt: Path | None = None, **settings: Any) ->
 def assert_same(one: Trainer, other: Trainer) -> None:
     first, second = evidence(one), evidence(other)
     assert first["logged"]
-    assert first["heard"]
+    assert first["record"]
     for name, value in first.items():
         assert value == second[name], name
 
@@ -204,7 +204,7 @@ def test_a_line_is_learned_the_same_both_ways(way: str) -> None:
 def test_an_optimizer_that_asks_for_the_loss_several_times_does_so_both_ways() -> None:
     make = partial(line, optimizer=LBFGS)
     fast, slow = (evidence(train(short, make)) for short in (True, False))
-    del fast["heard"], slow["heard"]
+    del fast["record"], slow["record"]
     assert fast == slow
 
 
@@ -291,11 +291,11 @@ OF_MODEL = ["on_after_batch_transfer", "on_train_batch_start", "on_train_batch_e
 def listening(base: type, hook: str) -> type:
     """Return a subclass that overrides a hook to write down that it was called."""
 
-    def heard(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def record(self: Any, *args: Any, **kwargs: Any) -> Any:
         made.calls.append(hook)
         return getattr(super(made, self), hook)(*args, **kwargs)
 
-    made: Any = type("Listening", (base,), {hook: heard, "calls": []})
+    made: Any = type("Listening", (base,), {hook: record, "calls": []})
     return made
 
 

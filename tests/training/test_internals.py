@@ -1,4 +1,4 @@
-"""Each private name of Lightning and TensorBoard still does what `internals` says."""
+"""Each private name of Lightning and TensorBoard still does what `internals` documents."""
 
 from pathlib import Path
 from types import SimpleNamespace

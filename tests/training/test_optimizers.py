@@ -56,7 +56,7 @@ def test_fusing_changes_no_number(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 @pytest.mark.parametrize("asked", ["foreach", "differentiable"])
-def test_another_way_that_is_asked_for_is_taken(name: str, asked: str) -> None:
+def test_a_chosen_implementation_is_used(name: str, asked: str) -> None:
     optimizer = built(name, lr=0.1, **{asked: True})
     assert optimizer.defaults[asked] is True
     assert not optimizer.defaults["fused"]
@@ -70,7 +70,7 @@ def test_fusing_can_be_declined(name: str) -> None:
 
 
 @pytest.mark.parametrize("asked", ["foreach", "differentiable"])
-def test_declining_another_way_does_not_decline_fusing(asked: str) -> None:
+def test_false_for_another_implementation_leaves_fused_on(asked: str) -> None:
     assert built("SGD", lr=0.1, **{asked: False}).defaults["fused"] is True
 
 

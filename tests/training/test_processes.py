@@ -1,4 +1,4 @@
-"""Two processes of one run: all stop when one is told to, all stop where one meets NaN."""
+"""Runs of two processes: all stop when one gets a signal, or when one finds NaN."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class SpoilOne(Callback):
 
 @pytest.fixture
 def run(data_root: Path, tmp_path: Path) -> Iterator[Any]:
-    """Start a command in a group of processes of its own; none is left behind."""
+    """Start a command in its own process group, which is killed at the end."""
     started: list[subprocess.Popen[str]] = []
 
     def command(*words: str) -> subprocess.Popen[str]:
@@ -58,7 +58,7 @@ def run(data_root: Path, tmp_path: Path) -> Iterator[Any]:
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Return exit code and what was said, of a process that ends within half a minute."""
+    """Return exit code and output of a process that ends within half a minute."""
     _, said = process.communicate(timeout=60)
     return process.returncode, said
 
@@ -69,7 +69,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 
 def is_alive(number: int) -> bool:
-    """Return whether a process still runs; one that nobody has asked for its end is a zombie."""
+    """Return whether a process still runs; one that has ended but was not waited for does not."""
     stat = Path(f"/proc/{number}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
