@@ -1,4 +1,4 @@
-"""Every config is short, headed by its own command, and runs; found by glob, so new ones too."""
+"""Every config, also a new one, is short, starts with its own command, and runs."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""No config, flag or checkpoint runs code: what is not listed is refused before it is imported."""
+"""Configs, flags and checkpoints can import listed classes only; others are refused first."""
 
 import sys
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Net(LinearRegression):
 
 @pytest.fixture
 def evil(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A module in the working directory that leaves a file when it is imported.
+    """A module in the working directory that creates a file when it is imported.
 
     Its name is new in each test: a name that was allowed once stays allowed in this process.
     """
@@ -56,7 +56,7 @@ PLACES = [
 
 
 def nested(place: str, value: object) -> dict[str, object]:
-    """Return a config with a value at a dotted place, under a model that takes what is there."""
+    """Return a config with a value at a dotted key, for a model that accepts it."""
     config: dict[str, object] = {"model": {"class_path": "src.models.Model"}}
     for key in reversed(place.split(".")):
         value = {key: value}

@@ -1,4 +1,4 @@
-"""Imports a torchvision of another build than torch, and keeps the garbage collector quick."""
+"""Imports of libraries: a torchvision of another build, and the garbage collector."""
 
 import subprocess
 import sys

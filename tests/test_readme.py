@@ -24,7 +24,11 @@ COMMANDS = sorted(
 TOOLS = sorted(
     line for line in LINES if re.match(r"./scripts/run (compare|lr_find|export|peek|draw)", line)
 )
-ANSWERED = {"--model.help", "--print_config", "--resume"}  # answered by a message, since the run is finished
+ANSWERED = {
+    "--model.help",
+    "--print_config",
+    "--resume",
+}  # answered by a message, since the run is finished
 Run = Callable[..., dict[str, Any]]
 
 
@@ -35,7 +39,7 @@ def module_of(tool: str) -> str:
 
 
 def arguments(command: str) -> list[str]:
-    """Return what the command line gets, from the project's folder and with variables put in."""
+    """Return the arguments of a command, with variables replaced."""
     words = shlex.split(command, comments=True)
     start = words.index("src.cli" if "src.cli" in words else "./scripts/run") + 1
     text = [word.replace("$RUN", "lightning_logs/mnist_mlp/version_0") for word in words[start:]]
@@ -44,7 +48,7 @@ def arguments(command: str) -> list[str]:
 
 
 def quick(words: list[str], root: Path) -> list[str]:
-    """Return the command made small: few steps, the small data, processors that are there."""
+    """Return the command with few steps, small data and available devices."""
     if "--images" in words:
         place = words.index("--images") + 1
         return [*words[:place], str(root / "images/train/cat/000.png")]

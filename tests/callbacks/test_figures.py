@@ -1,4 +1,4 @@
-"""Which pictures a run leaves, where, and that training does not notice them."""
+"""Pictures of a run: which are written, where, and that training gives the same weights with them."""
 
 import json
 import math
@@ -134,7 +134,7 @@ def seen(data_root: Path, model: Any) -> Seen:
 
 
 def test_the_confusion_counts_are_those_of_the_test_set(data_root: Path) -> None:
-    """The picture's numbers equal numpy's, from the network alone."""
+    """The numbers in the picture equal those computed by numpy from the network."""
     about = seen(data_root, ReLUMLP(hidden=[16]))
     expected = np.zeros((10, 10), dtype=int)
     np.add.at(expected, (about.y.numpy(), about.output.argmax(dim=1).numpy()), 1)
@@ -217,7 +217,7 @@ def test_a_picture_that_cannot_be_drawn_is_named_and_costs_no_result(
 
 
 class Bare(ReLUMLP):
-    """A model of one's own: without types, and with nothing that a picture could be made of."""
+    """A user's model whose outputs no picture can be drawn from."""
 
     def __init__(self, input_shape, num_outputs, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super().__init__(input_shape, num_outputs, hidden=[8], **kwargs)

@@ -1,4 +1,4 @@
-"""NaN and infinity stop a run, and reach no checkpoint."""
+"""NaN and infinity stop a run and are never saved in a checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ WEIGHT = "The weight net.1.weight is not finite, after a gradient that was not,"
 
 
 class Plant(Callback):
-    """Spoils the loss, or a gradient, in a step."""
+    """Replaces the loss or a gradient by NaN in one step."""
 
     def __init__(self, where: str, value: str, step: int) -> None:
         self.where, self.value, self.step = where, float(value), step

@@ -1,4 +1,4 @@
-"""Norms of gradients and shares of idle units equal those worked out apart."""
+"""Gradient norms and shares of dead units equal those of an independent computation."""
 
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def test_norms_equal_those_of_a_plain_loop(data_root: Path) -> None:
 
 
 def test_a_line_leaves_the_way_of_its_weights(run: Any) -> None:
-    """Its last point but one, by the update rule, leads to the weights that it ends with."""
+    """One update from the second-to-last recorded point gives the final weights."""
     run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=20")
     folder = Path("lightning_logs/line/version_0")
     curves = read_curves((folder / "curves.csv").read_text())

@@ -1,4 +1,4 @@
-"""What is drawn of a line and of a training: that of the data, the weights and the curves."""
+"""The values drawn for a line and for a training equal data, weights and curves."""
 
 from types import SimpleNamespace
 from typing import Any

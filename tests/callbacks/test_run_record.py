@@ -1,4 +1,4 @@
-"""The times of a run: validation is not training, and all processes' examples count."""
+"""The record of a run: training time without validation, and the samples of all processes."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings that cannot go together are refused before any data is read; their neighbours are not.
+"""Settings that contradict each other are refused before data is read; similar ones are not.
 
 A refusal has three lines or fewer, which name the flag, its value and what to give instead.
 """
@@ -89,7 +89,7 @@ TAKEN = [(config, words) for config, _, _, good in CASES for words in good]
 
 
 class DataRead(Exception):
-    """The command went as far as the data."""
+    """Raised when a command starts to read data."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Errors that a user can cause: three lines or fewer, no traceback, and the nearest right name."""
+"""Error messages: at most three lines, no traceback, and the nearest valid name."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -19,7 +19,7 @@ FILES = sorted(path for folder in ("src", "scripts") for path in (PROJECT / fold
 
 
 def names(node: ast.AST) -> Iterator[str]:
-    """Yield what a node of the syntax tree imports, names, or gives by keyword."""
+    """Yield the names that a node of the syntax tree imports, uses or passes by keyword."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -30,7 +30,7 @@ def names(node: ast.AST) -> Iterator[str]:
 
 
 def dangers(source: str) -> list[str]:
-    """Return what a source text holds that could run what it was not written with."""
+    """Return the calls in a source text that could run code from elsewhere."""
     nodes = list(ast.walk(ast.parse(source)))
     found = [name for node in nodes for name in names(node)]
     calls = [ast.unparse(node) for node in nodes if isinstance(node, ast.Call)]

@@ -1,4 +1,4 @@
-"""Values that make no sense are refused as they are parsed, and their neighbours pass.
+"""Values out of range are refused by the parser, and valid values beside them are accepted.
 
 A refusal names the flag, the value and what was expected. No data is there to be read.
 """
@@ -77,7 +77,7 @@ def parser() -> Any:
 
 
 def message(parser: Any, config: str, flag: str, value: object) -> str | None:
-    """Return the refusal of a flag, in three lines or fewer, or None if it is taken."""
+    """Return the error message for a flag, None if the value is accepted."""
     words = ["fit", "--config", str(PROJECT / f"configs/{config}.yaml"), f"--{flag}={value}"]
     text = refusal(parser, Typo(words, flag, flag))
     assert text is None or len(text.splitlines()) <= 3
@@ -109,7 +109,9 @@ def test_what_is_no_finite_number_is_refused(
 
 @pytest.mark.parametrize("value", [0, -1, 100_001, "x"])
 def test_every_width_of_a_list_is_looked_at(parser: Any, value: object) -> None:
-    assert "--model.hidden: " in (message(parser, "mnist_mlp", "model.hidden", f"[9,{value}]") or "")
+    assert "--model.hidden: " in (
+        message(parser, "mnist_mlp", "model.hidden", f"[9,{value}]") or ""
+    )
     assert message(parser, "mnist_mlp", "model.hidden", "[1,100000]") is None
 
 

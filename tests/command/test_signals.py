@@ -1,4 +1,4 @@
-"""Signals: when they end a run at once, when at the next batch, and when they are ignored."""
+"""Signals: which end a run at once, which at the next checkpoint, and which are ignored."""
 
 import os
 import signal
@@ -70,7 +70,7 @@ def test_what_nohup_ignores_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def training() -> int:
-    """Start a long run, and return its process once it trains."""
+    """Start a long run and return its process once it trains."""
     process = start(Path.cwd(), LINE, 0.05)
     while not list(Path().rglob("resume-*.ckpt")):
         time.sleep(0.01)

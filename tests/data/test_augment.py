@@ -33,7 +33,7 @@ def noise(*shape: int) -> Tensor:
 
 
 def blob(batch: int, height: int, width: int, down: float = 0, right: float = 0) -> Tensor:
-    """Return images of a smooth spot, so many pixels below and right of the middle."""
+    """Return images of a smooth spot at the given offset from the middle, in pixels."""
     y = torch.arange(height) - (height - 1) / 2 - down
     x = torch.arange(width) - (width - 1) / 2 - right
     spot = torch.exp(-0.5 * (y[:, None] ** 2 + x**2) / 1.5**2)
@@ -41,7 +41,7 @@ def blob(batch: int, height: int, width: int, down: float = 0, right: float = 0)
 
 
 def centre(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far below and right of the middle the mass of each image is, in pixels."""
+    """Return the offset of each image's centre of mass from the middle, in pixels."""
     pixels = x[:, 0].double().numpy()
     height, width = pixels.shape[1:]
     mass = pixels.sum((1, 2))
@@ -52,7 +52,7 @@ def centre(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def extreme(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every uniform draw be at its upper end, so that a change has its full strength."""
+    """Replace every uniform draw by its upper limit, so that each change has its full strength."""
     monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.ones(size))
 
 

@@ -1,4 +1,4 @@
-"""What every data set in memory shares: splits, loaders and their record."""
+"""The base class of data modules: splits, loaders and description."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -121,7 +121,7 @@ def test_denormalise_changes_nothing_that_was_not_normalised() -> None:
 
 
 class OneTensor(Toy):
-    """Training and validation as parts of the same tensors, as in the image data sets."""
+    """Data whose training and validation sets share tensors, as in the image data sets."""
 
     def read(self) -> dict[str, Split]:
         x, rows = torch.randn(40, 1), torch.arange(40)
@@ -130,7 +130,7 @@ class OneTensor(Toy):
 
 
 def on(device: str, **kwargs: Any) -> Toy:
-    """Return data whose trainer trains on a device."""
+    """Return a data module whose trainer uses the given device."""
     data = OneTensor(**kwargs)
     data.setup("fit")
     data.trainer = stand_in(device)

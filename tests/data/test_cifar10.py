@@ -1,4 +1,4 @@
-"""CIFAR-10 from small files of both forms, and without any."""
+"""CIFAR-10 from small files in both formats, and with missing files."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ Flat = dict[str, tuple[np.ndarray, list[int]]]  # file -> rows of 3072 bytes, la
 
 
 def flat_images() -> Flat:
-    """Return images with a left and a right colour, by class; four in each training batch."""
+    """Return images of two colours, which depend on the class; four in each training batch."""
     generator = np.random.default_rng(0)
     batches = {}
     for i, name in enumerate(BATCHES):
@@ -127,7 +127,7 @@ def pack(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def publish(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a file the one whose md5 sum was published."""
+    """Replace the published md5 sum by that of a file."""
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(path.read_bytes()).hexdigest())
     return path
 
@@ -164,7 +164,7 @@ def test_damaged_packed_batches_are_refused_by_name(
 
 
 class Payload:
-    """Unpickled, it makes a folder."""
+    """Creates a folder when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, ("it-ran",)

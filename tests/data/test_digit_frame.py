@@ -1,4 +1,4 @@
-"""Any image of a digit comes into MNIST's frame, and MNIST's own images stay as they are."""
+"""Images of digits are preprocessed as MNIST's were, and MNIST's own images stay the same."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def seven(side: int, pen: float = 0.08, top: float = 0.2, left: float = 0.3) -> 
 
 
 def digits(count: int) -> np.ndarray:
-    """Return digits of scikit-learn, which are in MNIST's frame (count, 28, 28)."""
+    """Return the digits of scikit-learn, preprocessed like MNIST, (count, 28, 28)."""
     return load_digits()[0][0][:count, 0].numpy()
 
 

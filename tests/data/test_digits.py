@@ -1,4 +1,4 @@
-"""The digits of scikit-learn in the frame of MNIST."""
+"""The digits of scikit-learn, preprocessed like MNIST."""
 
 import numpy as np
 import pytest

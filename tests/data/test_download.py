@@ -1,4 +1,4 @@
-"""Downloads from servers on this machine: ones that work, refuse, lie, stall and hang up."""
+"""Downloads from local servers that work, refuse, send wrong data, stall or hang up."""
 
 import gzip
 import hashlib
@@ -161,7 +161,7 @@ def test_a_server_that_hangs_up_leaves_nothing(target: Path) -> None:
 
 
 class Stalls(Files):
-    """Sends half of the file and then nothing for as long as the test lasts."""
+    """Sends half of the file and then nothing until the test ends."""
 
     over = threading.Event()
 
@@ -203,7 +203,7 @@ def test_a_server_that_never_answers_ends_in_time(
 
 
 class Trickles(Files):
-    """Sends one byte after the other."""
+    """Sends a file byte by byte."""
 
     over = threading.Event()
 
@@ -259,7 +259,7 @@ def endless(self: Files) -> None:
 
 
 def answer(status: int, content: bytes = b"", **headers: str) -> type[Files]:
-    """Return a server of one answer to everything but `file`, which it has."""
+    """Return a server that gives one answer to every request except for `file`, which it has."""
 
     class Answers(Files):
         def do_GET(self) -> None:
@@ -348,7 +348,7 @@ def test_the_default_timeout_of_sockets_is_as_before(mirror: str, target: Path) 
 
 
 def at_once(n: int, work: Callable[[int], None]) -> list[int | None]:
-    """Run `work(0)` to `work(n - 1)` in a process each, at once, and return their exit codes."""
+    """Run `work(0)` to `work(n - 1)` at once in processes of their own, and return the exit codes."""
     context = multiprocessing.get_context("fork")  # a fresh Python would import for seconds
     begin = context.Event()
 
@@ -510,7 +510,7 @@ def test_mnist_says_why_it_could_not_be_downloaded(
 
 
 def packed_cifar10(served: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Serve packed batches, and have them published."""
+    """Serve packed batches with published md5 sums."""
     batches = served / "cifar-10-batches-py"
     batches.mkdir()
     (batches / "test_batch").write_bytes(b"batch")

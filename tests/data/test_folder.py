@@ -1,4 +1,4 @@
-"""Images in folders and zip files: what is read, as what, and what is refused."""
+"""Images in folders and zip files: the values read, and the files that are refused."""
 
 import io
 import os
@@ -44,7 +44,7 @@ def ready(path: Path, **kwargs: Any) -> ImageFolder:
 
 
 def pixels(folder: Path, image: Image.Image, name: str = "x.png", **kwargs: Any) -> np.ndarray:
-    """Return what becomes of an image in the folder train/cat, (size, size, channels)."""
+    """Return an image as it is read from the folder train/cat, (size, size, channels)."""
     for file in (folder / "train/cat").iterdir():
         file.unlink()
     image.save(folder / "train/cat" / name, **kwargs.pop("save", {}))

@@ -1,4 +1,4 @@
-"""Some hundred damaged IDX files; `./scripts/run faults files` reads ten thousand."""
+"""Five hundred damaged IDX files; `./scripts/run faults files` reads ten thousand."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -26,7 +26,7 @@ def coloured(n: int, seed: int) -> Images:
 
 
 class Toy(ImageData):
-    """Coloured noise; with `alike`, one image again and again, so that order makes no difference.
+    """Coloured noise; with `alike` every image is the same, so that order makes no difference.
 
     Args:
         alike: Whether all images are the same.
@@ -46,7 +46,7 @@ class Toy(ImageData):
 
 
 class Recorder(LightningModule):
-    """Keeps the batches that it is given."""
+    """Model that keeps its batches."""
 
     def __init__(self) -> None:
         super().__init__()

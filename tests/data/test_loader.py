@@ -1,4 +1,4 @@
-"""The batch loader: who reads what, in which order, in batches of which size."""
+"""The batch loader: the samples of each process, their order, and the batch sizes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The MNIST family: splits, checks of the files, and what happens without them."""
+"""The MNIST family: splits, checks of the files, and missing files."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Paints digits of MNIST as somebody would on paper, in an image of any size and format."""
+"""Draws digits of MNIST as if on paper, in images of any size and format."""
 
 import io
 
@@ -32,7 +32,7 @@ def painted(digit: np.ndarray, generator: np.random.Generator) -> tuple[bytes, s
 
 
 def inked(digit: np.ndarray, side: int, pen: float) -> np.ndarray:
-    """Return how much ink covers each pixel, 0 to 1, cut to the strokes.
+    """Return the ink of each pixel, 0 to 1, cropped to the strokes.
 
     Args:
         digit: (28, 28).

@@ -1,4 +1,4 @@
-"""Image files of the user's own, of every kind, and what is wrong with those that are none."""
+"""The user's own image files: all formats, and the messages about unreadable files."""
 
 import os
 from collections.abc import Callable
@@ -22,13 +22,13 @@ PAPER = Image.fromarray(255 - DIGIT)  # dark on light
 
 
 def example(image: Image.Image, name: str = "digit.png", **options: object) -> Tensor:
-    """Return what MNIST makes of an image that was written to a file."""
+    """Write an image to a file, and return it as MNIST's data module reads it."""
     image.save(name, **options)
     return MNIST().as_example(decoded(Path(name).read_bytes()))
 
 
 def transparent(light: bool) -> Image.Image:
-    """Return the digit in ink on nothing, as drawing programs save it."""
+    """Return the digit on a transparent background, as drawing programs save it."""
     ink = np.full((28, 28, 4), 255 if light else 0, dtype=np.uint8)
     ink[..., 3] = DIGIT
     return Image.fromarray(ink)
@@ -195,7 +195,7 @@ def test_colour_images_are_resized_and_padded(side: int, data_root: Path) -> Non
 
 
 def test_own_images_are_seen_as_those_of_training_are(data_root: Path) -> None:
-    """A file of the training set becomes the same example by both ways."""
+    """A training image read as an own image is equal to the training sample."""
     data = ImageFolder(str(data_root / "images"), size=16, channels=1)
     (x, _), _ = data.load()
     first = data_root / "images" / data.files["train"]["cat"][0]

@@ -1,4 +1,4 @@
-"""`predict --run RUN --images ...`: from a run folder and image files to table, CSV and picture."""
+"""`predict --run RUN --images ...`: table, CSV and picture from a run and image files."""
 
 import csv
 import json
@@ -78,7 +78,7 @@ def test_a_run_folder_is_all_it_takes(
 
 
 def test_probabilities_are_those_of_the_formula(run: Run) -> None:
-    """Softmax regression by numpy, on pixels normalised as those of the training were."""
+    """They equal softmax regression in numpy, on pixels normalised as in training."""
     folder, images = fit(run, "mnist_logistic"), my_digits(3)
     main(["predict", "--run", str(folder), "--images", str(images)])
     checkpoint = read_checkpoint(next(folder.glob("checkpoints/best-*.ckpt")))
@@ -143,7 +143,7 @@ def test_a_checkpoint_that_has_no_normalisation_says_so(
 def test_a_stand_in_is_normalised_as_the_images_of_the_training(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where its data are gone, a network still gets pixels on the scale that it has learned."""
+    """A network gets pixels on the scale of its training, also if the training data is missing."""
     folder = fit(run, "mnist_logistic")
     state = read_checkpoint(next(folder.glob("checkpoints/best-*.ckpt")))["MNIST"]
     used: list[torch.Tensor] = []
@@ -250,7 +250,7 @@ def test_a_run_is_asked_for_and_the_latest_is_named(
 def test_painted_digits_are_read_as_well_as_the_originals(
     config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of 2,000 test digits painted on paper, as many are right as of the originals, to 1 %."""
+    """The accuracy on 2,000 drawn test digits is within 1 % of that on the originals."""
     monkeypatch.setenv("DATA_DIR", REAL_DATA)
     overlay = [] if config == "mnist_logistic" else [str(PROJECT / "configs/with/fast.yaml")]
     path = str(PROJECT / f"configs/{config}.yaml")

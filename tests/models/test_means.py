@@ -1,4 +1,4 @@
-"""Means over an epoch against numpy over all its examples at once."""
+"""Means over an epoch equal those of numpy over all samples at once."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ Batches = list[tuple[Tensor, Tensor, Tensor]]
 
 
 def classified(dtype: torch.dtype = torch.float32) -> Batches:
-    """Return losses, outputs and classes of ragged batches."""
+    """Return losses, outputs and classes of batches of different sizes."""
     outputs = [torch.randn(n, 5).to(dtype) for n in SIZES]
     targets = [torch.randint(5, (n,)) for n in SIZES]
     return [(F.cross_entropy(o, y), o, y) for o, y in zip(outputs, targets, strict=True)]
 
 
 def regressed(dtype: torch.dtype = torch.float32) -> Batches:
-    """Return losses, outputs `(B, 3)` and real targets of ragged batches."""
+    """Return losses, outputs `(B, 3)` and real targets of batches of different sizes."""
     outputs = [torch.randn(n, 3).to(dtype) for n in SIZES]
     targets = [torch.randn(n, 3) for n in SIZES]
     return [(F.mse_loss(o.float(), y), o, y) for o, y in zip(outputs, targets, strict=True)]

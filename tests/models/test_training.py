@@ -17,7 +17,7 @@ SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.05, "momentum": 0.
 
 
 class Losses(Callback):
-    """Keeps the loss of each step."""
+    """Records the loss of each step."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
@@ -32,7 +32,7 @@ def trainer(**settings: Any) -> Trainer:
 
 
 def plain_loop(model: Model, data: TensorData, epochs: int) -> list[float]:
-    """Train `model.net` as one would by hand, on the batches of seed 0."""
+    """Train `model.net` by a plain loop on the batches of seed 0."""
     split, losses = data.splits["train"], []
     optimizer = torch.optim.SGD(model.net.parameters(), lr=0.05, momentum=0.9)
     for epoch in range(epochs):

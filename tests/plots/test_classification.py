@@ -20,9 +20,9 @@ def guesses(classes: int, n: int = 500, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def gappy() -> tuple[Tensor, Tensor]:
-    """Return predictions and labels of six classes, of which 1 is not there, nor 2 predicted.
+    """Return predictions and labels of six classes; 1 has no samples, and 2 is never predicted.
 
-    Class 5, the last, is neither.
+    Class 5, the last, is neither present nor predicted.
     """
     predicted, y = guesses(6)
     keep = (y != 1) & (y != 5)
@@ -171,7 +171,7 @@ def test_reliability_shows_the_calibration_of_torchmetrics() -> None:
 
 
 def test_an_edge_belongs_to_the_bin_below_it() -> None:
-    """As in Guo et al.; a confidence of one is in the last, and nothing is outside."""
+    """As in Guo et al.; a confidence of one is in the last bin."""
     confidence = torch.tensor([0.0, 0.01, 1 / 15 + 1e-4, 0.5, 14 / 15 - 1e-4, 14 / 15 + 1e-4, 1])
     count, sure, right = bins(confidence, torch.tensor([0, 1, 1, 0, 1, 0, 1]).bool())
     expected = np.zeros(15)

@@ -1,4 +1,4 @@
-"""Sheets of images, weights and feature maps: each pixel where it belongs."""
+"""Sheets of images, weights and feature maps: every pixel is in its place."""
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ def test_a_sheet_has_a_caption_below_each_image_blue_where_right() -> None:
 
 
 def unmixed(sheet: np.ndarray, n: int, height: int, width: int, columns: int) -> np.ndarray:
-    """Return the images of a sheet without words, by a gap of 8 % or a pixel."""
+    """Return the images of a sheet, separated by a gap of 8 % or one pixel."""
     down, across = int(np.ceil(1.08 * height)), int(np.ceil(1.08 * width))
     corners = [((i // columns) * down, (i % columns) * across) for i in range(n)]
     return np.stack([sheet[t : t + height, x : x + width] for t, x in corners])

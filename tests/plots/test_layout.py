@@ -1,4 +1,4 @@
-"""No words of any picture reach over its edge, or over each other."""
+"""Texts in pictures neither overlap nor leave the picture."""
 
 from collections.abc import Callable
 from math import log
@@ -89,7 +89,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 
 
 def words(figure: Figure) -> list[Text]:
-    """Return what is written, but for names on a horizontal axis, whose boxes are slanted."""
+    """Return all texts, except for the rotated names on a horizontal axis."""
     upright = [text for axes in figure.axes for text in [*axes.texts, *axes.get_yticklabels()]]
     legends = [figure.legends, *([axes.get_legend()] for axes in figure.axes)]
     found = [text for part in legends for one in part if one for text in one.get_texts()]

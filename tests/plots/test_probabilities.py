@@ -1,4 +1,4 @@
-"""Images beside the probabilities that a network gives them."""
+"""Pictures of images beside their class probabilities."""
 
 import pytest
 import torch

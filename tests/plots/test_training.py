@@ -1,4 +1,4 @@
-"""The pictures of a training: what was logged, on axes that show it."""
+"""The pictures of a training show the logged values, with suitable axes."""
 
 from math import log
 

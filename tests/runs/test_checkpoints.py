@@ -1,4 +1,4 @@
-"""Checkpoints: wrong bits are found, foreign files refused, full disks reported."""
+"""Checkpoints: flipped bits are detected, foreign files refused, full disks reported."""
 
 import io
 import zipfile
@@ -35,7 +35,7 @@ def test_flipped_bits_are_found_or_change_nothing(path: Path) -> None:
 
 
 def test_a_flipped_bit_of_a_weight_is_found(path: Path) -> None:
-    """Torch itself would read it without a word."""
+    """torch.load alone reads it without an error."""
     weight = read_checkpoint(path)["state_dict"]["net.1.weight"].numpy().tobytes()
     content = bytearray(path.read_bytes())
     content[content.index(weight)] ^= 1

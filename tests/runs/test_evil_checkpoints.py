@@ -24,7 +24,7 @@ COMMANDS = ["fit", "validate", "test", "predict"]
 
 
 class Payload:
-    """Leaves a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, ("touch canary",)
@@ -32,7 +32,7 @@ class Payload:
 
 @pytest.fixture
 def good(tmp_path: Path) -> dict[str, Any]:
-    """What a true checkpoint holds."""
+    """The content of a valid checkpoint."""
     off = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = Trainer(max_epochs=1, enable_checkpointing=False, accelerator="cpu", **off)
     trainer.fit(LinearRegression(), datamodule=Line())

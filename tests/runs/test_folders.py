@@ -1,4 +1,4 @@
-"""Run folders: one for each run, one process in each, and which `--resume` means."""
+"""Run folders: one for each run, used by one process, and found by `--resume`."""
 
 import json
 import os

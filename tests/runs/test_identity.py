@@ -1,4 +1,4 @@
-"""The run identity: what has changed is refused with both values."""
+"""The run identity: a changed setting is refused, and both values are named."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Versions, device and commit are those of this machine and this tree."""
+"""Versions, device and commit equal those of this machine and checkout."""
 
 import subprocess
 

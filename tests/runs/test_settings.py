@@ -1,4 +1,4 @@
-"""Settings as one level of names, and what differs between two."""
+"""Settings flattened to one level, and the differences between two sets of settings."""
 
 from pathlib import Path
 

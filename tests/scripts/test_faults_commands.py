@@ -1,4 +1,4 @@
-"""A sample of the typos of ./scripts/run faults commands: refused, with the right key suggested."""
+"""A sample of the typos of ./scripts/run faults typos: refused, with the right key suggested."""
 
 import random
 

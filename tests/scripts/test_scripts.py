@@ -1,4 +1,4 @@
-"""The scripts: the commands that ./scripts/run starts, the set-up, and the table of results."""
+"""./scripts/run, ./scripts/setup, and the table of results."""
 
 import importlib.util
 import shutil

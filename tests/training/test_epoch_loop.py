@@ -1,4 +1,4 @@
-"""The short way through a training step against Lightning's own way, bit by bit."""
+"""The fast training step is bit-identical to Lightning's own step."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,7 +28,7 @@ PLATEAU = {"scheduler": partial(ReduceLROnPlateau, monitor="val/loss", patience=
 
 
 class Counting(EpochLoop):
-    """Counts the steps that went the short way."""
+    """Counts the fast steps."""
 
     short = 0
 
@@ -38,7 +38,7 @@ class Counting(EpochLoop):
 
 
 class Witness(Callback):
-    """Writes down what a callback can see at both ends of a step."""
+    """Records the state that a callback sees before and after a step."""
 
     def __init__(self) -> None:
         self.record: Heard = []
@@ -63,7 +63,7 @@ class Spoken(Callback):
 
 
 class Memory(Logger):
-    """Keeps what it is given."""
+    """Logger that keeps the metrics it gets."""
 
     name, version = "memory", 0
 
@@ -106,7 +106,7 @@ def trainer(short: bool, callbacks: list[Callback], **settings: Any) -> Trainer:
 
 
 def evidence(made: Trainer) -> dict[str, Any]:
-    """Return all that a training leaves, but for the counter of `zero_grad`."""
+    """Return the complete state after training, except for the counter of `zero_grad`."""
     progress = made.fit_loop.state_dict()
     progress["epoch_loop.automatic_optimization.optim_progress"]["optimizer"].pop("zero_grad")
     return {
@@ -144,7 +144,7 @@ def assert_same(one: Trainer, other: Trainer) -> None:
 
 
 def assert_both_ways_same(make: Make, short: bool = True, **settings: Any) -> Trainer:
-    """Train both ways, compare everything, and return the trainer that had the short way."""
+    """Train with both steps, compare everything, and return the trainer of the fast step."""
     fast, slow = train(True, make, **settings), train(False, make, **settings)
     assert fast.fit_loop.epoch_loop.short == (fast.global_step if short else 0)
     assert fast.global_step > 0
@@ -289,7 +289,7 @@ OF_MODEL = ["on_after_batch_transfer", "on_train_batch_start", "on_train_batch_e
 
 
 def listening(base: type, hook: str) -> type:
-    """Return a subclass that overrides a hook to write down that it was called."""
+    """Return a subclass that overrides a hook and records its calls."""
 
     def record(self: Any, *args: Any, **kwargs: Any) -> Any:
         made.calls.append(hook)
@@ -373,7 +373,7 @@ def test_loaders_without_a_data_module_are_not_plain() -> None:
 
 
 class Bystander(torch.optim.SGD):
-    """An optimizer of the user's own, outside of torch.optim."""
+    """A user's optimizer, outside of torch.optim."""
 
 
 def test_an_optimizer_of_the_users_own_goes_lightnings_way() -> None:
@@ -394,14 +394,14 @@ def test_accumulation_that_comes_and_goes_between_epochs(first: int) -> None:
 
 
 class OwnStep(LogisticRegression):
-    """A model of the user's own, with half the loss."""
+    """A user's model, with half the loss."""
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         return super().training_step(batch, batch_idx) / 2
 
 
 class Listed(BatchLoader):
-    """A loader of the user's own, whose batches are lists."""
+    """A user's loader, whose batches are lists."""
 
     def __iter__(self) -> Any:
         return map(list, super().__iter__())

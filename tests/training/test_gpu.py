@@ -1,4 +1,4 @@
-"""What only a GPU can show: a run on it, its device in the record, and its losses."""
+"""Tests on a GPU: a run on it, its device in the record, and its losses."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The models learn: floors on small data, and the figures of the README on the real files."""
+"""The models learn: a least accuracy on small data, and the README's results on real data."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Optimizers: which are fused, that it changes no number, and that wishes are respected."""
+"""Optimizers: which are fused, with equal results, and that the user's choice is respected."""
 
 from copy import deepcopy
 from typing import Any
@@ -100,7 +100,7 @@ def test_arguments_that_are_refused_are_named() -> None:
 
 
 class Somebodys(Optimizer):
-    """An optimizer that takes one argument and no other."""
+    """An optimizer that accepts one argument only."""
 
     def __init__(self, params: Any, lr: float) -> None:
         super().__init__(params, {"lr": lr})

@@ -25,7 +25,7 @@ SPOIL = "--trainer.callbacks+=tests.training.test_processes.SpoilOne"
 
 
 class SpoilOne(Callback):
-    """Makes the loss of the second process NaN in step 7."""
+    """Replaces the loss of the second process by NaN in step 7."""
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

@@ -72,7 +72,7 @@ def _files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def photographed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
-    """Save a checkpoint at every possible step, and copy the run folder after each one."""
+    """Save a checkpoint at every possible step, and copy the run folder after each."""
     monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)
     monkeypatch.setattr("src.callbacks.resume_points.SHARE", 0)
     copies: list[Path] = []
@@ -277,7 +277,7 @@ def test_another_number_of_threads_is_warned_of(
 
 
 class Signal(Callback):
-    """Sends this process a signal in the middle of a step."""
+    """Sends this process a signal within a step."""
 
     def __init__(self, number: int, step: int) -> None:
         self.number, self.step = number, step
