@@ -1,4 +1,4 @@
-"""Pictures of a run: which are written, where, and that training gives the same weights with them."""
+"""Pictures of a run: which are written, where, and that training does not change with them."""
 
 import json
 import math

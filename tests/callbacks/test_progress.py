@@ -1,10 +1,14 @@
 """What a run prints while it trains."""
 
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lightning.pytorch.callbacks import TQDMProgressBar
 
+from src.callbacks.progress import EpochBar, EpochLines, LayerTable, screen_callbacks
 from tests.conftest import PROJECT
 
 Run = Callable[..., dict[str, Any]]
@@ -28,3 +32,35 @@ def test_the_bar_counts_epochs_from_1_like_the_lines(
     printed = captured.out + captured.err
     assert "epoch 1/6: " in printed
     assert "epoch 6/6: " in printed
+
+
+def test_redirected_output_is_a_line_for_each_epoch(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=20")
+    printed = capsys.readouterr().out
+    assert "\r" not in printed
+    lines = [line for line in printed.splitlines() if line.startswith("epoch ")]
+    assert len(lines) == 20
+    assert lines[0].startswith("epoch 1/20, train/loss ")
+    assert "FLOPs" not in printed
+    assert len(printed) < 5000
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(60, {"val/acc"}), (80, {"val/acc"}), (120, 3)])
+def test_a_narrow_bar_shows_one_metric(
+    columns: int, shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = {"v_num": "n_0", "train/loss": 0.1, "val/acc": 0.9, "val/loss": 0.2}
+    monkeypatch.setattr(TQDMProgressBar, "get_metrics", lambda *_: dict(logged))
+    monkeypatch.setenv("COLUMNS", str(columns))
+    metrics = EpochBar("val/acc").get_metrics(SimpleNamespace(), SimpleNamespace())
+    assert "v_num" not in metrics
+    assert (len(metrics) if shown == 3 else set(metrics)) == shown
+
+
+def test_a_terminal_gets_the_bar_and_a_file_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = SimpleNamespace(callbacks=[], enable_progress_bar=None, enable_model_summary=None)
+    assert [type(one) for one in screen_callbacks(asked, None)] == [EpochLines, LayerTable]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert [type(one) for one in screen_callbacks(asked, None)] == [EpochBar, LayerTable]

@@ -348,7 +348,7 @@ def test_the_default_timeout_of_sockets_is_as_before(mirror: str, target: Path) 
 
 
 def at_once(n: int, work: Callable[[int], None]) -> list[int | None]:
-    """Run `work(0)` to `work(n - 1)` at once in processes of their own, and return the exit codes."""
+    """Run `work(0)` to `work(n - 1)` in a process each, at once, and return the exit codes."""
     context = multiprocessing.get_context("fork")  # a fresh Python would import for seconds
     begin = context.Event()
 

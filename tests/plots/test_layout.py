@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from src import plots
 from src.plots.comparison import Curve, overlaid_curves
 from src.plots.search import lr_search
-from tests.plots.test_classification import guesses, probabilities, told
+from tests.plots.test_classification import guesses, probabilities, statistics_of
 from tests.plots.test_images import pixels
 from tests.plots.test_regression import outputs, points
 from tests.plots.test_training import series
@@ -59,7 +59,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "scores of names": lambda: plots.class_scores(counts(CIFAR10), CIFAR10),
     "scores of two": lambda: plots.class_scores(counts(CIFAR10[:2]), CIFAR10[:2]),
     "scores of many": lambda: plots.class_scores(counts(MANY), MANY),
-    "reliability": lambda: plots.reliability(*told(*probabilities())),
+    "reliability": lambda: plots.reliability(*statistics_of(*probabilities())),
     "sheet of digits": lambda: sheet(DIGITS, 30),
     "sheet of names": lambda: sheet(CIFAR10, 30),
     "sheet of one": lambda: sheet(CIFAR10, 1),
