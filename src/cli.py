@@ -6,6 +6,7 @@ imported, which takes three seconds.
 
 import ast
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -124,4 +125,7 @@ def versions() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of Ctrl-C while Python ends

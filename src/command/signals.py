@@ -37,8 +37,7 @@ class SignalHandlers:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for number, handler in self._before.items():
-            # After a signal the program is about to end, and another one may end it without words.
-            signal.signal(number, signal.SIG_DFL if self.request.signal else handler)
+            signal.signal(number, handler)
         if self.request.signal and kind is None:  # SystemExit is lost when raised in a destructor
             raise SystemExit(128 + self.request.signal)
 

@@ -16,7 +16,7 @@ FIT = ["fit", "--config", CONFIG, "--data.val_size=50", "--data.batch_size=50",
        "--trainer.max_epochs=2", "--trainer.enable_progress_bar=false"]  # fmt: skip
 Run = Callable[..., dict[str, Any]]
 
-WEIGHT = "The weight net.1.weight is not finite, after a gradient that was not,"
+WEIGHT = "The weight net.1.weight is not finite, after a gradient that was not finite,"
 
 
 class Plant(Callback):

@@ -379,7 +379,7 @@ def test_digits_never_stand_in_for_another_data_set(tmp_path: Path, name: str, s
 
 
 def test_digits_asked_for_in_place_of_another_data_set_are_refused() -> None:
-    with pytest.raises(UserError, match="not for KMNIST"):
+    with pytest.raises(UserError, match="replaces MNIST only, not KMNIST"):
         MNIST(name="KMNIST", source="digits")
 
 

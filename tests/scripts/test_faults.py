@@ -11,7 +11,7 @@ from scripts.faults.kills import POINTS, Cut, Subject, cut_off, killed, killed_w
 
 SMALL = ["--trainer.max_epochs=2", "--data.val_size=50", "--data.verify=false",
          "--data.batch_size=5", "--trainer.enable_progress_bar=false"]  # fmt: skip
-KINDS = {"kills": (killed, 4), "writes": (killed_writing, len(POINTS)), "signals": (signalled, 4)}
+KINDS = {"kills": (killed, 36), "writes": (killed_writing, len(POINTS)), "signals": (signalled, 12)}
 
 
 @pytest.fixture
@@ -23,13 +23,23 @@ def subject(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
     return Subject("mnist_mlp", Path("whole"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_interrupted_run_ends_like_an_uninterrupted_one(kind: str, subject: Subject) -> None:
-    faults, tries = KINDS[kind]
-    cuts = cut_off(faults(Random(0)), [subject], Path(kind))
+def interrupt(kind: str, subject: Subject, tries: int) -> None:
+    """Assert that interrupted runs end like the uninterrupted one."""
+    cuts = cut_off(KINDS[kind][0](Random(0)), [subject], Path(kind))
     ends = [next(cuts) for _ in range(tries)]
     assert [fault for cut in ends for fault in cut.faults] == []
     assert all(cut.interrupted and cut.handled for cut in ends)
+
+
+def test_interrupted_runs_end_like_an_uninterrupted_one(subject: Subject) -> None:
+    for kind, tries in (("kills", 2), ("writes", 1), ("signals", 1)):
+        interrupt(kind, subject, tries)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_interrupted_runs_end_like_an_uninterrupted_one(kind: str, subject: Subject) -> None:
+    interrupt(kind, subject, KINDS[kind][1])
 
 
 def test_a_run_that_resumes_with_other_numbers_is_detected(subject: Subject) -> None:

@@ -51,7 +51,7 @@ def test_every_rung_learns_toy_digits(name: str, words: list[str], floor: float,
     assert results["metrics"]["test/acc"] >= floor
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_noisy_line_ends_near_least_squares(run: Run, seed: int) -> None:
     results = run(*config("line_noisy"), f"--seed_everything={seed}")
     split = Line(slope=2.0, noise=0.33, num_points=101).read()["train"]

@@ -50,7 +50,8 @@ SETTINGS = {
 }
 
 
-SLOW = ("one cycle", "momentum", "cosine", "accumulated", "rarely validated", "stopped early")
+SLOW = ("one cycle", "momentum", "cosine", "accumulated", "rarely validated", "stopped early",
+        "plateau", "one batch")  # fmt: skip
 
 
 def words(name: str) -> list[str]:

@@ -14,6 +14,7 @@ from scripts.lesson import LESSONS
 from src.errors import UserError
 from tests.scripts.lessons.running import Run, assert_cells, assert_drawn, run_lesson
 
+pytestmark = pytest.mark.slow
 FILE = "6_from_a_line_to_lenet.py"
 CONFIGS = ["mnist_logistic", "mnist_sigmoid_mlp", "mnist_relu_mlp", "mnist_mlp", "mnist_lenet"]
 

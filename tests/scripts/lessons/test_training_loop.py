@@ -14,6 +14,7 @@ from tests.scripts.lessons.running import (
     run_lesson,
 )
 
+pytestmark = pytest.mark.slow
 FILE = "5_training_loop.py"
 
 
