@@ -1,4 +1,4 @@
-"""What the entry answers by itself, and what a run prints on the way."""
+"""What the command line answers without importing torch, and what a run prints."""
 
 import subprocess
 import sys
@@ -20,16 +20,16 @@ Run = Callable[..., dict[str, Any]]
 
 
 def entry(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run the entry where importing torch or Lightning fails."""
+    """Run the command line in a process where importing torch or Lightning fails."""
     code = "import sys; sys.modules.update(torch=None, lightning=None); import src.cli as c; "
     command = [sys.executable, "-c", code + f"c.main({list(words)})"]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
-def test_no_words_give_the_help_and_code_2_without_importing_torch() -> None:
-    done, asked = entry(), entry("--help")
-    assert (done.returncode, asked.returncode) == (2, 0)
-    assert done.stdout == asked.stdout
+def test_no_arguments_print_the_help_and_exit_with_2_without_torch() -> None:
+    done, with_flag = entry(), entry("--help")
+    assert (done.returncode, with_flag.returncode) == (2, 0)
+    assert done.stdout == with_flag.stdout
     for name in ("fit", "validate", "test", "predict", "compare", "lesson", "faults", "bench"):
         [line] = [line for line in done.stdout.splitlines() if line.startswith(f"  {name} ")]
         assert len(line.split()) > 3
@@ -49,7 +49,7 @@ def test_the_version_names_commit_torch_and_lightning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["trian"], "Did you mean fit?"),
         (["tset"], "Did you mean test?"),
@@ -57,20 +57,22 @@ def test_the_version_names_commit_torch_and_lightning() -> None:
         (["--config", "x.yaml"], "Did you mean python -m src.cli fit --config x.yaml?"),
     ],
 )
-def test_a_wrong_command_is_answered_at_once(words: list[str], said: str) -> None:
+def test_a_wrong_command_gets_a_suggestion_without_importing_torch(
+    words: list[str], message: str
+) -> None:
     done = entry(*words)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) <= 3
 
 
-def test_words_before_and_after_the_command_are_kept() -> None:
+def test_arguments_before_and_after_the_command_are_kept() -> None:
     assert cli.parse(["-c", "x", "fit", "--help", "--version", "fit"]) == (
         ["-c", "x"], "fit", ["--help", "--version", "fit"]
     )  # fmt: skip
 
 
-def test_redirected_output_is_a_line_for_each_epoch(
+def test_redirected_output_has_one_line_per_epoch(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=20")
@@ -95,11 +97,13 @@ def test_a_narrow_bar_shows_one_metric(
     assert (len(metrics) if shown == 3 else set(metrics)) == shown
 
 
-def test_a_terminal_gets_the_bar_and_a_file_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = SimpleNamespace(callbacks=[], enable_progress_bar=None, enable_model_summary=None)
-    assert [type(one) for one in screen_callbacks(asked, None)] == [EpochLines, LayerTable]
+def test_a_terminal_gets_a_progress_bar_and_a_file_gets_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = SimpleNamespace(callbacks=[], enable_progress_bar=None, enable_model_summary=None)
+    assert [type(one) for one in screen_callbacks(settings, None)] == [EpochLines, LayerTable]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert [type(one) for one in screen_callbacks(asked, None)] == [EpochBar, LayerTable]
+    assert [type(one) for one in screen_callbacks(settings, None)] == [EpochBar, LayerTable]
 
 
 def test_a_path_is_broken_after_slashes_only() -> None:
@@ -111,7 +115,7 @@ def test_a_path_is_broken_after_slashes_only() -> None:
     assert wrapped("5,000 val, 10 test\nx", 100) == "5,000 val, 10 test\nx"
 
 
-def test_the_table_says_how_many_images_were_tested(
+def test_the_summary_shows_how_many_images_were_tested(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--config", str(PROJECT / "configs/mnist_logistic.yaml"), "--data.val_size=50"]

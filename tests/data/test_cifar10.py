@@ -222,20 +222,20 @@ def test_even_published_it_would_not_reach_outside_its_folder(
 
 @pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "cifar10-jpeg.zip"])
 def test_what_is_no_file_is_refused(
-    tmp_path: Path, no_file: Callable[[Path], None], name: str
+    tmp_path: Path, make_non_file: Callable[[Path], None], name: str
 ) -> None:
-    no_file(tmp_path / name)
+    make_non_file(tmp_path / name)
     with pytest.raises(UserError, match=rf"{name} is .*, expected a file"):
         ready(tmp_path)
 
 
 def test_a_batch_that_is_no_file_is_refused(
-    tmp_path: Path, no_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_non_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     official(tmp_path, monkeypatch)
     path = tmp_path / "cifar-10-batches-py/data_batch_2"
     path.unlink()
-    no_file(path)
+    make_non_file(path)
     with pytest.raises(UserError, match=r"data_batch_2 is .*, expected a file"):
         ready(tmp_path)
 

@@ -274,9 +274,11 @@ def test_labels_and_names_agree_where_one_name_begins_with_another(tmp_path: Pat
     assert found == shades
 
 
-def test_what_is_no_file_is_refused_by_name(folder: Path, no_file: Callable[[Path], None]) -> None:
+def test_what_is_no_file_is_refused_by_name(
+    folder: Path, make_non_file: Callable[[Path], None]
+) -> None:
     path = folder / "train/cat/x.png"
-    no_file(path)
+    make_non_file(path)
     if path.is_dir():
         ready(folder)  # folders in the folder of a class are passed over
     else:

@@ -159,10 +159,10 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_is_refused_and_never_opened(
-    tmp_path: Path, no_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_non_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "images"
-    no_file(path)
+    make_non_file(path)
     monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("it was opened"))
     with pytest.raises(UserError, match=r"images is .*, expected a file"):
         read_idx(path, dimensions=3)

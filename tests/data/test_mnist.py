@@ -219,13 +219,13 @@ def test_what_is_no_file_is_refused_and_not_replaced(
     files: Path,
     file: str,
     source: str,
-    no_file: Callable[[Path], None],
+    make_non_file: Callable[[Path], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mnist, "fetch", lambda *_: pytest.fail("it was downloaded"))
     path = files / "MNIST/raw" / file
     path.with_suffix("").unlink()
-    no_file(path)
+    make_non_file(path)
     data = MNIST(root=str(files), source=source)
     data.prepare_data()
     with pytest.raises(UserError, match=rf"{path} is .*, expected a file") as caught:
