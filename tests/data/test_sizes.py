@@ -1,4 +1,4 @@
-"""Runs on as little data as there can be, and on batches that do not fit the data."""
+"""Runs on the smallest data sets, and with batch sizes that do not divide the data."""
 
 from collections.abc import Callable
 from typing import Any
