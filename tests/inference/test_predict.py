@@ -109,7 +109,7 @@ def test_unreadable_files_are_named_and_counted_with_exit_code_1(
     assert len(predictions(folder / "predict")) == 5
 
 
-def test_without_predictions_no_run_folder_is_left(
+def test_without_predictions_no_new_version_is_left(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = fit(run, "mnist_logistic")
