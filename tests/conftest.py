@@ -1,4 +1,4 @@
-"""Fixtures: small generated data sets, no network, and an empty working directory for each test."""
+"""Shared fixtures: small generated data sets, no network, and an empty working folder per test."""
 
 import json
 import os
@@ -14,6 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+# Hide the GPU, also from processes that tests start: the expected numbers are those of the CPU.
+if "gpu" in sys.argv:  # -m gpu; the workers of pytest-xdist inherit the variable
+    os.environ["LINENET_TEST_GPU"] = "1"
+if "LINENET_TEST_GPU" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+# isort: split
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
@@ -42,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not Path(REAL_DATA, "MNIST", "raw", MNIST_FILES[0]).is_file():
-        reason = "DATA_DIR does not hold MNIST/raw/" + MNIST_FILES[0]
+        reason = "DATA_DIR does not contain MNIST/raw/" + MNIST_FILES[0]
         for item in items:
             if item.get_closest_marker("real_data"):
                 item.add_marker(pytest.mark.skip(reason=reason))
@@ -54,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run each test in an empty folder, without data, command line or network."""
+    """Run each test in an empty folder, without DATA_DIR, without arguments and without network."""
     environment = dict(os.environ)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DATA_DIR", raising=False)
@@ -73,10 +80,8 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 @pytest.fixture(autouse=True)
-def _toy_files_for_published_ones(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Let MNIST read the small generated files, except in tests of the md5 sums."""
+def _no_md5_sums(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip MNIST's md5 check, which toy files would fail, except in tests of the check itself."""
     if not {"published_sums", "real_data"} & {*request.fixturenames, *request.keywords}:
         monkeypatch.setattr(MNIST, "_published", lambda self, path: None)
 
@@ -91,12 +96,12 @@ def _no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def pictures() -> None:
-    """Write pictures and the report, as outside of tests."""
+    """Draw pictures and write the report in this test, as in a normal run."""
 
 
 @pytest.fixture
 def published_sums() -> None:
-    """Verify md5 sums, as outside of tests."""
+    """Verify md5 sums in this test, as in a normal run."""
 
 
 def _folder(path: Path) -> None:
@@ -120,14 +125,14 @@ def _loop(path: Path) -> None:
 
 
 @pytest.fixture(params=[_folder, _pipe, _device, _dead_link, _loop])
-def no_file(request: pytest.FixtureRequest) -> Callable[[Path], None]:
-    """Return a function that creates something at a path that is not a file, each kind in turn."""
+def make_non_file(request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    """Return a function that creates something other than a regular file: one kind per test."""
     return request.param
 
 
 @contextmanager
 def memory_at_most(megabytes: float) -> Iterator[None]:
-    """Assert that the peak memory of the block is at most this."""
+    """Check that the peak memory of the `with` block stays below a limit."""
     tracemalloc.start()
     try:
         yield
@@ -145,7 +150,7 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 def toy_images(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (n, 28, 28) with a bar whose position depends on the class, and labels."""
+    """Return images (n, 28, 28) with a bar at a place that depends on the class, and labels."""
     generator = np.random.default_rng(seed)
     labels = (np.arange(n) % 10).astype(np.uint8)
     images = generator.integers(0, 60, (n, 28, 28), dtype=np.uint8)
@@ -156,7 +161,7 @@ def toy_images(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of data sets: the MNIST family as IDX files, CIFAR-10 and two classes as images."""
+    """A folder of data sets: the MNIST family as IDX files, and two classes as image files."""
     root = tmp_path_factory.mktemp("data")
     train, test = toy_images(300, seed=1), toy_images(130, seed=2)
     for name in ("MNIST", "FashionMNIST", "KMNIST"):
@@ -197,4 +202,4 @@ def run(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    torch.set_num_threads(1)  # tiny models gain nothing from more, and numbers repeat
+    torch.set_num_threads(1)  # tiny models need no more, and results repeat

@@ -1,4 +1,4 @@
-"""Every config, also a new one, is short, starts with its own command, and runs."""
+"""Every config runs, is short, and starts with its own command. New configs are found by glob."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,13 +30,13 @@ def words(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_runs_one_batch_of_everything(name: str, run: Run) -> None:
+def test_a_config_runs_one_batch_of_each_stage(name: str, run: Run) -> None:
     main([*words(name), "--trainer.fast_dev_run=true"])
     assert not Path("lightning_logs").exists()
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_says_its_command_and_only_the_difference(name: str) -> None:
+def test_a_config_starts_with_its_command_and_repeats_no_default(name: str) -> None:
     text = (CONFIGS / f"{name}.yaml").read_text()
     assert text.startswith(f"# python -m src.cli fit --config configs/{name}.yaml")
     assert len(text.splitlines()) <= 20
@@ -49,7 +49,7 @@ def test_an_experiment_says_its_command_and_only_the_difference(name: str) -> No
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_an_overlay_fits_an_experiment(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_overlay_can_be_added_to_a_config(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     overlay = str(CONFIGS / f"with/{name}.yaml")
     with pytest.raises(SystemExit) as stop:
         main([*words("mnist_lenet"), "--config", overlay, "--print_config"])
@@ -63,7 +63,7 @@ def test_an_overlay_fits_an_experiment(name: str, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name.startswith("mnist")])
-def test_the_fast_overlay_is_the_same_recipe_for_every_model(
+def test_the_fast_overlay_gives_every_model_the_same_settings(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
@@ -77,12 +77,12 @@ def test_the_fast_overlay_is_the_same_recipe_for_every_model(
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_the_saved_config_repeats_the_weights(name: str, run: Run) -> None:
+def test_a_saved_config_reproduces_the_weights(name: str, run: Run) -> None:
     short = ["--trainer.max_steps=3", "--trainer.check_val_every_n_epoch=1"]
-    made = [run(*words(name), *short)]
-    made.append(run("fit", "--config", f"lightning_logs/{name}/version_0/config.yaml"))
+    both = [run(*words(name), *short)]
+    both.append(run("fit", "--config", f"lightning_logs/{name}/version_0/config.yaml"))
     first, second = (
-        torch.load(results["best_checkpoint"], weights_only=True)["state_dict"] for results in made
+        torch.load(results["best_checkpoint"], weights_only=True)["state_dict"] for results in both
     )
     assert first.keys() == second.keys()
     assert all(first[key].equal(second[key]) for key in first)

@@ -1,4 +1,4 @@
-"""Files are written completely or not at all."""
+"""A file is written completely or not at all."""
 
 from pathlib import Path
 
@@ -8,16 +8,14 @@ from src.errors import UserError
 from src.files import remove_leftovers, write_whole
 
 
-def test_the_folder_is_made_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_a_write_creates_the_folder_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     write_whole(tmp_path / "new/results.json", "1")
     write_whole(tmp_path / "new/results.json", "é")
     assert (tmp_path / "new/results.json").read_text(encoding="utf-8") == "é"
     assert len(list((tmp_path / "new").iterdir())) == 1
 
 
-def test_a_failed_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "results.json"
     write_whole(path, "old")
 
@@ -31,7 +29,7 @@ def test_a_failed_write_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_leftovers_of_killed_writers_are_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_temporary_files_of_killed_writers_are_removed(tmp_path: Path) -> None:
     write_whole(tmp_path / "checkpoints/one.ckpt", b"1")
     for name in ("config.yaml.123.part", "checkpoints/one.ckpt.77.part"):
         (tmp_path / name).write_text("half")

@@ -1,4 +1,4 @@
-"""Configs, flags and checkpoints can import listed classes only; others are refused first."""
+"""No config, flag or checkpoint runs code: a class that is not allowed is never imported."""
 
 import sys
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Net(LinearRegression):
 
 @pytest.fixture
 def evil(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A module in the working directory that creates a file when it is imported.
+    """A module in the working directory that creates the file `canary` when it is imported.
 
     Its name is new in each test: a name that was allowed once stays allowed in this process.
     """
@@ -56,7 +56,7 @@ PLACES = [
 
 
 def nested(place: str, value: object) -> dict[str, object]:
-    """Return a config with a value at a dotted key, for a model that accepts it."""
+    """Return a config with a value at a dotted key, and a model class where the key needs one."""
     config: dict[str, object] = {"model": {"class_path": "src.models.Model"}}
     for key in reversed(place.split(".")):
         value = {key: value}
@@ -67,7 +67,7 @@ def nested(place: str, value: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("as_list", [False, True], ids=["one", "list"])
 @pytest.mark.parametrize("place", PLACES)
-def test_a_class_that_is_not_listed_is_refused_before_it_is_imported(
+def test_a_class_that_is_not_allowed_is_refused_before_import(
     place: str, as_list: bool, evil: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = {"class_path": f"{evil}.Net", "init_args": {}}
@@ -81,7 +81,9 @@ def test_a_class_that_is_not_listed_is_refused_before_it_is_imported(
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_nor_as_a_flag(place: str, evil: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_class_that_is_not_allowed_is_refused_as_a_flag(
+    place: str, evil: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     refused([*LINE, "--data.source=x", f"--{place}={evil}.Net"], capsys)
     assert not Path("canary").exists()
 
@@ -110,7 +112,7 @@ def test_nor_as_a_flag(place: str, evil: str, capsys: pytest.CaptureFixture[str]
     pytest.param(place, marks=pytest.mark.slow) for place in (
         "trainer.logger", "model.init_args.optimizer", "model.init_args.scheduler",
         "data.init_args.slope", "data.dict_kwargs.x"))])  # fmt: skip
-def test_no_function_of_the_libraries_is_called(
+def test_a_library_function_named_in_a_config_is_not_called(
     path: str, init_args: dict[str, object], place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = {"class_path": path, "init_args": init_args}
@@ -127,14 +129,14 @@ def test_a_user_allows_a_package_by_an_environment_variable(
     assert Path("canary").exists()
 
 
-@pytest.mark.parametrize("wish", ["*", "not a name", "jsonargparse"])
-def test_what_cannot_be_allowed_is_refused(wish: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LINENET_ALLOW", wish)
+@pytest.mark.parametrize("name", ["*", "not a name", "jsonargparse"])
+def test_an_invalid_package_to_allow_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINENET_ALLOW", name)
     with pytest.raises(UserError, match="LINENET_ALLOW="):
         restrict_imports()
 
 
-def test_an_optimizer_in_a_checkpoint_is_not_imported_either(evil: str) -> None:
+def test_an_optimizer_that_is_not_allowed_is_not_imported(evil: str) -> None:
     with pytest.raises(UserError, match=rf"{evil}\.Net is not imported"):
         build_optimizer({"class_path": f"{evil}.Net", "init_args": {}}, [])
     with pytest.raises(UserError, match="is not a class"):
@@ -144,7 +146,7 @@ def test_an_optimizer_in_a_checkpoint_is_not_imported_either(evil: str) -> None:
     assert not Path("canary").exists()
 
 
-def test_a_class_that_is_allowed_but_not_there_is_named() -> None:
+def test_an_allowed_class_that_does_not_exist_is_named() -> None:
     assert not allowed("src.modelsevil.Net")
     with pytest.raises(UserError, match=r"torch\.optim\.None"):
         import_class("torch.optim.Nonesuch")

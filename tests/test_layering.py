@@ -1,4 +1,4 @@
-"""Imports: a package imports packages of lower floors only, and there is no circle."""
+"""Imports in src go from higher to lower layers only, and there are no import cycles."""
 
 import ast
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import PROJECT
 
 SRC = PROJECT / "src"
-FLOORS = [  # from the ground; packages on one floor do not import one another
+LAYERS = [  # lowest first; packages of one layer do not import one another
     ["errors"],
     ["torchvision_compat"],
     ["libraries"],
@@ -20,12 +20,12 @@ FLOORS = [  # from the ground; packages on one floor do not import one another
     ["command"],
     ["cli"],
 ]
-FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
-FORBIDDEN = {("models", "data")}  # they meet at run time only
+LAYER = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+FORBIDDEN = {("models", "data")}  # though models are in a higher layer
 
 
 def modules(file: Path) -> set[str]:
-    """Return the dotted names of this project that a file imports, also within functions."""
+    """Return the dotted names of this project that a file imports, at its top or in functions."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom):
@@ -38,28 +38,28 @@ def modules(file: Path) -> set[str]:
     return {name for name in found if name.split(".")[0] in ("src", "scripts")}
 
 
-def room(path: Path) -> str:
-    """Return the package or ground module of src that a file belongs to."""
+def package_of(path: Path) -> str:
+    """Return the package or top-level module of src that a file belongs to."""
     return path.relative_to(SRC).parts[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("file", sorted(SRC.rglob("*.py")), ids=lambda f: str(f.relative_to(SRC)))
-def test_imports_run_down(file: Path) -> None:
-    here = room(file)
+def test_a_file_imports_only_lower_layers(file: Path) -> None:
+    here = package_of(file)
     for name in modules(file):
         assert name.startswith("src."), f"{file} imports {name}"
         there = name.split(".")[1]
-        assert there == here or FLOOR[there] < FLOOR[here], f"{file} imports {name}"
+        assert there == here or LAYER[there] < LAYER[here], f"{file} imports {name}"
         assert (here, there) not in FORBIDDEN
 
 
 @pytest.mark.parametrize("root", ["src", "scripts"])
-def test_there_is_no_circle_of_imports(root: str) -> None:
+def test_there_are_no_import_cycles(root: str) -> None:
     files = {
         ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"): path
         for path in (PROJECT / root).rglob("*.py")
     }
-    arrows = {
+    imports = {
         name: {
             other
             for target in modules(path)
@@ -68,25 +68,25 @@ def test_there_is_no_circle_of_imports(root: str) -> None:
         }
         for name, path in files.items()
     }
-    while leaves := {name for name, targets in arrows.items() if not targets & arrows.keys()}:
-        arrows = {name: targets for name, targets in arrows.items() if name not in leaves}
-    assert not arrows, f"these import one another: {sorted(arrows)}"
+    while leaves := {name for name, targets in imports.items() if not targets & imports.keys()}:
+        imports = {name: targets for name, targets in imports.items() if name not in leaves}
+    assert not imports, f"these import one another: {sorted(imports)}"
 
 
 @pytest.mark.parametrize("package", sorted(path.parent for path in SRC.glob("*/__init__.py")))
-def test_each_package_says_what_lives_there(package: Path) -> None:
+def test_each_package_docstring_says_what_it_contains(package: Path) -> None:
     text = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
-    assert "import" in text, "and who may import it"
+    assert "import" in text, "it must say who may import it"
     assert 1 <= text.count(". ") + text.count(".\n") <= 4
 
 
 @pytest.mark.parametrize("file", sorted(SRC.glob("plots/*.py")), ids=lambda f: f.name)
-def test_plots_know_no_lightning(file: Path) -> None:
+def test_plots_do_not_import_lightning(file: Path) -> None:
     assert "import lightning" not in file.read_text()
     assert "from lightning" not in file.read_text()
 
 
-def test_no_module_imports_what_only_unix_has() -> None:
+def test_no_file_imports_unix_only_modules() -> None:
     unix = {"fcntl", "grp", "pwd", "resource", "termios"}
     for file in [*SRC.rglob("*.py"), *(PROJECT / "scripts").rglob("*.py")]:
         tree = ast.parse(file.read_text())

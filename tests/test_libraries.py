@@ -1,4 +1,4 @@
-"""Imports of libraries: a torchvision of another build, and the garbage collector."""
+"""src.libraries can import a torchvision built for another torch, and speeds up the imports."""
 
 import subprocess
 import sys
@@ -7,8 +7,8 @@ import pytest
 
 from tests.conftest import PROJECT
 
-# A torchvision that needs an operator of a C++ library that could not be loaded, like the CUDA
-# build with a CPU-only torch.
+# Imitates a torchvision that needs operators of a C++ library that could not be loaded, such as a
+# CUDA build with a CPU-only torch.
 BROKEN = """
 import importlib, importlib.util, sys, types
 tried = []
@@ -30,7 +30,7 @@ def python(code: str) -> str:
     return result.stdout + result.stderr
 
 
-def test_missing_operators_are_declared_and_the_import_tried_again() -> None:
+def test_missing_operators_are_declared_and_the_import_is_repeated() -> None:
     stub = BROKEN + "import torch.library\nimport src.libraries\nprint('declared', tried)"
     assert "declared ['nms', 'qnms']" in python(stub)
 
@@ -44,7 +44,7 @@ def test_another_error_of_torchvision_is_not_hidden() -> None:
     assert "True" in python(broken + caught)
 
 
-def test_after_the_imports_the_garbage_collector_is_on_and_skips_what_was_imported() -> None:
+def test_after_the_imports_garbage_collection_is_on_and_skips_imported_objects() -> None:
     out = python(
         "import src.libraries, torchvision.datasets, torchvision.transforms.v2, gc\n"
         "print('on', gc.isenabled(), gc.get_freeze_count())"
@@ -52,12 +52,12 @@ def test_after_the_imports_the_garbage_collector_is_on_and_skips_what_was_import
     assert int(out.split("on True ")[1]) > 100_000
 
 
-# Imports nothing; records whether the garbage collector was on.
-NOTED = """
+# Replaces the imports by a record of whether the garbage collector was on.
+RECORDED = """
 import gc, importlib.util, unittest.mock
-noted = []
+states = []
 def import_module(name):
-    noted.append(gc.isenabled())
+    states.append(gc.isenabled())
     return unittest.mock.Mock()
 importlib.import_module = import_module
 """
@@ -66,5 +66,7 @@ importlib.import_module = import_module
 @pytest.mark.parametrize("was_on", [True, False])
 def test_the_garbage_collector_is_off_during_the_imports_and_then_restored(was_on: bool) -> None:
     before = "" if was_on else "gc.disable()\n"
-    out = python(NOTED + before + "import src.libraries\nprint('on', set(noted), gc.isenabled())")
+    out = python(
+        RECORDED + before + "import src.libraries\nprint('on', set(states), gc.isenabled())"
+    )
     assert f"on {{False}} {was_on}" in out

@@ -1,4 +1,4 @@
-"""One run can be followed, from its command to its checkpoint, in under 500 lines."""
+"""The code of one run, from its command to its checkpoint, has under 500 lines."""
 
 import ast
 import re
@@ -19,8 +19,8 @@ def lines(file: str, definition: str) -> int:
     return (node.end_lineno or 0) - node.lineno + 1 + len(node.decorator_list)
 
 
-def test_one_run_is_read_in_under_500_lines() -> None:
-    assert len({file for file, _ in ROWS}) == 13
+def test_the_code_of_one_run_has_under_500_lines() -> None:
+    assert len(ROWS) == 12
     count = sum(lines(file, name) for file, names in ROWS for name in re.findall(r"[\w.]+", names))
     assert re.findall(r"<!-- lines -->(\d+) lines", README) == [str(count)]
     assert count < 500

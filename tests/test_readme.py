@@ -24,11 +24,7 @@ COMMANDS = sorted(
 TOOLS = sorted(
     line for line in LINES if re.match(r"./scripts/run (compare|lr_find|export|peek|draw)", line)
 )
-ANSWERED = {
-    "--model.help",
-    "--print_config",
-    "--resume",
-}  # answered by a message, since the run is finished
+PRINT_ONLY = {"--model.help", "--print_config", "--resume"}  # --resume: the run is finished
 Run = Callable[..., dict[str, Any]]
 
 
@@ -39,7 +35,7 @@ def module_of(tool: str) -> str:
 
 
 def arguments(command: str) -> list[str]:
-    """Return the arguments of a command, with variables replaced."""
+    """Return the arguments of a command, with variables replaced and config paths made absolute."""
     words = shlex.split(command, comments=True)
     start = words.index("src.cli" if "src.cli" in words else "./scripts/run") + 1
     text = [word.replace("$RUN", "lightning_logs/mnist_mlp/version_0") for word in words[start:]]
@@ -48,11 +44,11 @@ def arguments(command: str) -> list[str]:
 
 
 def quick(words: list[str], root: Path) -> list[str]:
-    """Return the command with few steps, small data and available devices."""
+    """Return the arguments for a quick run: few steps, the small data, one CPU."""
     if "--images" in words:
         place = words.index("--images") + 1
         return [*words[:place], str(root / "images/train/cat/000.png")]
-    if words[0] != "fit" or ANSWERED & set(words):
+    if words[0] != "fit" or PRINT_ONLY & set(words):
         return words
     words = [str(root / "images") if word == "FOLDER" else word for word in words]
     small = [] if any("folder" in word for word in words) else ["--data.val_size=50"]
@@ -72,7 +68,7 @@ def test_the_command_runs(command: str, run: Run, data_root: Path) -> None:
     words = quick(arguments(command), data_root)
     if "--resume" in words and "--config" in words:
         words += small
-    if ANSWERED & set(words):
+    if PRINT_ONLY & set(words):
         with pytest.raises(SystemExit) as stop:
             main(words)
         assert stop.value.code == 0
@@ -80,7 +76,7 @@ def test_the_command_runs(command: str, run: Run, data_root: Path) -> None:
         main(words)
 
 
-def test_every_other_line_of_a_block_is_known() -> None:
+def test_every_other_command_is_known() -> None:
     others = {line.split("#")[0].strip() for line in LINES} - {
         c.split("#")[0].strip() for c in COMMANDS
     }
@@ -107,12 +103,12 @@ def test_the_tool_runs(command: str, run: Run, monkeypatch: pytest.MonkeyPatch) 
     words = [str(PROJECT / word) if word.startswith("configs/") else word for word in words]
     small = ["--data.val_size=50", "--steps=60"] if name == "lr_find" else []
     tool = importlib.import_module(module_of(name))
-    if name == "draw":  # a browser does that in test_draw_browser.py
+    if name == "draw":  # tested with a browser in test_draw_browser.py
         monkeypatch.setattr(tool, "draw", lambda options: tool.open_run(options.other, "draw"))
     assert not tool.main([*words, *small])
 
 
-def test_the_example_runs_the_exported_file(
+def test_the_python_example_runs_the_exported_file(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("fit", "--config", str(PROJECT / "configs/mnist_lenet.yaml"), "--data.val_size=50",
@@ -126,19 +122,19 @@ def test_the_example_runs_the_exported_file(
     }  # fmt: skip
     capsys.readouterr()
     exec(compile(example, "README.md", "exec"), {})
-    told, *rows = capsys.readouterr().out.splitlines()
-    assert told.startswith("src.models.lenet.LeNet mnist_lenet/version_0 0.")
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.startswith("src.models.lenet.LeNet mnist_lenet/version_0 0.")
     assert [len(re.findall(r"\d: [\d.]+%", row)) for row in rows] == [3, 3]
 
 
-def test_every_file_and_config_named_is_there() -> None:
+def test_every_named_file_and_config_exists() -> None:
     named = set(re.findall(r"(?<!/)\b(?:src|scripts|configs|tests)/[\w/]+\.(?:py|yaml)", README))
     missing = {name for name in named if not (PROJECT / name).exists()}
     assert missing == {"src/models/mine.py", "configs/mnist_mine.yaml", "src/data/mine.py"}
     assert os.access(PROJECT / "scripts/run", os.X_OK)
 
 
-def test_the_front_page_is_short_and_every_link_leads_somewhere() -> None:
+def test_the_front_page_is_short_and_every_link_works() -> None:
     assert len(PAGES[0].read_text().splitlines()) <= 150
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text()):

@@ -1,4 +1,4 @@
-"""Pictures of a run: which are written, where, and that training does not change with them."""
+"""Check which pictures a run writes, and that they do not change the training."""
 
 import json
 import math
@@ -27,7 +27,7 @@ Run = Callable[..., dict[str, Any]]
 pytestmark = pytest.mark.usefixtures("pictures")
 OF_RESULT = {"confusion_matrix", "confused_pairs", "class_scores", "reliability", "predictions",
              "worst_mistakes", "first_layer"}  # fmt: skip
-MISTAKES = {"confused_pairs", "worst_mistakes"}  # where there is one
+MISTAKES = {"confused_pairs", "worst_mistakes"}  # drawn only if there are any
 OF_TRAINING = {"curves", "learning_rate", "gradients"}
 EXPECTED = {
     "mnist_logistic": OF_RESULT | OF_TRAINING,
@@ -66,11 +66,11 @@ def images(folder: Path) -> dict[str, list[bytes]]:
 
 
 @pytest.mark.parametrize("config", EXPECTED)
-def test_a_run_leaves_the_pictures_that_make_sense_for_it(config: str, run: Run) -> None:
+def test_a_run_writes_the_expected_pictures(config: str, run: Run) -> None:
     folder = fit(run, config)
     metrics = json.loads((folder / "results.json").read_text())["metrics"]
-    none = MISTAKES if metrics.get("test/acc") == 1 else set()
-    assert names(folder / "figures") == EXPECTED[config] - none
+    missing = MISTAKES if metrics.get("test/acc") == 1 else set()
+    assert names(folder / "figures") == EXPECTED[config] - missing
     shown = images(folder)
     for path in folder.glob("figures/*.png"):
         stage = "train" if path.stem in OF_TRAINING | {"units"} else "test"
@@ -79,31 +79,29 @@ def test_a_run_leaves_the_pictures_that_make_sense_for_it(config: str, run: Run)
     assert (folder / "report.html").stat().st_size > 50_000
 
 
-@pytest.mark.parametrize(("words", "left"), [
+@pytest.mark.parametrize(("words", "expected"), [
     (["--figures.only=[curves,reliability]"], {"curves", "reliability"}),
     (["--figures.drop=[first_layer,units]"], (OF_RESULT | OF_TRAINING) - {"first_layer"}),
     (["--figures.only=[]", "--report=false"], set()),
 ])  # fmt: skip
-def test_pictures_are_chosen_and_dropped_by_name(
-    words: list[str], left: set[str], run: Run
+def test_pictures_are_selected_and_dropped_by_name(
+    words: list[str], expected: set[str], run: Run
 ) -> None:
     folder = fit(run, "mnist_relu_mlp", *words)
-    assert names(folder / "figures") == left - MISTAKES  # on toy images it makes none
+    assert names(folder / "figures") == expected - MISTAKES  # there are none on toy images
     assert (folder / "report.html").exists() == ("--report=false" not in words)
 
 
-def test_a_picture_that_there_is_not_is_refused(
-    run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_picture_name_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         fit(run, "mnist_relu_mlp", "--figures.only=[confusion]")
     assert stop.value.code == 2
-    said = capsys.readouterr().err
-    assert "figures.only" in said
-    assert said.count("\n") <= 3
+    error = capsys.readouterr().err
+    assert "figures.only" in error
+    assert error.count("\n") <= 3
 
 
-def test_pictures_of_validation_come_as_often_as_asked(run: Run) -> None:
+def test_validation_pictures_are_drawn_every_n_epochs(run: Run) -> None:
     often = ["--trainer.max_epochs=4", "--figures.every_n_epochs=2"]
     folder = fit(run, "mnist_relu_mlp", *often, "--figures.only=[confusion_matrix,curves]")
     assert {path.name for path in folder.glob("figures/epoch*")} == {"epoch02", "epoch04"}
@@ -112,7 +110,7 @@ def test_pictures_of_validation_come_as_often_as_asked(run: Run) -> None:
     assert (len(shown["val/confusion_matrix"]), len(shown["test/confusion_matrix"])) == (2, 1)
 
 
-def test_test_leaves_pictures_and_a_report_of_its_own(run: Run) -> None:
+def test_the_test_command_writes_its_own_pictures_and_report(run: Run) -> None:
     folder = fit(run, "mnist_relu_mlp")
     [best] = folder.glob("checkpoints/best*")
     run("test", "--config", str(folder / "config.yaml"), "--ckpt_path", str(best))
@@ -133,8 +131,8 @@ def seen(data_root: Path, model: Any) -> Seen:
         return Seen(model, data, "test", model(x), split.y)
 
 
-def test_the_confusion_counts_are_those_of_the_test_set(data_root: Path) -> None:
-    """The numbers in the picture equal those computed by numpy from the network."""
+def test_the_confusion_matrix_equals_counts_of_the_test_set(data_root: Path) -> None:
+    """The numbers in the picture equal counts by numpy from the outputs of the model."""
     about = seen(data_root, ReLUMLP(hidden=[16]))
     expected = np.zeros((10, 10), dtype=int)
     np.add.at(expected, (about.y.numpy(), about.output.argmax(dim=1).numpy()), 1)
@@ -143,25 +141,25 @@ def test_the_confusion_counts_are_those_of_the_test_set(data_root: Path) -> None
     assert shown == expected[expected > 0].tolist()
 
 
-def test_the_worst_mistakes_are_those_with_the_least_chance_of_the_truth(data_root: Path) -> None:
+def test_the_worst_mistakes_have_the_lowest_probability_of_the_true_class(data_root: Path) -> None:
     about = seen(data_root, ReLUMLP(hidden=[16]))
-    chance = about.probabilities.numpy()[np.arange(130), about.y.numpy()]
+    probability = about.probabilities.numpy()[np.arange(130), about.y.numpy()]
     wrong = np.flatnonzero(about.output.argmax(dim=1).numpy() != about.y.numpy())
-    worst = wrong[np.argsort(chance[wrong], kind="stable")][:30]
+    worst = wrong[np.argsort(probability[wrong], kind="stable")][:30]
     texts = [text.get_text() for text in of_result(about)["worst_mistakes"]().axes[0].texts]
     assert [int(text[-1]) for text in texts] == about.y.numpy()[worst].tolist()
-    said = about.output.argmax(dim=1).numpy()[worst].tolist()
-    assert [int(text[0]) for text in texts] == said
+    predicted = about.output.argmax(dim=1).numpy()[worst].tolist()
+    assert [int(text[0]) for text in texts] == predicted
 
 
-def test_images_look_as_they_are_in_the_files(data_root: Path) -> None:
+def test_images_equal_those_in_the_files(data_root: Path) -> None:
     about = seen(data_root, ReLUMLP(hidden=[16]))
     chosen = torch.tensor([3, 77])
     expected = about.data.splits["test"].x[chosen] / 255
     torch.testing.assert_close(about.images(chosen), expected, atol=1e-6, rtol=0)
 
 
-def test_feature_maps_are_what_the_convolutions_give(data_root: Path) -> None:
+def test_feature_maps_equal_the_output_of_the_convolution(data_root: Path) -> None:
     about = seen(data_root, LeNet(input_shape=(1, 28, 28)))
     figure = of_result(about)["feature_maps"]()
     maps = about.model.net[0](about.batch(torch.tensor([0])))[0, 0].detach()
@@ -188,20 +186,20 @@ def test_pictures_do_not_change_training(data_root: Path) -> None:
     assert torch.equal(weights(), weights(Figures(every_n_epochs=1), LayerHealth()))
 
 
-def test_the_shares_of_processes_are_put_together_as_they_were_dealt(
+def test_samples_of_several_processes_are_gathered_in_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def deal(examples: torch.Tensor, found: list[Any], share: Any) -> None:
+    def gather(examples: torch.Tensor, found: list[Any], share: Any) -> None:
         found[:] = [examples[rank::3] for rank in range(3)]
 
     three: Any = type("Trainer", (), {"world_size": 3})
     for n in (7, 6, 1):
         examples = torch.arange(2 * n).view(n, 2)
-        monkeypatch.setattr("torch.distributed.all_gather_object", partial(deal, examples))
+        monkeypatch.setattr("torch.distributed.all_gather_object", partial(gather, examples))
         assert torch.equal(whole(three, examples[1::3]), examples)
 
 
-def test_a_picture_that_cannot_be_drawn_is_named_and_costs_no_result(
+def test_a_picture_that_fails_is_named_and_the_results_are_kept(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> None:
@@ -217,7 +215,7 @@ def test_a_picture_that_cannot_be_drawn_is_named_and_costs_no_result(
 
 
 class Bare(ReLUMLP):
-    """A user's model whose outputs no picture can be drawn from."""
+    """A user's model without type hints, whose test step returns nothing to draw."""
 
     def __init__(self, input_shape, num_outputs, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super().__init__(input_shape, num_outputs, hidden=[8], **kwargs)
@@ -260,7 +258,7 @@ def test_an_unusual_run_gets_a_report(name: str, run: Run, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("every", [1, 2])
-def test_the_loss_at_the_start_is_that_of_the_first_batch(every: int, run: Run) -> None:
+def test_the_first_logged_loss_is_near_that_of_guessing(every: int, run: Run) -> None:
     folder = fit(run, "mnist_logistic", f"--trainer.accumulate_grad_batches={every}")
     [start] = read_curves((folder / "curves.csv").read_text())["start/loss"][1]
     assert start == pytest.approx(math.log(10), abs=0.5)

@@ -1,4 +1,4 @@
-"""NaN and infinity stop a run and are never saved in a checkpoint."""
+"""NaN and infinite values stop a run and are in no checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +19,8 @@ Run = Callable[..., dict[str, Any]]
 WEIGHT = "The weight net.1.weight is not finite, after a gradient that was not finite,"
 
 
-class Plant(Callback):
-    """Replaces the loss or a gradient by NaN in one step."""
+class InsertValue(Callback):
+    """Makes the loss or a gradient NaN or infinite in one step."""
 
     def __init__(self, where: str, value: str, step: int) -> None:
         self.where, self.value, self.step = where, float(value), step
@@ -34,62 +34,62 @@ class Plant(Callback):
             compute = pl_module.loss
             vars(pl_module)["loss"] = lambda output, y: compute(output, y) * self.value
         else:
-            next(pl_module.parameters()).register_hook(self._spoil)
+            next(pl_module.parameters()).register_hook(self._change)
 
-    def _spoil(self, gradient: Tensor) -> Tensor:
+    def _change(self, gradient: Tensor) -> Tensor:
         gradient = gradient.clone()
         gradient.view(-1)[3] = self.value
         return gradient
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
-@pytest.mark.parametrize(("where", "step", "said", "last"), [
+@pytest.mark.parametrize(("where", "step", "error", "last"), [
     ("loss", 7, "The loss is not finite ({value}) at step 7, epoch 1, lr 0.001", 7),
     ("gradient", 6, f"{WEIGHT} at step 7", 6),
     ("gradient", 9, f"{WEIGHT} at step 10", 9),
 ])  # fmt: skip
-@pytest.mark.parametrize("way", [[], ["--trainer.gradient_clip_val=1"]], ids=["plain", "clipped"])
-def test_the_run_stops_and_saves_nothing_wrong(
-    way: list[str], where: str, step: int, said: str, last: int, value: str, run: Run,
+@pytest.mark.parametrize("clip", [[], ["--trainer.gradient_clip_val=1"]], ids=["plain", "clipped"])
+def test_the_run_stops_and_all_checkpoints_are_finite(
+    clip: list[str], where: str, step: int, error: str, last: int, value: str, run: Run,
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Two epochs of five steps: step 9 is the last, and no loss comes after it."""
+    """There are two epochs of five steps. After step 9, the last one, no loss is computed."""
     monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)
     monkeypatch.setattr("src.callbacks.resume_points.SHARE", 0)
     monkeypatch.setenv("LINENET_ALLOW", "tests")
-    plant = ["--trainer.callbacks+=tests.callbacks.test_finite_guard.Plant",
+    callback = ["--trainer.callbacks+=tests.callbacks.test_finite_guard.InsertValue",
              f"--trainer.callbacks.where={where}", f"--trainer.callbacks.value={value}",
              f"--trainer.callbacks.step={step}"]  # fmt: skip
     with pytest.raises(SystemExit) as stop:
-        run(*FIT, *way, *plant)
+        run(*FIT, *clip, *callback)
     assert stop.value.code == 1
-    assert said.format(value=value) in capsys.readouterr().err
+    assert error.format(value=value) in capsys.readouterr().err
     paths = sorted(Path("lightning_logs").rglob("*.ckpt"))
     assert paths[-1].name == f"resume-step{last:08d}.ckpt"
     for path in paths:
-        read_checkpoint(path)  # which refuses weights that are not finite
+        read_checkpoint(path)  # raises if weights are not finite
 
 
-def test_wrong_weights_end_a_run_that_saves_and_validates_nothing(
+def test_weights_are_checked_without_checkpoints_and_validation(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LINENET_ALLOW", "tests")
     with pytest.raises(SystemExit) as stop:
         run(*FIT, "--trainer.logger=false", "--trainer.enable_checkpointing=false",
             "--trainer.limit_val_batches=0", "--trainer.callbacks=[]",
-            "--trainer.callbacks+=tests.callbacks.test_finite_guard.Plant",
+            "--trainer.callbacks+=tests.callbacks.test_finite_guard.InsertValue",
             "--trainer.callbacks.where=gradient", "--trainer.callbacks.value=nan",
             "--trainer.callbacks.step=9")  # fmt: skip
     assert stop.value.code == 1
     assert "a gradient that was not" in capsys.readouterr().err
 
 
-def test_a_learning_rate_too_high_ends_with_a_hint(
+def test_a_learning_rate_that_is_too_high_gives_a_hint(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
         run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--model.optimizer.lr=1e12")
-    said = capsys.readouterr().err
+    error = capsys.readouterr().err
     assert stop.value.code == 1
-    assert "is not finite" in said
-    assert "Lower --model.optimizer.lr" in said
+    assert "is not finite" in error
+    assert "Lower --model.optimizer.lr" in error

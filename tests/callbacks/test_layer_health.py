@@ -1,4 +1,4 @@
-"""Gradient norms and shares of dead units equal those of an independent computation."""
+"""Gradient norms and shares of dead and saturated units equal separate calculations."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tests.conftest import PROJECT
 
 
 class Recorder(DummyLogger):
-    """Keeps the metrics that are logged."""
+    """A logger that keeps all points of each metric."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Recorder(DummyLogger):
             self.points.setdefault(name, []).append((step, value))
 
 
-def test_dead_units_are_those_that_are_never_above_zero() -> None:
+def test_dead_units_are_never_above_zero() -> None:
     output = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
     assert dead(output).tolist() == [True, False, False]
     maps = torch.zeros(4, 3, 5, 5)
@@ -38,7 +38,7 @@ def test_dead_units_are_those_that_are_never_above_zero() -> None:
 
 
 @pytest.mark.parametrize(("low", "function"), [(0.0, torch.sigmoid), (-1.0, torch.tanh)])
-def test_saturated_units_are_those_within_a_hundredth_of_their_range(
+def test_saturated_units_are_within_1_percent_of_the_ends_of_their_range(
     low: float, function: Any
 ) -> None:
     width = 1 - low
@@ -50,7 +50,7 @@ def test_saturated_units_are_those_within_a_hundredth_of_their_range(
 
 
 @pytest.mark.parametrize("model", [ReLUMLP(hidden=[16, 8]), SigmoidMLP(hidden=[16])])
-def test_shares_are_those_of_the_layers_of_the_network(model: Any) -> None:
+def test_shares_equal_those_of_a_plain_forward_pass(model: Any) -> None:
     x = 5 * torch.randn(50, 1, 28, 28)
     with measured(model) as shares:
         model(x)
@@ -67,7 +67,7 @@ def test_shares_are_those_of_the_layers_of_the_network(model: Any) -> None:
 
 
 def test_norms_equal_those_of_a_plain_loop(data_root: Path) -> None:
-    """Three steps of gradient descent by hand, on the batches that the loader gives."""
+    """Compare with three steps of gradient descent, written out, on the same batches."""
     torch.manual_seed(0)
     plain = ReLUMLP(hidden=[16], optimizer=torch.optim.SGD)
     torch.manual_seed(0)
@@ -99,8 +99,8 @@ def test_norms_equal_those_of_a_plain_loop(data_root: Path) -> None:
     assert found == pytest.approx(norms, rel=1e-4)
 
 
-def test_a_line_leaves_the_way_of_its_weights(run: Any) -> None:
-    """One update from the second-to-last recorded point gives the final weights."""
+def test_the_weights_of_a_line_are_logged_at_every_step(run: Any) -> None:
+    """Each logged point follows from the one before by the update rule of gradient descent."""
     run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=20")
     folder = Path("lightning_logs/line/version_0")
     curves = read_curves((folder / "curves.csv").read_text())
@@ -108,7 +108,9 @@ def test_a_line_leaves_the_way_of_its_weights(run: Any) -> None:
     assert len(weight) == 20
     x, y = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([5.0, 7.0, 9.0, 11.0])
     for before in range(19):
-        left = weight[before] * x + bias[before] - y
-        slope = weight[before] - 0.01 * 2 * (left * x).mean().item()
+        error = weight[before] * x + bias[before] - y
+        slope = weight[before] - 0.01 * 2 * (error * x).mean().item()
         assert weight[before + 1] == pytest.approx(slope, rel=1e-5)
-        assert bias[before + 1] == pytest.approx(bias[before] - 0.02 * left.mean().item(), rel=1e-5)
+        assert bias[before + 1] == pytest.approx(
+            bias[before] - 0.02 * error.mean().item(), rel=1e-5
+        )

@@ -1,4 +1,4 @@
-"""The record of a run: training time without validation, and the samples of all processes."""
+"""Training time excludes validation, and the examples of all processes are counted."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +17,13 @@ BATCH = (None, torch.zeros(10))
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """A clock that is set by hand."""
+    """Replace the clock by a value that the test sets."""
     now = [100.0]
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
     return now
 
 
-def test_training_seconds_leave_out_validation(clock: list[float]) -> None:
+def test_training_seconds_exclude_validation(clock: list[float]) -> None:
     trainer: Any = SimpleNamespace(
         world_size=2, state=SimpleNamespace(fn=TrainerFn.FITTING), callback_metrics={},
         sanity_checking=True,
@@ -42,7 +42,7 @@ def test_training_seconds_leave_out_validation(clock: list[float]) -> None:
     assert record.samples == 3 * 10 * 2
 
 
-def test_the_summary_shows_what_the_record_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_shows_the_results(capsys: pytest.CaptureFixture[str]) -> None:
     results = {
         "model": "LeNet", "parameters": 61706, "epochs": None, "device": "cpu", "precision": "32",
         "dataset": {"name": "MNIST", "source": "files", "sizes": {"test": 10}, "noise_floor": 0.25},

@@ -1,6 +1,6 @@
-"""Settings that contradict each other are refused before data is read; similar ones are not.
+"""Invalid settings are refused before any data is read, and similar valid ones are accepted.
 
-A refusal has three lines or fewer, which name the flag, its value and what to give instead.
+An error has at most three lines, which name the flag, its value and what to give instead.
 """
 
 import os
@@ -17,7 +17,7 @@ from tests.conftest import PROJECT
 PLATEAU = "model.scheduler=lightning.pytorch.cli.ReduceLROnPlateau model.scheduler.monitor="
 EPOCH = "model.scheduler_interval=epoch"
 STOP = "trainer.callbacks+=EarlyStopping trainer.callbacks.monitor="
-CASES = [  # config, refused setting, part of the message, similar settings that are accepted
+CASES = [  # config, refused settings, text in the error, similar settings that are accepted
     ("mnist_mlp", "trainer.max_epochs=0", "max_epochs 0 trains nothing", ["trainer.max_epochs=1"]),
     ("mnist_mlp", "trainer.max_epochs=-2", "passed in -2", []),
     ("mnist_mlp", "trainer.max_epochs=-1", "OneCycleLR needs the length",
@@ -85,11 +85,11 @@ CASES = [  # config, refused setting, part of the message, similar settings that
      ["model=LogisticRegression model.loss=mse"]),
     ("line", "model=LeNet", "16x16", ["model=ReLUMLP model.loss=mse"]),
 ]  # fmt: skip
-TAKEN = [(config, words) for config, _, _, good in CASES for words in good]
+ACCEPTED = [(config, words) for config, _, _, good in CASES for words in good]
 
 
 class DataRead(Exception):
-    """Raised when a command starts to read data."""
+    """Raised when the command reads data: all checks have passed."""
 
 
 @pytest.fixture(autouse=True)
@@ -107,9 +107,9 @@ def command(config: str, words: str) -> list[str]:
             *(f"--{word}" for word in words.split())]  # fmt: skip
 
 
-@pytest.mark.parametrize(("config", "words", "said"), [case[:3] for case in CASES])
-def test_a_contradiction_is_refused(
-    config: str, words: str, said: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("config", "words", "message"), [case[:3] for case in CASES])
+def test_invalid_settings_are_refused(
+    config: str, words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
         main(command(config, words))
@@ -117,16 +117,16 @@ def test_a_contradiction_is_refused(
     text = capsys.readouterr().err.strip()
     assert text.startswith("error: ")
     assert len(text.splitlines()) <= 3
-    assert said in text
+    assert message in text
 
 
-@pytest.mark.parametrize(("config", "words"), TAKEN)
-def test_its_neighbour_is_taken(config: str, words: str) -> None:
+@pytest.mark.parametrize(("config", "words"), ACCEPTED)
+def test_similar_valid_settings_are_accepted(config: str, words: str) -> None:
     with pytest.raises(DataRead):
         main(command(config, words))
 
 
-def test_four_processes_can_be_tried_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_processes_are_accepted_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     for devices in ("auto", "2", 2, [0, 1], -1):
         check_processes(devices)

@@ -1,4 +1,4 @@
-"""A YAML file that is no config is refused at once, in one line that names it."""
+"""A YAML file that is not a config is refused quickly, in one line that names the file."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def refusal(name: str, capsys: pytest.CaptureFixture[str]) -> str:
     started = time.perf_counter()
     with pytest.raises(SystemExit) as stop:
         main(["fit", "--config", f"{name}.yaml"])
-    assert time.perf_counter() - started < 15  # no bomb went off
+    assert time.perf_counter() - started < 15  # the aliases were not expanded
     assert stop.value.code == 2
     [line] = capsys.readouterr().err.splitlines()
     assert f"{name}.yaml" in line
@@ -52,20 +52,20 @@ def refusal(name: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_bad_file_is_refused_in_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text, said = FILES[name]
+    text, message = FILES[name]
     Path(f"{name}.yaml").write_text(text)
-    assert said in refusal(name, capsys)
+    assert message in refusal(name, capsys)
     assert not Path("canary").exists()
 
 
-def test_so_are_bytes_and_folders(capsys: pytest.CaptureFixture[str]) -> None:
+def test_binary_files_and_folders_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     Path("bytes.yaml").write_bytes(bytes(range(256)) + os.urandom(100))
     Path("folder.yaml").mkdir()
     assert "is not a text file" in refusal("bytes", capsys)
     assert "is not a file" in refusal("folder", capsys)
 
 
-def test_a_file_that_is_not_there_and_an_address_are_refused(
+def test_missing_files_and_urls_are_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("gone.yaml", "http://127.0.0.1:9/gone.yaml", "memory://gone.yaml"):
@@ -75,7 +75,7 @@ def test_a_file_that_is_not_there_and_an_address_are_refused(
         assert re.search(f"File does not exist: '.*{name}'", capsys.readouterr().err)
 
 
-def test_values_are_read_as_before() -> None:
+def test_valid_values_are_read() -> None:
     read_strictly()
     read_strictly()  # a second time changes nothing
     load = get_loader("yaml")
@@ -88,7 +88,7 @@ def test_values_are_read_as_before() -> None:
 
 
 @pytest.mark.parametrize("text", ["{a: 1, a: 2}", "[&a [1], *b]"])
-def test_values_of_the_command_line_are_checked_too(text: str) -> None:
+def test_values_on_the_command_line_are_checked_too(text: str) -> None:
     read_strictly()
     with pytest.raises(yaml.YAMLError):
         get_loader("yaml")(text)

@@ -1,4 +1,4 @@
-"""Error messages: at most three lines, no traceback, and the nearest valid name."""
+"""A user's mistake gives at most three lines, no traceback, and the nearest correct name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ LOGISTIC = ["fit", "--config", str(CONFIGS / "mnist_logistic.yaml")]
 
 
 def refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int = 2) -> str:
-    """Return what a refused command prints, in three lines or fewer."""
+    """Run a command that is refused, and return its error of at most three lines."""
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == code
@@ -27,7 +27,7 @@ def refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int = 2)
 
 
 @pytest.mark.parametrize(
-    ("words", "said", "meant"),
+    ("words", "expected", "suggestion"),
     [
         ([*LOGISTIC, "--trainer.max_epoch=3"], "max_epoch", "trainer.max_epochs"),
         ([*LOGISTIC, "--trainr.max_epochs=3"], "trainr.max_epochs", "trainer.max_epochs"),
@@ -44,16 +44,16 @@ def refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int = 2)
         (["fitt"], "fitt", "fit"),
     ],
 )
-def test_a_mistyped_name_is_refused_and_the_right_one_named(
-    words: list[str], said: str, meant: str, capsys: pytest.CaptureFixture[str]
+def test_a_mistyped_name_is_refused_with_a_suggestion(
+    words: list[str], expected: str, suggestion: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = refused(capsys, words)
-    assert said in text
-    assert meant in text.splitlines()[-1]
+    assert expected in text
+    assert suggestion in text.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "meant"),
+    ("old", "new", "suggestion"),
     [
         ("max_epochs", "max_epoch", "trainer.max_epochs"),
         ("bias:", "bia:", "bias"),
@@ -63,17 +63,17 @@ def test_a_mistyped_name_is_refused_and_the_right_one_named(
         ("trainer:", "trainr:", "trainer.max_epochs"),
     ],
 )
-def test_a_mistyped_name_in_a_config_too(
-    old: str, new: str, meant: str, capsys: pytest.CaptureFixture[str]
+def test_a_mistyped_name_in_a_config_is_refused_with_a_suggestion(
+    old: str, new: str, suggestion: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = (CONFIGS / "mnist_logistic.yaml").read_text()
     assert old in text
     Path("mine.yaml").write_text(text.replace(old, new))
-    assert meant in refused(capsys, ["fit", "--config", "mine.yaml"]).splitlines()[-1]
+    assert suggestion in refused(capsys, ["fit", "--config", "mine.yaml"]).splitlines()[-1]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         ([*LOGISTIC, "--data.batch_size=0"], "batch_size"),
         ([*LOGISTIC, "--data.batch_size=many"], "many"),
@@ -86,13 +86,13 @@ def test_a_mistyped_name_in_a_config_too(
     ],
 )
 def test_a_wrong_value_is_refused(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in refused(capsys, words)
+    assert expected in refused(capsys, words)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         ([*LOGISTIC, "--trainer.accelerator=fpu"], "accelerator"),
         ([*LOGISTIC, "--data=Line"], "cross_entropy"),
@@ -109,26 +109,26 @@ def test_a_wrong_value_is_refused(
         ([*LOGISTIC, "--data.source=digits", "--model.optimizer.lr=-1"], "lr"),
     ],
 )
-def test_what_cannot_work_is_refused_in_words(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_settings_that_cannot_work_are_refused(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in refused(capsys, words, code=1)
+    assert expected in refused(capsys, words, code=1)
 
 
 def test_a_checkpoint_of_another_model_or_shape_is_refused(
     run: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = ["--data.val_size=50", "--trainer.max_epochs=1"]
-    made = run(*LOGISTIC, *small)["best_checkpoint"]
+    checkpoint = run(*LOGISTIC, *small)["best_checkpoint"]
     mlp = ["test", "--config", str(CONFIGS / "mnist_mlp.yaml"), "--data.val_size=50"]
     capsys.readouterr()
-    text = refused(capsys, [*mlp, "--ckpt_path", made], code=1)
+    text = refused(capsys, [*mlp, "--ckpt_path", checkpoint], code=1)
     assert "holds a LogisticRegression, but the model is ReLUMLP" in text
     padded = ["test", *LOGISTIC[1:], "--data.val_size=50", "--data.pad=2"]
-    assert "size mismatch" in refused(capsys, [*padded, "--ckpt_path", made], code=1)
+    assert "size mismatch" in refused(capsys, [*padded, "--ckpt_path", checkpoint], code=1)
 
 
-def test_a_run_folder_is_not_taken_twice(
+def test_an_existing_run_folder_is_refused(
     run: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [
@@ -147,7 +147,7 @@ def test_a_broken_yaml_file_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     refused(capsys, ["fit", "--config", "broken.yaml"])
 
 
-def test_essence_keeps_the_key_and_the_complaint() -> None:
+def test_essence_keeps_the_key_and_the_error() -> None:
     report = 'Parser key "data":\n  Errors:\n    - Problem with given class_path\n        Parser key "n":\n          Not of type PositiveInt: 0 does not conform to restriction v>0'  # noqa: E501
     assert essence(report).startswith("--data.n: 0 is out of range: expected >0")
 

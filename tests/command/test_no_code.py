@@ -1,4 +1,4 @@
-"""No module calls a function that turns text or a file into code, as its syntax tree shows."""
+"""No source file calls a function that can run code from a file or a string."""
 
 import ast
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ FORBIDDEN = MODULES | {
     "eval", "exec", "compile", "__import__", "os.system", "os.popen", "yaml.load",
     "yaml.unsafe_load", "yaml.full_load", "torch.hub", "shell=True", "allow_pickle=True",
     "weights_only=False", "weights_only=None",
-    "import torch.load",  # its calls would go by another name
+    "import torch.load",  # the search would miss its calls
 }  # fmt: skip
 FILES = sorted(path for folder in ("src", "scripts") for path in (PROJECT / folder).rglob("*.py"))
 
 
 def names(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a node of the syntax tree imports, uses or passes by keyword."""
+    """Yield the names that a node of the syntax tree imports, uses or passes as a keyword."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -30,7 +30,7 @@ def names(node: ast.AST) -> Iterator[str]:
 
 
 def dangers(source: str) -> list[str]:
-    """Return the calls in a source text that could run code from elsewhere."""
+    """Return the names and calls in a source text that could run other code."""
     nodes = list(ast.walk(ast.parse(source)))
     found = [name for node in nodes for name in names(node)]
     calls = [ast.unparse(node) for node in nodes if isinstance(node, ast.Call)]
@@ -50,7 +50,7 @@ def dangers(source: str) -> list[str]:
      "np.load(x, allow_pickle=True)", "import joblib", "from dill import loads", "import shelve",
      "import marshal", "builtins = __import__(x)"],
 )  # fmt: skip
-def test_the_search_finds_what_it_is_to_find(source: str) -> None:
+def test_dangerous_code_is_found(source: str) -> None:
     assert dangers(source)
 
 
@@ -59,10 +59,10 @@ def test_the_search_finds_what_it_is_to_find(source: str) -> None:
     ["torch.load(x, weights_only=True)", "re.compile(x)", "model.eval()", "yaml.safe_load(x)",
      "json.load(x)", "np.load(x)", "run(x)", "from os import replace"],
 )  # fmt: skip
-def test_and_nothing_else(source: str) -> None:
+def test_other_code_is_not_reported(source: str) -> None:
     assert not dangers(source)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PROJECT)))
-def test_the_file_has_no_way_to_run_another(file: Path) -> None:
+def test_a_file_has_no_dangerous_code(file: Path) -> None:
     assert not dangers(file.read_text())

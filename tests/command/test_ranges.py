@@ -1,6 +1,6 @@
-"""Values out of range are refused by the parser, and valid values beside them are accepted.
+"""The parser refuses values out of range and accepts values at the limits.
 
-A refusal names the flag, the value and what was expected. No data is there to be read.
+An error names the flag, the value and what was expected. No data is read.
 """
 
 from typing import Any
@@ -46,7 +46,7 @@ RANGES: dict[str, list[tuple[str, list[float], list[float]]]] = {  # flag, good 
     "regression_mlp": [("data.num_features", [1, 100_000], [0, -1, 100_001])],
 }
 ROWS = [(config, *row) for config, rows in RANGES.items() for row in rows]
-OPTIONS = [  # of the trainer and of torch: the parser refuses only numbers that are not finite
+OPTIONS = [  # of Lightning and torch: the parser refuses only values that are not finite numbers
     ("mnist_mlp", "model.optimizer.lr"),
     ("mnist_mlp", "model.scheduler.max_lr"),
     ("mnist_mlp", "trainer.max_epochs"),
@@ -76,8 +76,8 @@ def parser() -> Any:
     return build_parsers()[0]
 
 
-def message(parser: Any, config: str, flag: str, value: object) -> str | None:
-    """Return the error message for a flag, None if the value is accepted."""
+def error(parser: Any, config: str, flag: str, value: object) -> str | None:
+    """Return the error of a flag, at most three lines, or None if it is accepted."""
     words = ["fit", "--config", str(PROJECT / f"configs/{config}.yaml"), f"--{flag}={value}"]
     text = refusal(parser, Typo(words, flag, flag))
     assert text is None or len(text.splitlines()) <= 3
@@ -85,13 +85,13 @@ def message(parser: Any, config: str, flag: str, value: object) -> str | None:
 
 
 @pytest.mark.parametrize(("config", "flag", "good", "bad"), ROWS, ids=[row[1] for row in ROWS])
-def test_a_number_out_of_range_is_refused_and_its_neighbours_pass(
+def test_numbers_out_of_range_are_refused_and_others_accepted(
     parser: Any, config: str, flag: str, good: list[float], bad: list[float]
 ) -> None:
     for value in good:
-        assert message(parser, config, flag, value) is None
+        assert error(parser, config, flag, value) is None
     for value in bad:
-        text = message(parser, config, flag, value) or ""
+        text = error(parser, config, flag, value) or ""
         assert f"--{flag}: " in text
         assert str(value) in text
         assert "xpected" in text
@@ -99,37 +99,35 @@ def test_a_number_out_of_range_is_refused_and_its_neighbours_pass(
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "abc", "{a: 1}"])
 @pytest.mark.parametrize(("config", "flag"), [row[:2] for row in ROWS] + OPTIONS)
-def test_what_is_no_finite_number_is_refused(
+def test_values_other_than_finite_numbers_are_refused(
     parser: Any, config: str, flag: str, value: str
 ) -> None:
-    text = message(parser, config, flag, value) or ""
+    text = error(parser, config, flag, value) or ""
     assert f"--{flag}: " in text
     assert "xpected" in text or "Not of type" in text
 
 
 @pytest.mark.parametrize("value", [0, -1, 100_001, "x"])
-def test_every_width_of_a_list_is_looked_at(parser: Any, value: object) -> None:
-    assert "--model.hidden: " in (
-        message(parser, "mnist_mlp", "model.hidden", f"[9,{value}]") or ""
-    )
-    assert message(parser, "mnist_mlp", "model.hidden", "[1,100000]") is None
+def test_every_number_of_a_list_is_checked(parser: Any, value: object) -> None:
+    assert "--model.hidden: " in (error(parser, "mnist_mlp", "model.hidden", f"[9,{value}]") or "")
+    assert error(parser, "mnist_mlp", "model.hidden", "[1,100000]") is None
 
 
 @pytest.mark.parametrize(("config", "flag", "expected"), NO_NULL)
-def test_null_is_refused_where_it_is_no_value(
+def test_null_is_refused_where_a_value_is_needed(
     parser: Any, config: str, flag: str, expected: str
 ) -> None:
-    text = message(parser, config, flag, "null") or ""
+    text = error(parser, config, flag, "null") or ""
     assert f"--{flag}: " in text
     assert expected in text
 
 
 @pytest.mark.parametrize("flag", NULL)
-def test_null_is_taken_where_it_says_none(parser: Any, flag: str) -> None:
-    assert message(parser, "mnist_mlp", flag, "null") is None
+def test_null_is_accepted_where_none_is_allowed(parser: Any, flag: str) -> None:
+    assert error(parser, "mnist_mlp", flag, "null") is None
 
 
-def test_the_parser_finds_nothing_wrong_with_what_it_does_not_know() -> None:
+def test_settings_of_unknown_classes_are_not_checked() -> None:
     spec = {"class_path": "not.imported.Net", "init_args": {"width": None, "values": [1.0, "inf"]}}
     assert not list(invalid_values(spec, "model"))
     assert [key for key, _ in invalid_values({"a": {"b": [0.0, float("inf")]}})] == ["a.b"]

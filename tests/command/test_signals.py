@@ -22,14 +22,14 @@ LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_ep
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_outside_of_training_the_program_ends(number: signal.Signals) -> None:
+def test_a_signal_outside_of_training_ends_the_program(number: signal.Signals) -> None:
     with pytest.raises(SystemExit) as stop, SignalHandlers(StopRequest()):
         os.kill(os.getpid(), number)  # python runs the handler as it returns
     assert stop.value.code == 128 + number
 
 
-def continue_after(number: signal.Signals) -> None:
-    """Receive a signal during training, and leave the context normally."""
+def finish_after(number: signal.Signals) -> None:
+    """Get a signal during training, and reach the end of the `with` block."""
     request = StopRequest(training=True)
     with SignalHandlers(request):
         os.kill(os.getpid(), number)
@@ -37,30 +37,30 @@ def continue_after(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_while_training_a_signal_is_remembered(
+def test_a_signal_during_training_is_stored(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        continue_after(number)
-    assert stop.value.code == 128 + number  # at the end of the run
-    assert "Stopping at the next checkpoint" in capsys.readouterr().err
+        finish_after(number)
+    assert stop.value.code == 128 + number  # raised at the end of the block
+    assert "Stopping after this step" in capsys.readouterr().err
 
 
-def test_a_signal_that_came_in_a_destructor_is_not_lost() -> None:
-    """Python prints an exception raised in a destructor and continues; the exit code shows it."""
+def test_a_signal_during_a_destructor_is_not_lost() -> None:
+    """Python only prints exceptions in destructors, so SystemExit is raised again at the end."""
     with pytest.raises(SystemExit) as stop, SignalHandlers(StopRequest()), suppress(SystemExit):
         os.kill(os.getpid(), signal.SIGTERM)
     assert stop.value.code == 128 + signal.SIGTERM
 
 
-def test_handlers_are_put_back() -> None:
+def test_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
     with SignalHandlers(StopRequest()) as signals:
         assert [signal.getsignal(number) for number in SIGNALS] == [signals._handle] * 3
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-def test_what_nohup_ignores_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_ignored_by_nohup_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with SignalHandlers(StopRequest()):
@@ -69,8 +69,8 @@ def test_what_nohup_ignores_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> No
         signal.signal(signal.SIGHUP, before)
 
 
-def training() -> int:
-    """Start a long run and return its process once it trains."""
+def start_training() -> int:
+    """Start a long run, and return its process id after its first checkpoint."""
     process = start(Path.cwd(), LINE, 0.05)
     while not list(Path().rglob("resume-*.ckpt")):
         time.sleep(0.01)
@@ -78,29 +78,29 @@ def training() -> int:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_run_ends_at_a_batch_with_a_checkpoint(number: signal.Signals) -> None:
-    process = training()
+def test_a_signal_stops_a_run_after_a_batch_with_a_checkpoint(number: signal.Signals) -> None:
+    process = start_training()
     kill(process, number)
     assert wait(process) == 128 + number
-    said = Path("log.txt").read_text()
-    step = int(said.split(f"Stopped by {number.name} after step ")[1].split(".")[0])
+    log = Path("log.txt").read_text()
+    step = int(log.split(f"Stopped by {number.name} after step ")[1].split(".")[0])
     newest = max(Path().rglob("resume-*.ckpt"))
     assert newest.name == f"resume-step{step:08d}.ckpt"
-    assert "fit --resume lightning_logs/line/version_0" in said
+    assert "fit --resume lightning_logs/line/version_0" in log
     assert not [path for path in Path().rglob("*") if path.suffix in (".part", ".lock")]
 
 
-def test_a_second_signal_ends_a_run_that_does_not_get_to_a_batch() -> None:
+def test_a_second_signal_ends_a_run_that_hangs() -> None:
     def hang(self: ResumePoints, trainer: Trainer, folder: Path) -> None:
         if list(folder.glob("resume-*.ckpt")):
             time.sleep(30)
         save(self, trainer, folder)
 
-    def plant() -> None:
+    def replace_save() -> None:
         ResumePoints._save = hang  # type: ignore[method-assign]
 
     save = ResumePoints._save
-    process = start(Path.cwd(), LINE, 0.05, plant)
+    process = start(Path.cwd(), LINE, 0.05, replace_save)
     while not list(Path().rglob("resume-*.ckpt")):
         time.sleep(0.01)
     time.sleep(0.3)
@@ -112,13 +112,13 @@ def test_a_second_signal_ends_a_run_that_does_not_get_to_a_batch() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_ctrl_c_while_it_imports_leaves_no_traceback() -> None:
+def test_ctrl_c_during_the_imports_prints_no_traceback() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "src.cli", "fit", "--help"], cwd=PROJECT,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=30)
     assert process.returncode in (-signal.SIGINT, 130)
-    assert "Traceback" not in said
+    assert "Traceback" not in error

@@ -33,7 +33,7 @@ def noise(*shape: int) -> Tensor:
 
 
 def blob(batch: int, height: int, width: int, down: float = 0, right: float = 0) -> Tensor:
-    """Return images of a smooth spot at the given offset from the middle, in pixels."""
+    """Return images of a smooth spot, `down` and `right` pixels from the middle."""
     y = torch.arange(height) - (height - 1) / 2 - down
     x = torch.arange(width) - (width - 1) / 2 - right
     spot = torch.exp(-0.5 * (y[:, None] ** 2 + x**2) / 1.5**2)
@@ -41,7 +41,7 @@ def blob(batch: int, height: int, width: int, down: float = 0, right: float = 0)
 
 
 def centre(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return the offset of each image's centre of mass from the middle, in pixels."""
+    """Return the centre of mass of each image, in pixels below and right of the middle."""
     pixels = x[:, 0].double().numpy()
     height, width = pixels.shape[1:]
     mass = pixels.sum((1, 2))
@@ -52,7 +52,7 @@ def centre(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def extreme(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace every uniform draw by its upper limit, so that each change has its full strength."""
+    """Make every uniform draw return 1, so that each change has its full strength."""
     monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.ones(size))
 
 
@@ -77,7 +77,7 @@ def test_a_tiny_warp_leaves_the_image_in_place(name: str) -> None:
 
 
 @each
-def test_the_source_is_never_changed(name: str) -> None:
+def test_the_input_is_not_changed(name: str) -> None:
     x = noise(8, 1, 28, 28)
     before = x.clone()
     Augment(**{name: STRENGTHS[name]})(x, generator())
@@ -96,14 +96,14 @@ def test_shape_dtype_and_range_are_kept(name: str, channels: int) -> None:
 
 
 @each
-def test_each_image_has_a_draw_of_its_own(name: str) -> None:
+def test_each_image_gets_its_own_random_change(name: str) -> None:
     x = noise(1, 1, 28, 28).expand(16, -1, -1, -1)
     results = Augment(**{name: STRENGTHS[name]})(x, generator())
     assert len({image.numpy().tobytes() for image in results}) >= (2 if name == "flip" else 5)
 
 
 @each
-def test_all_channels_of_an_image_change_alike(name: str) -> None:
+def test_all_channels_of_an_image_change_in_the_same_way(name: str) -> None:
     x = noise(8, 1, 28, 28).expand(-1, 3, -1, -1)
     result = Augment(**{name: STRENGTHS[name]})(x, generator())
     assert torch.equal(result[:, 0], result[:, 1])
@@ -111,7 +111,7 @@ def test_all_channels_of_an_image_change_alike(name: str) -> None:
 
 
 @each
-def test_the_generator_alone_decides(name: str) -> None:
+def test_the_result_depends_only_on_the_generator(name: str) -> None:
     x = noise(16, 1, 28, 28)
     augment = Augment(**{name: STRENGTHS[name]})
     torch.manual_seed(1)
@@ -122,7 +122,7 @@ def test_the_generator_alone_decides(name: str) -> None:
 
 
 @each
-def test_the_global_generator_is_left_alone(name: str) -> None:
+def test_the_global_generator_is_not_used(name: str) -> None:
     before = torch.get_rng_state()
     Augment(**{name: STRENGTHS[name]})(noise(2, 1, 28, 28), generator())
     assert torch.equal(torch.get_rng_state(), before)
@@ -163,7 +163,7 @@ def test_rotation_is_uniform_in_degrees_and_keeps_distances(height: int, width: 
     np.testing.assert_allclose(np.hypot(down, right), 9, atol=0.05)
 
 
-def test_scale_keeps_within_its_factor_on_each_axis_by_itself() -> None:
+def test_scale_is_drawn_for_each_axis_within_its_limit() -> None:
     down, right = centre(Augment(scale=0.2)(blob(2000, 40, 60, down=8, right=8), generator()))
     for factor in (down / 8, right / 8):
         assert factor.min() == pytest.approx(1 / 1.2, abs=0.01)
@@ -191,7 +191,7 @@ def test_a_full_shear_of_45_degrees_moves_each_row_by_its_height() -> None:
     torch.testing.assert_close(Augment(shear=45)(x, generator()), expected, rtol=0, atol=0.01)
 
 
-def test_shear_keeps_within_its_degrees() -> None:
+def test_shear_stays_within_its_limit() -> None:
     down, right = centre(Augment(shear=20)(blob(2000, 40, 60, down=9), generator()))
     angle = np.degrees(np.arctan2(right, down))
     assert np.abs(angle).max() == pytest.approx(20, abs=0.2)
@@ -200,7 +200,7 @@ def test_shear_keeps_within_its_degrees() -> None:
 
 @pytest.mark.parametrize("strength", [0.5, 3.0])
 @pytest.mark.parametrize("sigma", [1.0, 4.0])
-def test_elastic_has_the_deviation_asked_for_in_pixels(strength: float, sigma: float) -> None:
+def test_elastic_has_the_requested_deviation_in_pixels(strength: float, sigma: float) -> None:
     height, width = 20, 40
     field = _displacement(torch.zeros(300, 1, height, width), strength, sigma, generator())
     pixels = field.numpy() * [width / 2, height / 2]
@@ -210,7 +210,7 @@ def test_elastic_has_the_deviation_asked_for_in_pixels(strength: float, sigma: f
     np.testing.assert_allclose(pixels.mean((0, 1, 2)), 0, atol=0.1 * strength)
 
 
-def test_elastic_is_as_smooth_as_asked() -> None:
+def test_elastic_has_the_requested_smoothness() -> None:
     field = 16 * _displacement(torch.zeros(300, 1, 32, 32), 1.0, 4.0, generator())  # in pixels
     for distance in (1, 4, 8):
         expected = exp(-(distance**2) / (4 * 4.0**2))  # white noise under a Gaussian of sigma 4
@@ -225,7 +225,7 @@ def test_elastic_moves_down_and_right_independently() -> None:
     assert abs((field[..., 0] * field[..., 1]).mean() / field.var()) < 0.05
 
 
-def test_elastic_moves_an_image_by_that_much() -> None:
+def test_elastic_moves_an_image_by_its_deviation() -> None:
     down, right = centre(Augment(elastic=1.5, elastic_sigma=10)(blob(400, 30, 30), generator()))
     assert down.std() == pytest.approx(1.5, rel=0.15)
     assert right.std() == pytest.approx(1.5, rel=0.15)
@@ -240,13 +240,13 @@ def test_flip_1_mirrors_every_image_left_to_right() -> None:
     assert torch.equal(Augment(flip=1)(x, generator()), x.flip(-1))
 
 
-def test_flip_has_its_probability() -> None:
+def test_flip_happens_with_its_probability() -> None:
     x = noise(1, 1, 4, 4).expand(4000, -1, -1, -1)
     mirrored = (Augment(flip=0.3)(x, generator()) == x.flip(-1)).all(dim=(1, 2, 3))
     assert mirrored.float().mean() == pytest.approx(0.3, abs=4 * sqrt(0.3 * 0.7 / 4000))
 
 
-def test_every_crop_is_one_of_those_possible_and_each_comes() -> None:
+def test_all_possible_crops_and_no_others_occur() -> None:
     image = noise(2, 6, 9)
     padded = np.pad(image.numpy(), ((0, 0), (1, 1), (1, 1)))
     possible = {padded[:, i : i + 6, j : j + 9].tobytes() for i in range(3) for j in range(3)}
@@ -270,7 +270,7 @@ def test_erase_blackens_a_rectangle_of_a_tenth_to_a_third(height: int, width: in
         assert inside.any(dim=0).all()
 
 
-def test_erase_has_its_probability_whatever_the_rectangle() -> None:
+def test_erase_happens_with_its_probability() -> None:
     black = Augment(erase=0.3)(torch.ones(4000, 1, 28, 28), generator()) == 0
     for place in (2, 3):
         assert black.any(dim=(1, place)).sum(dim=1).max() >= 9

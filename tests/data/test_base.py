@@ -1,4 +1,4 @@
-"""The base class of data modules: splits, loaders and description."""
+"""The base class of data sets in memory: splits, loaders, description, copies on a device."""
 
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -13,9 +13,9 @@ from src.errors import UserError
 
 
 class Toy(TensorData):
-    """Numbers 0, 1, 2, ...; `sizes` gives the size of each split."""
+    """Numbers 0, 1, 2, ... in each split; `sizes` gives how many."""
 
-    input_shape, num_outputs, source = [1], 1, "thin air"
+    input_shape, num_outputs, source = [1], 1, "generated"
 
     def __init__(self, sizes: tuple[int, int, int] = (30, 2500, 7), **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,16 +37,16 @@ def shared(**kwargs: Any) -> list[Toy]:
     """Return the data module of each of two processes."""
     both = [ready(**kwargs), ready(**kwargs)]
     for rank, data in enumerate(both):
-        data.trainer = stand_in("cpu", rank, world_size=2)
+        data.trainer = fake_trainer("cpu", rank, world_size=2)
     return both
 
 
-def stand_in(device: str, rank: int = 0, world_size: int = 1) -> Any:
-    """Return a stand-in for the trainer, with the attributes that data modules use."""
+def fake_trainer(device: str, rank: int = 0, world_size: int = 1) -> Any:
+    """Return an object with the trainer attributes that a data module uses."""
     strategy = SimpleNamespace(root_device=torch.device(device))
     loop = SimpleNamespace(epoch_loop=SimpleNamespace(restarting=False))
-    facts = {"strategy": strategy, "fit_loop": loop}
-    return SimpleNamespace(**facts, global_rank=rank, world_size=world_size)
+    attributes = {"strategy": strategy, "fit_loop": loop}
+    return SimpleNamespace(**attributes, global_rank=rank, world_size=world_size)
 
 
 def numbers(batches: Any) -> list[float]:
@@ -67,11 +67,11 @@ def test_an_empty_split_is_refused_by_name(name: str) -> None:
         ready(sizes=sizes)
 
 
-def test_training_batches_have_the_size_asked_for() -> None:
+def test_training_batches_have_the_requested_size() -> None:
     assert [len(x) for x, _ in ready(batch_size=8).train_dataloader()] == [8, 8, 8, 6]
 
 
-def test_evaluation_batches_are_large_whatever_the_size_asked_for() -> None:
+def test_evaluation_batches_have_at_least_1000_examples() -> None:
     assert [len(x) for x, _ in ready(batch_size=8).val_dataloader()] == [1000, 1000, 500]
     assert [len(x) for x, _ in ready(batch_size=2000).val_dataloader()] == [2000, 500]
 
@@ -101,21 +101,21 @@ def test_targets_stay_with_their_examples() -> None:
         assert torch.equal(y, -x)
 
 
-def test_the_record_names_source_and_sizes() -> None:
+def test_the_description_has_source_and_sizes() -> None:
     assert ready().describe() == {
         "name": "Toy",
-        "source": "thin air",
+        "source": "generated",
         "sizes": {"train": 30, "val": 2500, "test": 7},
     }
 
 
-def test_a_known_noise_floor_is_in_the_record() -> None:
+def test_the_description_has_a_known_noise_floor() -> None:
     data = ready()
     data.noise_floor = 0.25
     assert data.describe()["noise_floor"] == 0.25
 
 
-def test_denormalise_changes_nothing_that_was_not_normalised() -> None:
+def test_denormalise_changes_nothing_without_normalisation() -> None:
     x: Tensor = torch.randn(3, 1)
     assert torch.equal(ready().denormalise(x), x)
 
@@ -129,16 +129,16 @@ class OneTensor(Toy):
         return {name: Split(x, y, chosen) for name, chosen in halves.items()}
 
 
-def on(device: str, **kwargs: Any) -> Toy:
-    """Return a data module whose trainer uses the given device."""
+def data_on(device: str, **kwargs: Any) -> Toy:
+    """Return data with a trainer for a device."""
     data = OneTensor(**kwargs)
     data.setup("fit")
-    data.trainer = stand_in(device)
+    data.trainer = fake_trainer(device)
     return data
 
 
-def test_splits_share_one_copy_where_training_happens() -> None:
-    data = on("meta")
+def test_splits_share_one_copy_on_the_training_device() -> None:
+    data = data_on("meta")
     train, val = data.train_dataloader(), data.val_dataloader()
     assert train.x is val.x
     assert train.y is val.y
@@ -148,58 +148,60 @@ def test_splits_share_one_copy_where_training_happens() -> None:
 
 
 def test_splits_are_copied_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, copied, to = on("meta"), [], Tensor.to
+    data, copied, to = data_on("meta"), [], Tensor.to
     monkeypatch.setattr(Tensor, "to", lambda *args: copied.append(1) or to(*args))
     data.train_dataloader()
     data.val_dataloader()
     assert len(copied) == 2
 
 
-def test_a_copy_is_used_though_there_is_no_room_for_another(
+def test_an_existing_copy_is_used_without_room_for_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    data = on("meta")
+    data = data_on("meta")
     train = data.train_dataloader()
     monkeypatch.setattr("src.data.base.fits", lambda *args: False)
     assert data.val_dataloader().x is train.x
 
 
-def test_targets_stay_with_examples_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = on("meta")
+def test_targets_stay_on_the_device_of_examples_that_do_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = data_on("meta")
     examples = data.splits["train"].x
     monkeypatch.setattr("src.data.base.fits", lambda tensor, device: tensor is not examples)
     loader = data.train_dataloader()
     assert {part.device.type for batch in loader for part in batch} == {"cpu"}
 
 
-def test_batches_come_from_where_training_happens() -> None:
-    batches = list(on("meta", batch_size=8).train_dataloader())
+def test_batches_are_on_the_training_device() -> None:
+    batches = list(data_on("meta", batch_size=8).train_dataloader())
     assert [tuple(x.shape) for x, _ in batches] == [(8, 1), (8, 1), (8, 1), (6, 1)]
     assert {part.device.type for batch in batches for part in batch} == {"meta"}
 
 
-def test_splits_stay_where_they_were_read() -> None:
-    data = on("meta")
+def test_splits_stay_on_the_cpu() -> None:
+    data = data_on("meta")
     data.train_dataloader()
     parts = [part for s in data.splits.values() for part in (s.x, s.y, s.indices)]
     assert {part.device.type for part in parts} == {"cpu"}
 
 
-@pytest.mark.parametrize("data", [ready(), on("cpu")])
-def test_nothing_is_copied_without_need(data: Toy) -> None:
+@pytest.mark.parametrize("data", [ready(), data_on("cpu")])
+def test_data_on_the_right_device_is_not_copied(data: Toy) -> None:
     train, split = data.train_dataloader(), data.splits["train"]
     assert train.x is split.x
     assert train.y is split.y
 
 
-def test_data_that_does_not_fit_stays_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_does_not_fit_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("src.data.base.fits", lambda *args: False)
-    data = on("meta")
+    data = data_on("meta")
     assert data.train_dataloader().x is data.splits["train"].x
 
 
 @pytest.mark.parametrize(("free", "expected"), [(801, True), (800, False), (100, False)])
-def test_less_than_half_of_the_free_memory_of_a_gpu_is_taken(
+def test_less_than_half_of_the_free_memory_of_a_gpu_is_used(
     free: int, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpu = torch.device("cuda", 1)
@@ -208,6 +210,6 @@ def test_less_than_half_of_the_free_memory_of_a_gpu_is_taken(
         assert fits(torch.zeros(100), gpu) is expected  # 400 bytes
 
 
-def test_other_devices_are_not_asked_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_other_devices_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", None)
     assert fits(torch.zeros(100), torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""CIFAR-10 from small files in both formats, and with missing files."""
+"""CIFAR-10 from official batches, from a zip file of JPEG images, and without files."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ Flat = dict[str, tuple[np.ndarray, list[int]]]  # file -> rows of 3072 bytes, la
 
 
 def flat_images() -> Flat:
-    """Return images of two colours, which depend on the class; four in each training batch."""
+    """Return images of two colours each and their labels, four in each training batch."""
     generator = np.random.default_rng(0)
     batches = {}
     for i, name in enumerate(BATCHES):
@@ -93,7 +93,7 @@ def test_official_batches_give_their_images_and_labels(
     assert data.source == f"official batches in {tmp_path / 'cifar-10-batches-py'}"
 
 
-def test_jpeg_images_give_nearly_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jpeg_images_are_nearly_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     batches = official(tmp_path / "official", monkeypatch)
     jpeg(tmp_path, batches)
     exact, recompressed = ready(tmp_path / "official"), ready(tmp_path)
@@ -106,16 +106,16 @@ def test_jpeg_images_give_nearly_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     assert recompressed.source == f"JPEG images in {tmp_path / 'cifar10-jpeg.zip'}, recompressed"
 
 
-def test_official_batches_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_official_batches_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jpeg(tmp_path, official(tmp_path, monkeypatch))
     assert ready(tmp_path).source.startswith("official")
 
 
-def test_what_models_ask_for_is_known_before_reading(tmp_path: Path) -> None:
+def test_shapes_and_classes_are_known_before_reading(tmp_path: Path) -> None:
     data = CIFAR10(root=str(tmp_path), pad=4)
     assert data.input_shape == [3, 40, 40]
     assert data.num_classes == data.num_outputs == len(data.class_names) == 10
-    assert data.class_names == sorted(data.class_names)  # in the official order, too
+    assert data.class_names == sorted(data.class_names)  # the official order is alphabetical
 
 
 def pack(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -164,7 +164,7 @@ def test_damaged_packed_batches_are_refused_by_name(
 
 
 class Payload:
-    """Creates a folder when it is unpickled."""
+    """An object that makes a folder when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, ("it-ran",)
@@ -184,7 +184,7 @@ def test_a_pickle_that_runs_code_is_never_unpickled(
     assert Path("it-ran").exists()
 
 
-def escaping(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
+def tar_member(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, target
     return member
@@ -193,24 +193,24 @@ def escaping(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
 @pytest.mark.parametrize(
     "member",
     [
-        escaping("../outside", tarfile.REGTYPE),
-        escaping("cifar-10-batches-py/../../outside", tarfile.REGTYPE),
-        escaping("cifar-10-batches-py/link", tarfile.SYMTYPE, "../../../outside"),
-        escaping("cifar-10-batches-py/link", tarfile.SYMTYPE, "/etc/passwd"),
-        escaping("cifar-10-batches-py/link", tarfile.LNKTYPE, "/etc/passwd"),
-        escaping("cifar-10-batches-py/device", tarfile.CHRTYPE),
-        escaping("cifar-10-batches-py/pipe", tarfile.FIFOTYPE),
+        tar_member("../outside", tarfile.REGTYPE),
+        tar_member("cifar-10-batches-py/../../outside", tarfile.REGTYPE),
+        tar_member("cifar-10-batches-py/link", tarfile.SYMTYPE, "../../../outside"),
+        tar_member("cifar-10-batches-py/link", tarfile.SYMTYPE, "/etc/passwd"),
+        tar_member("cifar-10-batches-py/link", tarfile.LNKTYPE, "/etc/passwd"),
+        tar_member("cifar-10-batches-py/device", tarfile.CHRTYPE),
+        tar_member("cifar-10-batches-py/pipe", tarfile.FIFOTYPE),
     ],
     ids=["above", "above by a detour", "link above", "link", "hard link", "device", "pipe"],
 )
-def test_even_published_it_would_not_reach_outside_its_folder(
+def test_an_archive_cannot_write_outside_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, member: tarfile.TarInfo
 ) -> None:
     root = tmp_path / "root"
     root.mkdir()
     path = root / "cifar-10-python.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
-        archive.addfile(escaping("cifar-10-batches-py", tarfile.DIRTYPE))
+        archive.addfile(tar_member("cifar-10-batches-py", tarfile.DIRTYPE))
         archive.addfile(member)
     publish(path, monkeypatch)
     with pytest.raises(UserError, match="cannot be unpacked") as caught:
@@ -221,21 +221,21 @@ def test_even_published_it_would_not_reach_outside_its_folder(
 
 
 @pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "cifar10-jpeg.zip"])
-def test_what_is_no_file_is_refused(
-    tmp_path: Path, no_file: Callable[[Path], None], name: str
+def test_a_path_that_is_not_a_file_is_refused(
+    tmp_path: Path, make_non_file: Callable[[Path], None], name: str
 ) -> None:
-    no_file(tmp_path / name)
+    make_non_file(tmp_path / name)
     with pytest.raises(UserError, match=rf"{name} is .*, expected a file"):
         ready(tmp_path)
 
 
-def test_a_batch_that_is_no_file_is_refused(
-    tmp_path: Path, no_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+def test_a_batch_that_is_not_a_file_is_refused(
+    tmp_path: Path, make_non_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     official(tmp_path, monkeypatch)
     path = tmp_path / "cifar-10-batches-py/data_batch_2"
     path.unlink()
-    no_file(path)
+    make_non_file(path)
     with pytest.raises(UserError, match=r"data_batch_2 is .*, expected a file"):
         ready(tmp_path)
 
@@ -270,11 +270,11 @@ def test_a_zip_file_without_one_of_the_classes_is_refused(tmp_path: Path) -> Non
     with zipfile.ZipFile(tmp_path / "cifar10-jpeg.zip", "w") as archive:
         for name, content in kept.items():
             archive.writestr(name, content)
-    with pytest.raises(UserError, match="airplane"):  # or each label would be one too small
+    with pytest.raises(UserError, match="airplane"):  # otherwise each label would be one too small
         ready(tmp_path)
 
 
-def test_without_files_and_network_it_says_what_to_put_where(tmp_path: Path) -> None:
+def test_without_files_and_network_the_error_names_files_and_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         ready(tmp_path)
     message = str(caught.value)

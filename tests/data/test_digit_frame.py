@@ -1,4 +1,4 @@
-"""Images of digits are preprocessed as MNIST's were, and MNIST's own images stay the same."""
+"""Any image of a digit gets MNIST's size, centre and stroke width; MNIST images hardly change."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from tests.conftest import REAL_DATA
 
 def seven(side: int, pen: float = 0.08, top: float = 0.2, left: float = 0.3) -> Image.Image:
     """Return a seven in black on white; lengths are shares of the side."""
-    image = Image.new("L", (4 * side, 4 * side), 255)  # four times as fine, and then smoothed
+    image = Image.new("L", (4 * side, 4 * side), 255)  # four times larger, then reduced
     corners = [(left, top), (left + 0.35, top), (left + 0.1, top + 0.5)]
     points = [(4 * side * x, 4 * side * y) for x, y in corners]
     ImageDraw.Draw(image).line(points, 0, int(4 * pen * side), joint="curve")
@@ -31,7 +31,7 @@ def digits(count: int) -> np.ndarray:
     return load_digits()[0][0][:count, 0].numpy()
 
 
-def test_the_frame_is_that_of_mnist() -> None:
+def test_the_frame_has_the_size_and_centre_of_mnist() -> None:
     frame = digit_frame(seven(300))
     rows, columns = (np.flatnonzero(frame.any(axis=axis)) for axis in (1, 0))
     assert frame.shape == (28, 28)
@@ -42,18 +42,20 @@ def test_the_frame_is_that_of_mnist() -> None:
 
 
 @pytest.mark.real_data
-def test_images_of_mnist_come_out_as_they_went_in() -> None:
+def test_images_of_mnist_hardly_change() -> None:
     _, (x, _) = MNIST(root=REAL_DATA).load()
     before = x[:500, 0].numpy()
     after = np.stack([digit_frame(Image.fromarray(image)) for image in before])
-    usual = np.abs(after.astype(int) - before).mean(axis=(1, 2))
-    assert np.median(usual) < 1  # grey levels of 255; some pens are changed
-    assert usual.mean() < 3
+    difference = np.abs(after.astype(int) - before).mean(axis=(1, 2))
+    assert np.median(difference) < 1  # of 255 grey levels; some stroke widths are changed
+    assert difference.mean() < 3
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (56, 56), (280, 280), (700, 700)])
 @pytest.mark.parametrize("place", [(0.05, 0.05), (0.4, 0.5), (0.2, 0.3)])
-def test_neither_size_nor_place_matters(shape: tuple[int, int], place: tuple[float, float]) -> None:
+def test_the_frame_does_not_depend_on_size_and_place(
+    shape: tuple[int, int], place: tuple[float, float]
+) -> None:
     usual = digit_frame(seven(280)).astype(int)
     other = digit_frame(seven(shape[0], top=place[0], left=place[1])).astype(int)
     nearby = ndimage.maximum_filter(usual, 3), ndimage.minimum_filter(usual, 3)
@@ -62,13 +64,13 @@ def test_neither_size_nor_place_matters(shape: tuple[int, int], place: tuple[flo
     assert abs(other.sum() / usual.sum() - 1) < 0.15
 
 
-def test_dark_on_light_is_light_on_dark() -> None:
+def test_dark_on_light_equals_light_on_dark() -> None:
     for image in digits(50):
         light, dark = Image.fromarray(image), Image.fromarray(255 - image)
         np.testing.assert_array_equal(digit_frame(light), digit_frame(dark))
 
 
-def test_the_longer_side_keeps_its_ratio() -> None:
+def test_the_aspect_ratio_is_kept() -> None:
     bar = Image.new("L", (200, 200), 255)
     ImageDraw.Draw(bar).rectangle((90, 20, 109, 179), fill=0)  # 20 x 160
     frame = digit_frame(bar) > 127
@@ -77,22 +79,22 @@ def test_the_longer_side_keeps_its_ratio() -> None:
 
 
 @pytest.mark.parametrize("pen", [0.005, 0.02, 0.05, 0.1, 0.2])
-def test_every_pen_becomes_one_of_mnist(pen: float) -> None:
+def test_every_stroke_width_becomes_one_of_mnist(pen: float) -> None:
     area = (digit_frame(seven(500, pen)) / 255).sum()
     thin, thick = ((digit_frame(seven(500, usual)) / 255).sum() for usual in (0.045, 0.1))
     assert 0.8 * thin <= area <= 1.25 * thick
 
 
-def test_a_pen_of_mnist_is_left_alone() -> None:
+def test_only_unusual_stroke_widths_are_changed() -> None:
     bar = np.zeros((20, 20))
     bar[:, 8:11] = 1  # 3 pixels wide
     assert adjust_stroke_width(bar, 20) is bar
     bar[:, 8:16] = 1
-    made = adjust_stroke_width(bar, 20)
-    assert made.max(axis=0).sum() / 8 == pytest.approx(STROKE_WIDTHS[1], abs=1.2)
+    adjusted = adjust_stroke_width(bar, 20)
+    assert adjusted.max(axis=0).sum() / 8 == pytest.approx(STROKE_WIDTHS[1], abs=1.2)
 
 
-def test_light_that_falls_unevenly_is_found() -> None:
+def test_uneven_light_is_removed() -> None:
     y, x = np.mgrid[-1:1:60j, -1:1:80j]
     paper = 170 + 40 * x - 25 * y - 20 * x * y + 8 * x**2
     drawn = paper.copy()
@@ -103,7 +105,7 @@ def test_light_that_falls_unevenly_is_found() -> None:
     np.testing.assert_allclose(strokes(drawn), expected, atol=1e-6)
 
 
-def test_noise_and_dust_are_not_strokes() -> None:
+def test_noise_and_dust_are_ignored() -> None:
     clean = np.asarray(seven(300), dtype=np.float64)
     dusty = np.clip(clean * 0.8 + np.random.default_rng(0).normal(0, 5, clean.shape), 0, 255)
     dusty[10:13, 280:283] = 0
@@ -113,11 +115,11 @@ def test_noise_and_dust_are_not_strokes() -> None:
 
 
 @pytest.mark.parametrize("table", [30, 90, 160])
-def test_what_lies_around_the_paper_is_no_stroke(table: int) -> None:
-    sheet = np.full((60, 260), table, dtype=np.uint8), np.asarray(seven(300))
-    photo = np.concatenate([sheet[1][:, 40:], sheet[0]])  # the paper ends below
+def test_the_table_around_the_paper_is_ignored(table: int) -> None:
+    below, sheet = np.full((60, 260), table, dtype=np.uint8), np.asarray(seven(300))
+    photo = np.concatenate([sheet[:, 40:], below])
     photo[:, :12] = table
-    expected, found = (digit_frame(Image.fromarray(x)) for x in (sheet[1], photo))
+    expected, found = (digit_frame(Image.fromarray(x)) for x in (sheet, photo))
     assert np.abs(found.astype(int) - expected).mean() < 8
 
 

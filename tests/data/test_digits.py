@@ -1,4 +1,4 @@
-"""The digits of scikit-learn, preprocessed like MNIST."""
+"""The digits of scikit-learn as images of MNIST's size."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def labels() -> Tensor:
     return torch.cat([y, test_y])
 
 
-def test_1540_are_for_training_and_257_for_the_test() -> None:
+def test_1540_images_are_for_training_and_257_for_the_test() -> None:
     (x, y), (test_x, test_y) = load_digits()
     assert [len(part) for part in (x, y, test_x, test_y)] == [1540, 1540, 257, 257]
 

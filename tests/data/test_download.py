@@ -1,4 +1,4 @@
-"""Downloads from local servers that work, refuse, send wrong data, stall or hang up."""
+"""Downloads from local servers that work, fail, send wrong data, stall or disconnect."""
 
 import gzip
 import hashlib
@@ -33,12 +33,12 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 @pytest.fixture(autouse=True)
-def _directly(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
 
 
 class Files(SimpleHTTPRequestHandler):
-    """Serves the files of a folder, silently."""
+    """Serves the files of a folder, without log messages."""
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -81,24 +81,24 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def left(target: Path) -> list[str]:
+def listing(target: Path) -> list[str]:
     return [path.name for path in target.parent.iterdir()] if target.parent.exists() else []
 
 
 def failed(urls: list[str], target: Path) -> str:
-    """Assert that the URLs give no file and leave none, and return the error message."""
+    """Check that the download fails and writes no file, and return the error message."""
     with pytest.raises(UserError) as caught:
         fetch(urls, MD5, target)
-    assert left(target) == []
+    assert listing(target) == []
     for url in urls:
         assert url in str(caught.value)
     return str(caught.value)
 
 
-def test_a_file_arrives_whole_and_alone(mirror: str, target: Path) -> None:
+def test_a_download_writes_the_file_and_nothing_else(mirror: str, target: Path) -> None:
     fetch([mirror + "file"], MD5, target)
     assert target.read_bytes() == CONTENT
-    assert left(target) == ["file"]
+    assert listing(target) == ["file"]
 
 
 def test_a_damaged_file_is_replaced_and_others_stay(mirror: str, target: Path) -> None:
@@ -107,17 +107,15 @@ def test_a_damaged_file_is_replaced_and_others_stay(mirror: str, target: Path) -
     target.with_name("other").write_bytes(b"other")
     fetch([mirror + "file"], MD5, target)
     assert target.read_bytes() == CONTENT
-    assert sorted(left(target)) == ["file", "other"]
+    assert sorted(listing(target)) == ["file", "other"]
 
 
-def test_a_second_mirror_is_asked_when_the_first_has_no_such_file(
-    mirror: str, target: Path
-) -> None:
+def test_the_second_mirror_is_used_if_the_first_has_no_such_file(mirror: str, target: Path) -> None:
     fetch([mirror + "absent", mirror + "file"], MD5, target)
     assert target.read_bytes() == CONTENT
 
 
-def test_a_second_mirror_is_asked_when_the_first_gives_another_file(
+def test_the_second_mirror_is_used_if_the_first_has_another_file(
     mirror: str, served: Path, target: Path
 ) -> None:
     (served / "wrong").write_bytes(b"wrong")
@@ -125,12 +123,12 @@ def test_a_second_mirror_is_asked_when_the_first_gives_another_file(
     assert target.read_bytes() == CONTENT
 
 
-def test_a_second_mirror_is_asked_when_the_first_is_down(mirror: str, target: Path) -> None:
+def test_the_second_mirror_is_used_if_the_first_is_down(mirror: str, target: Path) -> None:
     fetch([f"http://127.0.0.1:{free_port()}/file", mirror + "file"], MD5, target)
     assert target.read_bytes() == CONTENT
 
 
-def test_a_missing_file_is_said_and_leaves_nothing(mirror: str, target: Path) -> None:
+def test_a_missing_file_is_reported_and_leaves_nothing(mirror: str, target: Path) -> None:
     assert "404" in failed([mirror + "absent", mirror + "gone"], target)
 
 
@@ -141,12 +139,12 @@ def test_a_wrong_md5_sum_is_refused_and_leaves_nothing(
     assert "md5 sum" in failed([mirror + "file"], target)
 
 
-def test_a_server_that_is_down_is_said(target: Path) -> None:
+def test_a_server_that_is_down_is_reported(target: Path) -> None:
     assert "refused" in failed([f"http://127.0.0.1:{free_port()}/file"], target)
 
 
-class HangsUp(Files):
-    """Announces the full length of a file and sends half of it."""
+class Disconnects(Files):
+    """Announces the whole file, sends half of it and disconnects."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -155,13 +153,13 @@ class HangsUp(Files):
         self.wfile.write(CONTENT[: len(CONTENT) // 2])
 
 
-def test_a_server_that_hangs_up_leaves_nothing(target: Path) -> None:
-    with serving(HangsUp) as url:
+def test_a_server_that_disconnects_leaves_nothing(target: Path) -> None:
+    with serving(Disconnects) as url:
         failed([url + "file"], target)
 
 
 class Stalls(Files):
-    """Sends half of the file and then nothing until the test ends."""
+    """Sends half of the file and then nothing during the test."""
 
     over = threading.Event()
 
@@ -173,7 +171,7 @@ class Stalls(Files):
         self.over.wait(10)
 
 
-def test_a_server_that_stalls_ends_in_time(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_stalls_times_out(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with serving(Stalls) as url:
         start = monotonic()
@@ -183,7 +181,7 @@ def test_a_server_that_stalls_ends_in_time(target: Path, monkeypatch: pytest.Mon
 
 
 class Silent(BaseRequestHandler):
-    """Accepts connections and sends nothing until the test ends."""
+    """Accepts connections and sends nothing during the test."""
 
     over = threading.Event()
 
@@ -191,7 +189,7 @@ class Silent(BaseRequestHandler):
         self.over.wait(10)
 
 
-def test_a_server_that_never_answers_ends_in_time(
+def test_a_server_that_never_answers_times_out(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.5)
@@ -203,7 +201,7 @@ def test_a_server_that_never_answers_ends_in_time(
 
 
 class Trickles(Files):
-    """Sends a file byte by byte."""
+    """Sends a byte every 0.02 seconds."""
 
     over = threading.Event()
 
@@ -217,7 +215,7 @@ class Trickles(Files):
                     break
 
 
-def test_a_server_that_trickles_ends_in_time(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_too_slow_times_out(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with serving(Trickles) as url:
         start = monotonic()
@@ -226,7 +224,7 @@ def test_a_server_that_trickles_ends_in_time(target: Path, monkeypatch: pytest.M
         Trickles.over.set()
 
 
-def test_a_slow_server_is_waited_for(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_download_is_completed(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(Files):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -243,7 +241,7 @@ def test_a_slow_server_is_waited_for(target: Path, monkeypatch: pytest.MonkeyPat
     assert monotonic() - start > 0.8
 
 
-def test_a_server_that_never_stops_is_left(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_download_is_stopped(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "LARGEST", 100_000)
     with serving(Trickles) as url:
         monkeypatch.setattr(Trickles, "do_GET", endless)
@@ -259,7 +257,7 @@ def endless(self: Files) -> None:
 
 
 def answer(status: int, content: bytes = b"", **headers: str) -> type[Files]:
-    """Return a server that gives one answer to every request except for `file`, which it has."""
+    """Return a server with one answer to all requests except for `file`, which it sends."""
 
     class Answers(Files):
         def do_GET(self) -> None:
@@ -277,7 +275,7 @@ PAGE = b"<!DOCTYPE html><html><body>This domain is for sale.</body></html>"
 
 
 @pytest.mark.parametrize(
-    ("server", "said"),
+    ("server", "message"),
     [
         (answer(404), "404"),
         (answer(500), "500"),
@@ -295,24 +293,24 @@ PAGE = b"<!DOCTYPE html><html><body>This domain is for sale.</body></html>"
     ids=["404", "500", "page", "cut", "too long", "too short", "length", "chunks", "circle",
          "to a file", "nowhere", "empty"],
 )  # fmt: skip
-def test_a_wrong_answer_leaves_nothing_and_the_next_mirror_is_asked(
-    server: type[Files], said: str, target: Path
+def test_a_wrong_answer_leaves_nothing_and_the_next_mirror_is_used(
+    server: type[Files], message: str, target: Path
 ) -> None:
     with serving(server) as url:
-        assert said in failed([url + "other"], target)
+        assert message in failed([url + "other"], target)
         fetch([url + "other", url + "file"], MD5, target)
     assert target.read_bytes() == CONTENT
-    assert left(target) == ["file"]
+    assert listing(target) == ["file"]
 
 
-def test_a_server_may_send_elsewhere(target: Path) -> None:
+def test_a_redirect_is_followed(target: Path) -> None:
     with serving(answer(302, Location="/file")) as url:
         fetch([url + "other"], MD5, target)
     assert target.read_bytes() == CONTENT
 
 
 class Greets(BaseRequestHandler):
-    """Speaks another protocol."""
+    """Answers in another protocol than HTTP."""
 
     def handle(self) -> None:
         self.request.sendall(b"220 mail.example ESMTP\r\n")
@@ -323,7 +321,7 @@ def test_a_server_that_does_not_speak_http_is_refused(target: Path) -> None:
         failed([url + "file"], target)
 
 
-def test_a_host_that_is_never_found_ends_in_time(
+def test_a_host_that_is_never_found_times_out(
     target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = threading.Event()
@@ -340,16 +338,16 @@ def test_a_host_that_is_never_found_ends_in_time(
     assert monotonic() - start < 2
 
 
-def test_the_default_timeout_of_sockets_is_as_before(mirror: str, target: Path) -> None:
+def test_the_default_timeout_of_sockets_is_not_changed(mirror: str, target: Path) -> None:
     fetch([mirror + "file"], MD5, target)
     assert socket.getdefaulttimeout() is None
     failed([mirror + "absent"], target.parent / "new" / "absent")
     assert socket.getdefaulttimeout() is None
 
 
-def at_once(n: int, work: Callable[[int], None]) -> list[int | None]:
-    """Run `work(0)` to `work(n - 1)` in a process each, at once, and return the exit codes."""
-    context = multiprocessing.get_context("fork")  # a fresh Python would import for seconds
+def run_processes(n: int, work: Callable[[int], None]) -> list[int | None]:
+    """Run `work(0)` to `work(n - 1)` in parallel processes and return their exit codes."""
+    context = multiprocessing.get_context("fork")  # a spawned process would import for seconds
     begin = context.Event()
 
     def waiting(number: int) -> None:
@@ -368,35 +366,35 @@ def at_once(n: int, work: Callable[[int], None]) -> list[int | None]:
 forks = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 
 
-class Counts(Files):
-    """Serves the files of a folder, slowly, and records the requests."""
+class Records(Files):
+    """Serves the files of a folder, slowly, and records the paths of requests."""
 
-    asked: list[str]
+    requested: list[str]
 
     def do_GET(self) -> None:
-        self.asked.append(self.path)
+        self.requested.append(self.path)
         sleep(0.2)
         super().do_GET()
 
 
 @forks
-def test_of_eight_processes_one_downloads_and_all_have_the_file(
+def test_eight_processes_get_the_file_with_one_download(
     served: Path,
     target: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(Counts, "asked", [], raising=False)
+    monkeypatch.setattr(Records, "requested", [], raising=False)
 
     def work(number: int) -> None:
         sleep(number * 0.03)
         fetch([url + "file"], MD5, target)
         assert target.read_bytes() == CONTENT
 
-    with serving(partial(Counts, directory=served)) as url:
-        assert at_once(8, work) == [0] * 8
-    assert Counts.asked == ["/file"]
-    assert left(target) == ["file"]
+    with serving(partial(Records, directory=served)) as url:
+        assert run_processes(8, work) == [0] * 8
+    assert Records.requested == ["/file"]
+    assert listing(target) == ["file"]
     waiting = f"Waiting for another process that writes into {target.parent}"
     assert 1 <= capfd.readouterr().err.count(waiting) <= 7
 
@@ -405,7 +403,7 @@ def test_of_eight_processes_one_downloads_and_all_have_the_file(
 def test_eight_processes_prepare_mnist_with_one_download(
     data_root: Path, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Counts, "asked", [], raising=False)
+    monkeypatch.setattr(Records, "requested", [], raising=False)
     monkeypatch.setattr(datasets.MNIST, "resources", packed_mnist(data_root / "MNIST/raw", served))
     expected = MNIST(root=str(data_root)).load()
 
@@ -416,44 +414,44 @@ def test_eight_processes_prepare_mnist_with_one_download(
             assert torch.equal(images[0], right[0])
             assert torch.equal(images[1], right[1])
 
-    with serving(partial(Counts, directory=served)) as url:
+    with serving(partial(Records, directory=served)) as url:
         monkeypatch.setattr(datasets.MNIST, "mirrors", [url])
-        assert at_once(8, work) == [0] * 8
-    assert sorted(Counts.asked) == sorted(f"/{file}.gz" for file in MNIST_FILES)
+        assert run_processes(8, work) == [0] * 8
+    assert sorted(Records.requested) == sorted(f"/{file}.gz" for file in MNIST_FILES)
 
 
 @forks
-def test_a_killed_download_is_in_nobodys_way(
+def test_a_killed_download_does_not_block_other_processes(
     served: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Counts, "asked", [], raising=False)
+    monkeypatch.setattr(Records, "requested", [], raising=False)
 
     def work(number: int) -> None:
-        if number == 0:  # what it has, it cannot finish
+        if number == 0:  # killed before the file is complete
             download.calculate_md5 = lambda _: os.kill(os.getpid(), signal.SIGKILL)
         while number and not list(target.parent.glob(f"{download.PREFIX}*")):
             sleep(0.01)
         fetch([url + "file"], MD5, target)
         assert target.read_bytes() == CONTENT
 
-    with serving(partial(Counts, directory=served)) as url:
-        assert at_once(8, work) == [-signal.SIGKILL] + [0] * 7
-    assert Counts.asked == ["/file"] * 2
-    [unfinished] = set(left(target)) - {"file"}
+    with serving(partial(Records, directory=served)) as url:
+        assert run_processes(8, work) == [-signal.SIGKILL] + [0] * 7
+    assert Records.requested == ["/file"] * 2
+    [unfinished] = set(listing(target)) - {"file"}
     assert unfinished.startswith(download.PREFIX)
 
 
-def test_what_was_left_long_ago_is_removed(mirror: str, target: Path) -> None:
+def test_old_unfinished_downloads_are_removed(mirror: str, target: Path) -> None:
     for name, age in (("old", 2 * download.MAX_AGE), ("young", 60)):
         folder = target.parent / f"{download.PREFIX}{name}"
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(b"half")
         os.utime(folder, (time() - age,) * 2)
     fetch([mirror + "file"], MD5, target)
-    assert sorted(left(target)) == [f"{download.PREFIX}young", "file"]
+    assert sorted(listing(target)) == [f"{download.PREFIX}young", "file"]
 
 
-def test_a_folder_that_cannot_be_written_to_is_said(mirror: str, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_reported(mirror: str, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match=r"taken/raw/file cannot be written"):
         fetch([mirror + "file"], MD5, tmp_path / "taken/raw/file")
@@ -478,7 +476,7 @@ def test_mnist_is_downloaded_and_read(
     for data in (got, expected):
         data.prepare_data()
         data.setup("fit")
-    assert sorted(left(tmp_path / "MNIST/raw/x")) == sorted(f"{file}.gz" for file in MNIST_FILES)
+    assert sorted(listing(tmp_path / "MNIST/raw/x")) == sorted(f"{file}.gz" for file in MNIST_FILES)
     for name in ("train", "val", "test"):
         assert torch.equal(got.splits[name].x, expected.splits[name].x)
         assert torch.equal(got.splits[name].y, expected.splits[name].y)
@@ -499,7 +497,7 @@ def test_only_missing_files_of_mnist_are_downloaded(
     )
 
 
-def test_mnist_says_why_it_could_not_be_downloaded(
+def test_mnist_reports_why_its_download_failed(
     mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(datasets.MNIST, "mirrors", [mirror])
@@ -510,7 +508,7 @@ def test_mnist_says_why_it_could_not_be_downloaded(
 
 
 def packed_cifar10(served: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Serve packed batches with published md5 sums."""
+    """Serve packed batches, and make torchvision expect their URL and md5 sum."""
     batches = served / "cifar-10-batches-py"
     batches.mkdir()
     (batches / "test_batch").write_bytes(b"batch")
@@ -525,16 +523,16 @@ def packed_cifar10(served: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_eight_processes_prepare_cifar10_with_one_download(
     served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Counts, "asked", [], raising=False)
+    monkeypatch.setattr(Records, "requested", [], raising=False)
 
     def work(number: int) -> None:
         CIFAR10(root=str(tmp_path / "new")).prepare_data()
         assert (tmp_path / "new/cifar-10-batches-py/test_batch").read_bytes() == b"batch"
 
-    with serving(partial(Counts, directory=served)) as url:
+    with serving(partial(Records, directory=served)) as url:
         packed_cifar10(served, url, monkeypatch)
-        assert at_once(8, work) == [0] * 8
-    assert Counts.asked == ["/cifar-10-python.tar.gz"]
+        assert run_processes(8, work) == [0] * 8
+    assert Records.requested == ["/cifar-10-python.tar.gz"]
 
 
 def test_cifar10_is_downloaded_and_unpacked(

@@ -1,4 +1,4 @@
-"""Images in folders and zip files: the values read, and the files that are refused."""
+"""Images in folders and zip files: which are read, how, and which are refused."""
 
 import io
 import os
@@ -44,7 +44,7 @@ def ready(path: Path, **kwargs: Any) -> ImageFolder:
 
 
 def pixels(folder: Path, image: Image.Image, name: str = "x.png", **kwargs: Any) -> np.ndarray:
-    """Return an image as it is read from the folder train/cat, (size, size, channels)."""
+    """Return an image (size, size, channels) as it is read from the folder train/cat."""
     for file in (folder / "train/cat").iterdir():
         file.unlink()
     image.save(folder / "train/cat" / name, **kwargs.pop("save", {}))
@@ -63,7 +63,7 @@ def test_classes_are_the_names_of_the_folders_in_order(folder: Path) -> None:
     assert data.splits["test"].y.tolist() == [0] * 2 + [1] * 2
 
 
-def test_images_carry_the_label_of_their_folder(folder: Path) -> None:
+def test_images_have_the_label_of_their_folder(folder: Path) -> None:
     train = ready(folder).splits["train"]
     bright = train.x[:, 0].float().mean(dim=1).argmax(dim=1)  # the column of the bar
     assert ((bright > 8).long() == train.y).all()
@@ -79,7 +79,7 @@ def test_a_zip_file_gives_the_same_tensors(folder: Path, with_folders: bool) -> 
         assert torch.equal(packed.splits[name].indices, split.indices)
 
 
-def test_an_image_of_the_wanted_size_comes_through_unchanged(folder: Path) -> None:
+def test_an_image_of_the_right_size_is_not_changed(folder: Path) -> None:
     wanted = colours(32, 32, 3)
     np.testing.assert_array_equal(pixels(folder, Image.fromarray(wanted)), wanted)
 
@@ -143,7 +143,7 @@ def test_one_channel_is_the_grey_of_the_colours(folder: Path) -> None:
     assert ready(folder, channels=1).input_shape == [1, 32, 32]
 
 
-def test_a_photo_is_turned_as_its_camera_says(folder: Path) -> None:
+def test_a_photo_is_rotated_by_its_exif_orientation(folder: Path) -> None:
     sky = np.zeros((32, 32, 3), dtype=np.uint8)
     sky[:8] = 255
     exif = Image.Exif()
@@ -152,7 +152,7 @@ def test_a_photo_is_turned_as_its_camera_says(folder: Path) -> None:
     np.testing.assert_array_equal(read, np.rot90(sky, -1))
 
 
-def test_what_starts_with_a_dot_is_passed_over(folder: Path) -> None:
+def test_hidden_files_and_folders_are_ignored(folder: Path) -> None:
     (folder / "train/cat/.DS_Store").write_bytes(b"not an image")
     (folder / "train/.cache").mkdir()
     (folder / "train/.cache/x.png").write_bytes(b"not an image")
@@ -163,7 +163,7 @@ def test_what_starts_with_a_dot_is_passed_over(folder: Path) -> None:
         assert len(data.splits["train"].x) == 8
 
 
-def test_a_path_is_also_looked_for_under_root(folder: Path, tmp_path: Path) -> None:
+def test_a_path_is_also_searched_under_root(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "data"
     elsewhere.mkdir()
     folder.rename(elsewhere / "animals")
@@ -173,12 +173,12 @@ def test_a_path_is_also_looked_for_under_root(folder: Path, tmp_path: Path) -> N
     assert data.describe()["source"] == f"images in {elsewhere / 'animals'}"
 
 
-def refused(path: Path, *said: object) -> None:
+def refused(path: Path, *expected: object) -> None:
     with pytest.raises(UserError) as caught:
         ready(path)
     message = str(caught.value)
     assert len(message.splitlines()) <= 3
-    for words in said:
+    for words in expected:
         assert str(words) in message
 
 
@@ -193,10 +193,10 @@ def test_a_file_that_is_not_an_image_is_refused_by_name(folder: Path, content: b
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_a_cut_image_is_refused_by_name(folder: Path, kind: str, share: float) -> None:
-    whole = io.BytesIO()
-    Image.fromarray(colours(64, 64, 3)).save(whole, kind)
+    complete = io.BytesIO()
+    Image.fromarray(colours(64, 64, 3)).save(complete, kind)
     path = folder / "train/cat" / f"cut.{kind.lower()}"
-    path.write_bytes(whole.getvalue()[: int(share * len(whole.getvalue()))])
+    path.write_bytes(complete.getvalue()[: int(share * len(complete.getvalue()))])
     refused(folder, path, "not a readable image")
 
 
@@ -254,7 +254,7 @@ def test_a_val_size_of_all_images_is_refused(folder: Path) -> None:
         ready(folder, val_size=8)
 
 
-def test_files_deeper_than_the_folder_of_a_class_are_passed_over(folder: Path) -> None:
+def test_files_in_subfolders_of_a_class_are_ignored(folder: Path) -> None:
     (folder / "train/cat/deeper").mkdir()
     (folder / "train/cat/000.png").rename(folder / "train/cat/deeper/000.png")
     for path in (folder, zipped(folder)):
@@ -274,11 +274,13 @@ def test_labels_and_names_agree_where_one_name_begins_with_another(tmp_path: Pat
     assert found == shades
 
 
-def test_what_is_no_file_is_refused_by_name(folder: Path, no_file: Callable[[Path], None]) -> None:
+def test_an_entry_that_is_not_a_file_is_refused_by_name(
+    folder: Path, make_non_file: Callable[[Path], None]
+) -> None:
     path = folder / "train/cat/x.png"
-    no_file(path)
+    make_non_file(path)
     if path.is_dir():
-        ready(folder)  # folders in the folder of a class are passed over
+        ready(folder)  # subfolders of a class are ignored
     else:
         refused(folder, path, "expected a file")
 
@@ -301,13 +303,13 @@ def saved(kind: str, **kwargs: Any) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
-def test_these_formats_are_read_whatever_the_name(folder: Path, kind: str) -> None:
+def test_supported_formats_are_read_with_any_name(folder: Path, kind: str) -> None:
     (folder / "test/cat/x").write_bytes(saved(kind))
     assert len(ready(folder).splits["test"].x) == 5
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "TGA", "PCX", "SGI"])
-def test_no_other_format_is_opened(
+def test_other_formats_are_refused_without_running_a_program(
     folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a program was run"))
@@ -323,17 +325,17 @@ def test_an_animation_is_refused(folder: Path, kind: str) -> None:
     refused(folder, path, "several frames")
 
 
-def test_of_a_photo_with_others_behind_it_the_first_is_read(folder: Path) -> None:
-    behind = [Image.new("RGB", (32, 32))]
+def test_the_first_photo_of_several_in_a_file_is_read(folder: Path) -> None:
+    others = [Image.new("RGB", (32, 32))]
     path = folder / "train/cat/000.png"
     path.write_bytes(saved("JPEG"))
     alone = ready(folder).splits["train"].x[0]
-    path.write_bytes(saved("MPO", save_all=True, append_images=behind))
+    path.write_bytes(saved("MPO", save_all=True, append_images=others))
     assert torch.equal(ready(folder).splits["train"].x[0], alone)
 
 
-def claiming(width: int, height: int) -> bytes:
-    """Return a PNG file of a few bytes whose header claims the given size."""
+def png_claiming(width: int, height: int) -> bytes:
+    """Return a small PNG file whose header claims this size."""
     content = saved("PNG")
     header = b"IHDR" + struct.pack(">II", width, height) + content[24:29]
     return content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:]
@@ -342,23 +344,23 @@ def claiming(width: int, height: int) -> bytes:
 def test_a_decompression_bomb_is_refused_by_its_header(folder: Path) -> None:
     path = folder / "train/cat/bomb.png"
     for side in (9_460, 20_000, 2**31 - 1):
-        path.write_bytes(claiming(side, side))
+        path.write_bytes(png_claiming(side, side))
         refused(folder, path, "not a readable image", "exceeds limit" if side < 2**30 else "")
         refused(zipped(folder), "bomb.png", "not a readable image")
-    path.write_bytes(claiming(9_450, 9_450))  # allowed, and then found to have far fewer pixels
+    path.write_bytes(png_claiming(9_450, 9_450))  # allowed, and then found to have far fewer pixels
     refused(folder, path, "truncated")
 
 
-def test_a_file_of_more_bytes_than_an_image_has_is_not_read(folder: Path) -> None:
+def test_a_file_that_is_too_large_is_not_read(folder: Path) -> None:
     path = folder / "train/cat/large.png"
     path.touch()
-    os.truncate(path, LARGEST + 1)  # no blocks on the disk
+    os.truncate(path, LARGEST + 1)  # sparse: takes no space on the disk
     with memory_at_most(4):
         refused(folder, path, f"{LARGEST + 1} bytes")
 
 
 @pytest.mark.parametrize("claimed", [100, 2**32 - 2])
-def test_a_zip_file_is_not_unpacked_beyond_what_it_claims(folder: Path, claimed: int) -> None:
+def test_a_zip_file_is_not_unpacked_beyond_the_claimed_size(folder: Path, claimed: int) -> None:
     (folder / "train/cat/bomb.png").write_bytes(bytes(2**26))
     path = zipped(folder)
     content = bytearray(path.read_bytes())
@@ -379,7 +381,7 @@ def test_pixels_of_32_bits_are_refused(folder: Path, mode: str) -> None:
 ODD = os.fsdecode(b"a\nb\x1b[31m\xff.png")  # two lines, a colour, and not UTF-8
 
 
-def test_an_odd_name_is_shown_in_one_line(folder: Path) -> None:
+def test_an_unusual_name_is_shown_in_one_line(folder: Path) -> None:
     (folder / "train/cat" / ODD).write_bytes(b"")
     refused(folder, r"train/cat/a\nb\x1b[31m\udcff.png is not a readable image")
     shutil.copy(folder / "train/cat/000.png", folder / "train/cat" / ODD)
@@ -398,5 +400,5 @@ def test_a_zip_file_with_a_damaged_list_of_contents_is_read_or_refused(folder: P
     listed = content.index(b"PK\x01\x02")
     for place in range(listed, len(content)):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0x81]) + content[place + 1 :])
-        with suppress(UserError):  # a date, say, may be any
+        with suppress(UserError):  # some bytes may have any value, such as those of a date
             ready(path)

@@ -1,4 +1,4 @@
-"""Five hundred damaged IDX files; `./scripts/run faults files` reads ten thousand."""
+"""Read 500 damaged IDX files; `./scripts/run faults` reads ten thousand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ import scripts.faults.data as faults_data
 from src.data.idx import read_idx
 
 
-def test_damaged_files_end_in_their_array_or_in_words() -> None:
+def test_damaged_files_give_their_array_or_an_error() -> None:
     fuzz = faults_data.fuzz_idx(500)
     assert fuzz.faults == []
     assert fuzz.tries == fuzz.handled == 500
@@ -39,7 +39,7 @@ def torchvision(path: Path, dimensions: int, md5: str | None) -> Tensor:
         (torchvision, "ended in ValueError"),
     ],
 )
-def test_a_reader_that_does_not_hold_is_found_out(
+def test_a_faulty_reader_is_detected(
     monkeypatch: pytest.MonkeyPatch, reader: Callable[..., Tensor], fault: str
 ) -> None:
     monkeypatch.setattr(faults_data, "read_idx", reader)

@@ -1,4 +1,4 @@
-"""The IDX reader against numpy and torchvision, and its messages about damaged files."""
+"""The IDX reader gives the arrays of numpy and torchvision, and refuses damaged files."""
 
 import gzip
 import hashlib
@@ -33,9 +33,7 @@ def written(folder: Path, array: np.ndarray, packed: bool) -> Path:
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
 @pytest.mark.parametrize("array", [IMAGES, LABELS, ROWS], ids=["images", "labels", "int32 rows"])
-def test_the_array_is_the_one_that_was_written(
-    tmp_path: Path, array: np.ndarray, packed: bool
-) -> None:
+def test_the_array_equals_the_written_one(tmp_path: Path, array: np.ndarray, packed: bool) -> None:
     tensor = read_idx(written(tmp_path, array, packed), array.ndim)
     assert tensor.dtype == torch.from_numpy(array).dtype
     np.testing.assert_array_equal(tensor.numpy(), array)
@@ -66,14 +64,14 @@ def test_a_file_of_no_images_is_an_empty_array(tmp_path: Path) -> None:
     assert read_idx(written(tmp_path, IMAGES[:0], packed=False), 3).shape == (0, 28, 28)
 
 
-def refused(path: Path, content: bytes, *said: str) -> None:
-    """Assert that reading images from such a file fails with its name and each text in `said`."""
+def refused(path: Path, content: bytes, *expected: str) -> None:
+    """Check that reading this content fails, with the file name and `expected` in the error."""
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
         read_idx(path, dimensions=3)
     message = str(caught.value)
     assert len(message.splitlines()) <= 3
-    for words in (str(path), *said):
+    for words in (str(path), *expected):
         assert words in message
 
 
@@ -111,7 +109,7 @@ def test_a_cut_body_is_refused(tmp_path: Path, content: bytes, length: int) -> N
 
 
 @pytest.mark.parametrize("shape", [(4, 28, 28), (6, 28, 28), (5, 28, 27), (5, 29, 28)])
-def test_sizes_that_are_not_those_of_the_body_are_refused(
+def test_sizes_that_do_not_match_the_body_are_refused(
     tmp_path: Path, content: bytes, shape: tuple[int, ...]
 ) -> None:
     refused(tmp_path / "images", header(*shape) + content[16:], "3936 bytes", str([*shape]))
@@ -158,11 +156,11 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         read_idx(tmp_path / "absent", dimensions=3)
 
 
-def test_what_is_no_file_is_refused_and_never_opened(
-    tmp_path: Path, no_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+def test_a_path_that_is_not_a_file_is_refused_and_never_opened(
+    tmp_path: Path, make_non_file: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "images"
-    no_file(path)
+    make_non_file(path)
     monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("it was opened"))
     with pytest.raises(UserError, match=r"images is .*, expected a file"):
         read_idx(path, dimensions=3)
@@ -197,7 +195,7 @@ def test_a_gz_file_that_unpacks_to_far_more_than_its_size_is_refused(
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
-def test_what_a_header_claims_takes_no_memory(tmp_path: Path, packed: bool) -> None:
+def test_no_memory_is_allocated_for_the_size_in_a_header(tmp_path: Path, packed: bool) -> None:
     content = header(20_000, 32, 32) + np.random.default_rng(0).bytes(300_000)
     path = tmp_path / ("images.gz" if packed else "images")
     with memory_at_most(2):  # it claims 20 MB, not too much for 300 kB packed
@@ -209,7 +207,9 @@ def test_what_a_header_claims_takes_no_memory(tmp_path: Path, packed: bool) -> N
 
 
 @pytest.mark.parametrize("shape", [(0, 2**32 - 1, 2**32 - 1), (2**32 - 1, 0, 2**32 - 1)])
-def test_sides_that_no_array_may_have_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_sizes_that_are_too_large_for_an_array_are_refused(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
     refused(tmp_path / "images", header(*shape), str([*shape]))
 
 

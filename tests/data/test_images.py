@@ -1,4 +1,4 @@
-"""Normalisation against numpy, and augmentation while a Trainer runs."""
+"""Normalisation of images equals numpy, and augmentation works in a Trainer."""
 
 import io
 from pathlib import Path
@@ -26,14 +26,14 @@ def coloured(n: int, seed: int) -> Images:
 
 
 class Toy(ImageData):
-    """Coloured noise; with `alike` every image is the same, so that order makes no difference.
+    """Images of coloured noise, or one image repeated, so that the order makes no difference.
 
     Args:
         alike: Whether all images are the same.
     """
 
     num_classes = num_outputs = 3
-    source = "thin air"
+    source = "generated"
 
     def __init__(self, alike: bool = False, **kwargs: Any) -> None:
         super().__init__(**{"val_size": 20, "batch_size": 10, **kwargs})
@@ -46,7 +46,7 @@ class Toy(ImageData):
 
 
 class Recorder(LightningModule):
-    """Model that keeps its batches."""
+    """A model that keeps the batches of each stage."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ def trainer(epochs: int, **kwargs: Any) -> Trainer:
 
 
 def seen(data: ImageData, epochs: int = 1, **kwargs: Any) -> dict[str, list[Tensor]]:
-    """Return the batches that a model is given in training, validation and test."""
+    """Return the batches that a model gets in training, validation and test."""
     model, runs = Recorder(), trainer(epochs)
     runs.fit(model, data, **kwargs)
     runs.test(model, data, verbose=False)
@@ -128,7 +128,7 @@ def test_normalised_training_images_have_mean_0_and_deviation_1() -> None:
     np.testing.assert_allclose(x.std((0, 2, 3), correction=0), 1, atol=1e-5)
 
 
-def test_padding_is_as_black_as_a_black_pixel() -> None:
+def test_padding_has_the_value_of_a_black_pixel() -> None:
     data = ready(pad=2)
     x, _ = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
     black = ((0 - data.mean) / data.std).flatten()
@@ -178,14 +178,14 @@ def test_training_images_are_augmented_and_others_are_not() -> None:
         assert torch.equal(torch.cat(plain[name]), torch.cat(changed[name]))
 
 
-def test_augmentation_leaves_the_images_in_memory_as_they_are() -> None:
+def test_augmentation_does_not_change_the_images_in_memory() -> None:
     data = ready(augment=AUGMENT)
     before = {name: split.x.clone() for name, split in data.splits.items()}
     seen(data, epochs=2)
     assert all(torch.equal(split.x, before[name]) for name, split in data.splits.items())
 
 
-def test_what_augmentation_brings_in_is_black() -> None:
+def test_pixels_added_by_augmentation_are_black() -> None:
     data = Toy(augment=Augment(crop=3))
     x = torch.cat(seen(data)["train"])
     pixels = x * data.std + data.mean
@@ -217,7 +217,7 @@ def test_augmented_batches_do_not_depend_on_batches_before_them() -> None:
     assert torch.equal(one[1], two[1])
 
 
-def test_a_resumed_run_is_given_the_batches_of_an_uninterrupted_one(tmp_path: Path) -> None:
+def test_a_resumed_run_gets_the_batches_of_an_uninterrupted_one(tmp_path: Path) -> None:
     data, start = Toy(augment=AUGMENT), trainer(1)
     start.fit(Recorder(), data)
     start.save_checkpoint(tmp_path / "one.ckpt")
@@ -227,7 +227,7 @@ def test_a_resumed_run_is_given_the_batches_of_an_uninterrupted_one(tmp_path: Pa
     assert all(torch.equal(one, two) for one, two in zip(resumed, whole[3:], strict=True))
 
 
-def test_every_process_and_step_augments_with_numbers_of_its_own() -> None:
+def test_every_process_and_step_has_its_own_random_numbers() -> None:
     draws = set()
     for step in range(-1, 5):
         for rank in range(3):
@@ -259,5 +259,5 @@ def test_hparams_are_plain_values(kind: type[ImageData], data_root: Path) -> Non
     assert hparams["augment"]["rotation"] == 10
 
 
-def test_without_augmentation_hparams_say_so(data_root: Path) -> None:
+def test_hparams_without_augmentation_have_none(data_root: Path) -> None:
     assert MNIST(root=str(data_root)).hparams["augment"] is None

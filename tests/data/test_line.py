@@ -1,4 +1,4 @@
-"""The synthetic data: lines, smooth functions and noise, against their formulas."""
+"""Synthetic data follows its formulas: lines, smooth functions and noise."""
 
 from collections.abc import Callable
 from math import sqrt
@@ -48,7 +48,7 @@ def test_other_points_fill_the_range(slope: list[float], name: str) -> None:
     np.testing.assert_allclose(x.std(0), 8 / sqrt(12), rtol=0.05)
 
 
-def test_the_noise_on_the_line_has_the_deviation_asked_for() -> None:
+def test_the_noise_on_the_line_has_the_requested_deviation() -> None:
     data = Line(slope=2, intercept=1, noise=0.3, num_points=4000)
     x, y = points(data)
     noise = y - (2 * x + 1)
@@ -63,7 +63,7 @@ def test_a_range_without_numbers_is_refused(low: float, high: float) -> None:
         Line(low=low, high=high)
 
 
-def test_a_line_of_no_slopes_is_refused() -> None:
+def test_a_line_without_slopes_is_refused() -> None:
     with pytest.raises(UserError, match="slope"):
         Line(slope=[])
 
@@ -93,7 +93,7 @@ def test_inputs_of_the_smooth_function_are_uniform_from_minus_2_to_2(name: str) 
     np.testing.assert_allclose(x.std(0), 4 / sqrt(12), rtol=0.05)
 
 
-def test_the_noise_on_the_smooth_function_has_the_deviation_asked_for() -> None:
+def test_the_noise_on_the_smooth_function_has_the_requested_deviation() -> None:
     noisy, exact = SmoothFunction(noise=0.2), SmoothFunction(noise=0)
     (x, y), (same_x, clean) = points(noisy), points(exact)
     np.testing.assert_array_equal(x, same_x)
@@ -112,7 +112,7 @@ def test_noise_is_normal_and_its_targets_are_independent_of_it(name: str) -> Non
     np.testing.assert_allclose(together, np.eye(5), atol=4 / sqrt(4000))
 
 
-def test_noise_has_the_error_of_predicting_zero_as_its_floor() -> None:
+def test_the_noise_floor_is_the_error_of_predicting_zero() -> None:
     data = Noise(num_held_out=1000)
     _, y = points(data, "test")
     assert np.square(y).mean() == pytest.approx(data.noise_floor, abs=4 * sqrt(2 / y.size))
@@ -127,7 +127,7 @@ def test_noise_has_the_error_of_predicting_zero_as_its_floor() -> None:
         (Noise((1, 8, 9), 4, num_examples=30, num_held_out=20), [1, 8, 9], 4),
     ],
 )
-def test_batches_follow_the_contract(data: TensorData, shape: list[int], outputs: int) -> None:
+def test_batches_have_the_declared_shapes(data: TensorData, shape: list[int], outputs: int) -> None:
     data.setup("fit")
     assert data.input_shape == shape
     assert data.num_outputs == outputs
@@ -157,7 +157,7 @@ def test_points_differ_between_points_seeds(kind: Callable[..., TensorData]) -> 
 
 
 @each_kind
-def test_the_seed_of_the_training_does_not_move_the_points(
+def test_the_training_seed_does_not_change_the_points(
     kind: Callable[..., TensorData],
 ) -> None:
     one, two = (points(kind(seed=seed)) for seed in (1, 2))
@@ -166,6 +166,6 @@ def test_the_seed_of_the_training_does_not_move_the_points(
 
 
 @each_kind
-def test_validation_and_test_points_are_fresh_draws(kind: Callable[..., TensorData]) -> None:
+def test_validation_and_test_points_differ(kind: Callable[..., TensorData]) -> None:
     val, test = (points(kind(), name)[0] for name in ("val", "test"))
     assert (val != test).mean() > 0.99

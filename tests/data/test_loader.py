@@ -1,4 +1,4 @@
-"""The batch loader: the samples of each process, their order, and the batch sizes."""
+"""The batch loader: which examples each process reads, in which order and batch size."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def sizes(loader: BatchLoader) -> list[int]:
 
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
 @pytest.mark.parametrize("n", [7, 100, 129])
-def test_training_reads_every_example_once_but_for_the_tail(n: int, world: int) -> None:
+def test_training_reads_every_example_once_except_for_the_remainder(n: int, world: int) -> None:
     seen = [i for loader in ranks(n, world, size=8, seed=3) for i in read(loader)]
     assert len(seen) == n - n % world
     assert len(set(seen)) == len(seen)
@@ -38,7 +38,7 @@ def test_training_batches_are_of_equal_sizes_on_every_rank(n: int, world: int) -
     assert all(other == first for other in others)
 
 
-def test_training_leaves_out_other_examples_in_other_epochs() -> None:
+def test_training_leaves_out_different_examples_in_different_epochs() -> None:
     left_out = set()
     for epoch in range(20):
         seen: set[int] = set()
@@ -93,7 +93,7 @@ def test_a_rank_without_examples_reads_one_empty_batch_in_evaluation() -> None:
 
 
 @pytest.mark.parametrize("done", [0, 1, 2, 3])
-def test_a_resumed_epoch_goes_on_where_it_was(done: int) -> None:
+def test_a_resumed_epoch_continues_with_the_next_batch(done: int) -> None:
     [whole] = ranks(10, 1, size=4, seed=3)
     [rest] = ranks(10, 1, size=4, seed=3)
     rest.done = lambda: done
@@ -102,7 +102,7 @@ def test_a_resumed_epoch_goes_on_where_it_was(done: int) -> None:
         assert torch.equal(y, b)
 
 
-def test_the_last_batch_holds_what_is_left() -> None:
+def test_the_last_batch_has_the_remaining_examples() -> None:
     [loader] = ranks(10, 1, size=4, seed=3)
     assert sizes(loader) == [4, 4, 2]
 
@@ -133,7 +133,7 @@ def test_the_order_differs_between_seeds() -> None:
     assert len(set(orders)) == 5
 
 
-def test_the_order_of_one_seed_is_not_that_of_another_an_epoch_later() -> None:
+def test_all_seeds_and_epochs_have_different_orders() -> None:
     orders = set()
     for seed in range(4):
         [loader] = ranks(100, 1, 8, seed=seed)
@@ -144,7 +144,7 @@ def test_the_order_of_one_seed_is_not_that_of_another_an_epoch_later() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
-def test_the_least_and_greatest_seed_of_lightning_are_accepted(seed: int) -> None:
+def test_the_smallest_and_largest_seed_of_lightning_are_accepted(seed: int) -> None:
     assert sorted(read(*ranks(9, 1, 4, seed))) == list(range(9))
 
 

@@ -1,4 +1,4 @@
-"""The MNIST family: splits, checks of the files, and missing files."""
+"""The MNIST family: splits, checks of the files, and the fallback without them."""
 
 import gzip
 import hashlib
@@ -47,7 +47,7 @@ def files(data_root: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_splits_have_the_sizes_asked_for(data_root: Path) -> None:
+def test_the_splits_have_the_requested_sizes(data_root: Path) -> None:
     data = ready(data_root)
     assert [len(split(data, name)) for name in ("train", "val", "test")] == [250, 50, 130]
 
@@ -57,7 +57,7 @@ def test_training_and_validation_share_no_image_and_leave_none_out(data_root: Pa
     assert sorted(split(data, "train") + split(data, "val")) == list(range(300))
 
 
-def test_the_split_does_not_depend_on_the_seed_of_the_training(data_root: Path) -> None:
+def test_the_split_does_not_depend_on_the_training_seed(data_root: Path) -> None:
     assert split(ready(data_root, seed=1), "val") == split(ready(data_root, seed=2), "val")
 
 
@@ -66,14 +66,14 @@ def test_the_split_depends_on_split_seed(data_root: Path) -> None:
     assert held_out[0] != held_out[1] != held_out[2] != held_out[0]
 
 
-def test_train_size_takes_some_of_the_training_images(data_root: Path) -> None:
+def test_train_size_selects_some_of_the_training_images(data_root: Path) -> None:
     some, every = ready(data_root, train_size=20), ready(data_root)
     assert len(split(some, "train")) == 20
     assert set(split(some, "train")) < set(split(every, "train"))
     assert split(some, "val") == split(every, "val")
 
 
-def test_test_size_takes_the_first_test_images(data_root: Path) -> None:
+def test_test_size_selects_the_first_test_images(data_root: Path) -> None:
     assert split(ready(data_root, test_size=20), "test") == list(range(20))
 
 
@@ -111,12 +111,10 @@ def test_images_and_labels_are_those_of_torchvision(data_root: Path, name: str) 
     for train, (x, y) in zip((True, False), ready(data_root, name=name).load(), strict=True):
         theirs = getattr(datasets, name)(data_root, train=train)
         assert torch.equal(x[:, 0], theirs.data)
-        assert torch.equal(y, theirs.targets.view(len(x), -1)[:, 0])  # of QMNIST the class alone
+        assert torch.equal(y, theirs.targets.view(len(x), -1)[:, 0])  # of QMNIST only the class
 
 
-def test_the_class_is_the_first_of_the_numbers_that_qmnist_has_for_an_image(
-    data_root: Path, tmp_path: Path
-) -> None:
+def test_the_class_is_the_first_number_of_a_qmnist_label(data_root: Path, tmp_path: Path) -> None:
     shutil.copytree(data_root / "QMNIST", tmp_path / "QMNIST")
     rows = np.random.default_rng(0).integers(0, 4000, (300, 8), dtype=np.int32)
     rows[:, 0] = np.arange(300) % 10
@@ -126,7 +124,7 @@ def test_the_class_is_the_first_of_the_numbers_that_qmnist_has_for_an_image(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_downloaded_where_the_files_are(data_root: Path, name: str) -> None:
+def test_nothing_is_downloaded_if_the_files_exist(data_root: Path, name: str) -> None:
     data = MNIST(root=str(data_root), name=name)
     data.prepare_data()
     assert data.failure == ""
@@ -142,9 +140,7 @@ def test_packed_files_give_the_same_images(data_root: Path, files: Path) -> None
         assert torch.equal(packed.splits[name].y, plain.splits[name].y)
 
 
-def test_the_files_are_found_through_the_environment(
-    data_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_files_are_found_in_data_dir(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATA_DIR", str(data_root))
     data = MNIST(val_size=50)
     data.setup("fit")
@@ -161,18 +157,18 @@ def test_pad_2_gives_32_by_32_with_a_black_border(data_root: Path) -> None:
         assert x.long().sum() == plain.splits[name].x.long().sum()
 
 
-def test_pad_leaves_the_normalisation_as_it_is(data_root: Path) -> None:
+def test_pad_does_not_change_the_normalisation(data_root: Path) -> None:
     padded, plain = ready(data_root, pad=2), ready(data_root)
     assert torch.equal(padded.mean, plain.mean)
     assert torch.equal(padded.std, plain.std)
 
 
-def refused(root: Path, *said: str, **kwargs: Any) -> None:
+def refused(root: Path, *expected: str, **kwargs: Any) -> None:
     with pytest.raises(UserError) as caught:
         ready(root, **kwargs)
     message = str(caught.value)
     assert len(message.splitlines()) <= 3
-    for words in said:
+    for words in expected:
         assert words in message
 
 
@@ -203,9 +199,7 @@ def test_images_of_a_wrong_size_are_refused_by_name(files: Path) -> None:
 
 
 @pytest.mark.parametrize("split", [MNIST_FILES[:2], MNIST_FILES[2:]], ids=["train", "test"])
-def test_images_and_labels_in_each_others_place_are_refused(
-    files: Path, split: tuple[str, str]
-) -> None:
+def test_swapped_images_and_labels_are_refused(files: Path, split: tuple[str, str]) -> None:
     images, labels = (files / "MNIST/raw" / file for file in split)
     images.rename(files / "images")
     labels.rename(images)
@@ -215,17 +209,17 @@ def test_images_and_labels_in_each_others_place_are_refused(
 
 @pytest.mark.parametrize("file", [MNIST_FILES[0], f"{MNIST_FILES[3]}.gz"])
 @pytest.mark.parametrize("source", ["auto", "mnist"])
-def test_what_is_no_file_is_refused_and_not_replaced(
+def test_a_path_that_is_not_a_file_is_refused_and_not_replaced(
     files: Path,
     file: str,
     source: str,
-    no_file: Callable[[Path], None],
+    make_non_file: Callable[[Path], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(mnist, "fetch", lambda *_: pytest.fail("it was downloaded"))
     path = files / "MNIST/raw" / file
     path.with_suffix("").unlink()
-    no_file(path)
+    make_non_file(path)
     data = MNIST(root=str(files), source=source)
     data.prepare_data()
     with pytest.raises(UserError, match=rf"{path} is .*, expected a file") as caught:
@@ -233,7 +227,7 @@ def test_what_is_no_file_is_refused_and_not_replaced(
     assert len(str(caught.value).splitlines()) <= 3
 
 
-def test_a_folder_of_data_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_data_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "MNIST").write_text("")
     data = MNIST(root=str(tmp_path))
     data.prepare_data()
@@ -241,7 +235,7 @@ def test_a_folder_of_data_that_is_a_file_is_refused(tmp_path: Path) -> None:
         data.setup("fit")
 
 
-def test_nothing_is_written_where_the_data_are(files: Path) -> None:
+def test_nothing_is_written_to_the_data_folder(files: Path) -> None:
     def state() -> dict[Path, float]:
         return {path: path.stat().st_mtime_ns for path in [files, *files.rglob("*")]}
 
@@ -258,7 +252,7 @@ def test_nothing_is_written_where_the_data_are(files: Path) -> None:
 
 
 @pytest.mark.usefixtures("published_sums")
-def test_files_of_ones_own_are_read_when_nothing_is_verified(data_root: Path) -> None:
+def test_other_files_are_read_only_without_verification(data_root: Path) -> None:
     content = (data_root / "MNIST/raw" / MNIST_FILES[0]).read_bytes()
     found, published = hashlib.md5(content).hexdigest(), "6bbc9ace898e44ae57da46a324031adb"
     refused(data_root, MNIST_FILES[0], found, published, "--data.verify false")
@@ -279,7 +273,7 @@ def test_packed_files_are_verified(data_root: Path, tmp_path: Path, name: str) -
 
 @pytest.mark.usefixtures("published_sums")
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_files_whose_sum_is_not_known_are_read(data_root: Path, name: str) -> None:
+def test_files_without_a_published_sum_are_read(data_root: Path, name: str) -> None:
     ready(data_root, name=name)
 
 
@@ -306,7 +300,7 @@ def test_a_size_that_is_too_large_is_refused(data_root: Path, option: str, most:
     ready(data_root, **{option: most})
 
 
-def test_auto_goes_on_with_the_digits_and_warns(tmp_path: Path) -> None:
+def test_auto_falls_back_to_the_digits_with_a_warning(tmp_path: Path) -> None:
     data = MNIST(root=str(tmp_path))
     data.prepare_data()
     with pytest.warns(UserWarning, match="NOT MNIST") as warned:
@@ -326,7 +320,7 @@ def test_auto_falls_back_when_one_file_is_missing(files: Path) -> None:
         data.setup("fit")
 
 
-def test_mnist_stops_and_names_folder_files_and_mirrors(tmp_path: Path) -> None:
+def test_without_files_source_mnist_names_folder_files_and_mirrors(tmp_path: Path) -> None:
     data = MNIST(root=str(tmp_path), source="mnist")
     data.prepare_data()
     with pytest.raises(UserError) as caught:
@@ -338,7 +332,7 @@ def test_mnist_stops_and_names_folder_files_and_mirrors(tmp_path: Path) -> None:
     assert len(message.splitlines()) <= 3
 
 
-def test_digits_are_taken_without_a_warning(tmp_path: Path) -> None:
+def test_source_digits_is_used_without_a_warning(tmp_path: Path) -> None:
     data = MNIST(root=str(tmp_path), source="digits")
     data.prepare_data()
     data.setup("fit")
@@ -349,21 +343,21 @@ def test_digits_are_taken_without_a_warning(tmp_path: Path) -> None:
     assert torch.equal(data.splits["test"].y, test_y)
 
 
-def test_digits_are_taken_even_where_the_files_are(data_root: Path) -> None:
+def test_source_digits_is_used_even_if_the_files_exist(data_root: Path) -> None:
     data = MNIST(root=str(data_root), source="digits")
     data.setup("fit")
     assert "NOT MNIST" in data.source
 
 
 @pytest.mark.parametrize("val_size", [1, 10, 100, 20_000])
-def test_digits_hold_some_out_for_validation_whatever_val_size_is(val_size: int) -> None:
+def test_digits_have_validation_images_for_every_val_size(val_size: int) -> None:
     data = MNIST(source="digits", val_size=val_size)
     data.setup("fit")
     n = len(data.splits["train"].x)
     assert len(split(data, "val")) == max(1, round(n * val_size / 60_000))
 
 
-def test_digits_leave_some_for_training_whatever_val_size_is() -> None:
+def test_digits_have_training_images_for_a_large_val_size() -> None:
     data = MNIST(source="digits", val_size=60_000)
     data.setup("fit")
     assert len(data.splits["train"].indices) == 1540 - round(0.9 * 1540)
@@ -371,19 +365,19 @@ def test_digits_leave_some_for_training_whatever_val_size_is() -> None:
 
 @pytest.mark.parametrize("name", NAMES[1:])
 @pytest.mark.parametrize("source", ["auto", "mnist"])
-def test_digits_never_stand_in_for_another_data_set(tmp_path: Path, name: str, source: str) -> None:
+def test_digits_never_replace_another_data_set(tmp_path: Path, name: str, source: str) -> None:
     data = MNIST(root=str(tmp_path), name=name, source=source)
     data.prepare_data()
     with pytest.raises(UserError, match=f"{name} is not in .*{name}/raw"):
         data.setup("fit")
 
 
-def test_digits_asked_for_in_place_of_another_data_set_are_refused() -> None:
-    with pytest.raises(UserError, match="replaces MNIST only, not KMNIST"):
+def test_source_digits_is_refused_for_another_data_set() -> None:
+    with pytest.raises(UserError, match="not for KMNIST"):
         MNIST(name="KMNIST", source="digits")
 
 
-def test_a_failing_network_is_quick_and_leaves_nothing(tmp_path: Path) -> None:
+def test_without_network_the_download_fails_quickly_and_leaves_nothing(tmp_path: Path) -> None:
     start = monotonic()
     MNIST(root=str(tmp_path)).prepare_data()
     assert monotonic() - start < 1
@@ -416,7 +410,7 @@ def test_the_real_training_images_have_mean_0_and_deviation_1() -> None:
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("file", MNIST_FILES)
-def test_one_bit_of_a_real_file_makes_a_difference(tmp_path: Path, file: str) -> None:
+def test_a_real_file_with_a_changed_bit_is_refused(tmp_path: Path, file: str) -> None:
     raw = tmp_path / "MNIST/raw"
     raw.mkdir(parents=True)
     for name in MNIST_FILES:

@@ -1,4 +1,4 @@
-"""Runs on the smallest possible data, and with batch sizes that do not divide it."""
+"""Runs on the smallest data sets, and with batch sizes that do not divide the data."""
 
 from collections.abc import Callable
 from typing import Any

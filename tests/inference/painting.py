@@ -1,4 +1,4 @@
-"""Draws digits of MNIST as if on paper, in images of any size and format."""
+"""Paint digits of MNIST as dark ink on light paper, in image files of any size and format."""
 
 import io
 
@@ -10,14 +10,14 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 
 
 def painted(digit: np.ndarray, generator: np.random.Generator) -> tuple[bytes, str]:
-    """Return an image file of a digit (28, 28), light on black, as dark ink on light paper.
+    """Return an image file with a digit, given as (28, 28), in dark ink on light paper.
 
-    Its size, its place on the paper, the width of the pen (up to 0.4 pixels of MNIST thinner or 0.8
-    thicker than it was), colours and file format are drawn at random.
+    Size, place, colours, file format and the width of the pen are random. The pen is at most 0.4
+    pixels of MNIST thinner and 0.8 thicker than in the digit.
     """
     canvas = generator.integers(60, 900)
     side = max(28, int(generator.uniform(0.3, 0.9) * canvas * 28 / 20))
-    cover = inked(digit, side, generator.uniform(-0.4, 0.8))
+    cover = ink_cover(digit, side, generator.uniform(-0.4, 0.8))
     rows = max(canvas, cover.shape[0] + 4)
     columns = max(int(canvas * generator.uniform(0.7, 1.4)), cover.shape[1] + 4)
     alpha = np.zeros((rows, columns, 1))
@@ -31,18 +31,18 @@ def painted(digit: np.ndarray, generator: np.random.Generator) -> tuple[bytes, s
     return file.getvalue(), kind.lower()
 
 
-def inked(digit: np.ndarray, side: int, pen: float) -> np.ndarray:
-    """Return the ink of each pixel, 0 to 1, cropped to the strokes.
+def ink_cover(digit: np.ndarray, side: int, pen: float) -> np.ndarray:
+    """Return how much ink covers each pixel, 0 to 1, cut to the strokes.
 
     Args:
         digit: (28, 28).
-        side: Pixels that the 28 become.
+        side: Pixels to which the 28 are resized.
         pen: How much wider the pen is on each side, in pixels of MNIST.
     """
     frame = Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC)
     stroke = np.asarray(frame) > 127
     within, without = (ndimage.distance_transform_edt(part) for part in (stroke, ~stroke))
-    thinnest = -0.6 * within.max()  # so that something is left of it
+    thinnest = -0.6 * within.max()  # keeps part of the stroke
     to_edge = np.where(stroke, within - 0.5, 0.5 - without)
     cover = np.clip(to_edge + max(pen * side / 28, thinnest) + 0.5, 0, 1)
     return cover[ndimage.find_objects((cover > 0).astype(int))[0]]

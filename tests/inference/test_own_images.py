@@ -1,4 +1,4 @@
-"""The user's own image files: all formats, and the messages about unreadable files."""
+"""A user's image files are read in every format, and other files are named with a reason."""
 
 import os
 from collections.abc import Callable
@@ -22,7 +22,7 @@ PAPER = Image.fromarray(255 - DIGIT)  # dark on light
 
 
 def example(image: Image.Image, name: str = "digit.png", **options: object) -> Tensor:
-    """Write an image to a file, and return it as MNIST's data module reads it."""
+    """Write an image to a file and return the example that MNIST makes of it."""
     image.save(name, **options)
     return MNIST().as_example(decoded(Path(name).read_bytes()))
 
@@ -44,8 +44,8 @@ LOSSLESS: dict[str, Callable[[], tuple[Image.Image, str]]] = {
     "LA": lambda: (PAPER.convert("LA"), "x.png"),
     "RGB": lambda: (PAPER.convert("RGB"), "x.png"),
     "RGBA": lambda: (PAPER.convert("RGBA"), "x.png"),
-    "dark on nothing": lambda: (transparent(light=False), "x.png"),
-    "light on nothing": lambda: (transparent(light=True), "x.png"),
+    "dark on transparent": lambda: (transparent(light=False), "x.png"),
+    "light on transparent": lambda: (transparent(light=True), "x.png"),
     "palette": lambda: (PAPER.convert("P"), "x.png"),
     "CMYK": lambda: (PAPER.convert("RGB").convert("CMYK"), "x.tiff"),
     "16 bits": lambda: (sixteen_bits(), "x.png"),
@@ -65,7 +65,7 @@ def test_every_mode_and_format_gives_the_same_example(kind: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_photograph_is_upright(orientation: int) -> None:
+def test_a_rotated_photo_is_turned_upright(orientation: int) -> None:
     turns = (None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180,
              Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.TRANSPOSE,
              Image.Transpose.ROTATE_90, Image.Transpose.TRANSVERSE,
@@ -125,8 +125,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_what_is_no_image_is_named_and_the_others_are_read(kind: str, tmp_path: Path) -> None:
-    make, why = BROKEN[kind]
+def test_files_that_are_no_images_are_named_and_others_read(kind: str, tmp_path: Path) -> None:
+    make, expected = BROKEN[kind]
     folder = tmp_path / "images"
     folder.mkdir()
     PAPER.save(folder / "good.png")
@@ -134,15 +134,15 @@ def test_what_is_no_image_is_named_and_the_others_are_read(kind: str, tmp_path: 
     own = OwnImages([str(folder)], MNIST())
     own.setup()
     assert own.file_names == [f"{folder}/good.png"]
-    [(name, told)] = own.skipped
+    [(name, reason)] = own.skipped
     assert name == f"{folder}/bad.png"
-    assert why in told
-    assert "\n" not in told
+    assert expected in reason
+    assert "\n" not in reason
     with pytest.raises(UserError, match="1 of 2 files could not be predicted"):
         own.tell_skipped()
 
 
-def test_folders_are_searched_in_order_and_hidden_files_passed_over(tmp_path: Path) -> None:
+def test_folders_are_searched_in_order_without_hidden_files(tmp_path: Path) -> None:
     for name in ("b/2.png", "b/1.png", "a/deep/x.png", ".hidden/x.png", "b/.x.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         PAPER.save(tmp_path / name)
@@ -153,7 +153,7 @@ def test_folders_are_searched_in_order_and_hidden_files_passed_over(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["two\nlines.png", "\x1b[31mred.png", b"\xff.png"])
-def test_strange_names_are_told_in_one_line(name: str | bytes, tmp_path: Path) -> None:
+def test_unusual_names_are_printed_in_one_line(name: str | bytes, tmp_path: Path) -> None:
     file = Path(os.fsdecode(name))
     PAPER.save(file)
     own = OwnImages([str(file)], MNIST())
@@ -194,8 +194,8 @@ def test_colour_images_are_resized_and_padded(side: int, data_root: Path) -> Non
         assert (inner - expected.int()).abs().float().mean() < 12  # the edges are smoothed
 
 
-def test_own_images_are_seen_as_those_of_training_are(data_root: Path) -> None:
-    """A training image read as an own image is equal to the training sample."""
+def test_own_images_become_the_same_examples_as_training_images(data_root: Path) -> None:
+    """A training file becomes the same example as an own image and as training data."""
     data = ImageFolder(str(data_root / "images"), size=16, channels=1)
     (x, _), _ = data.load()
     first = data_root / "images" / data.files["train"]["cat"][0]

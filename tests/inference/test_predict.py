@@ -34,7 +34,7 @@ def fit(run: Run, config: str, *words: str) -> Path:
 
 
 def my_digits(count: int = 6) -> Path:
-    """Write digits in dark ink on light paper."""
+    """Write images of digits, dark on light, and return their folder."""
     folder = Path("my_digits")
     folder.mkdir()
     for i, image in enumerate(toy_images(count, seed=3)[0]):
@@ -49,7 +49,7 @@ def predictions(folder: Path) -> list[dict[str, str]]:
 
 
 def stopped(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Return the exit code and the error message of a command."""
+    """Return the exit code and the error output of a command that fails."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         main(words)
@@ -57,12 +57,12 @@ def stopped(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_a_run_folder_is_all_it_takes(
+def test_predict_needs_only_the_run_folder(
     config: str, run: Run, pictures: None, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     folder, images = fit(run, config, "--figures.only=[]", *CONFIGS[config]), my_digits()
-    monkeypatch.setenv("DATA_DIR", "nowhere")  # the training data is not read
+    monkeypatch.setenv("DATA_DIR", "nowhere")  # the training data is not needed
     moved = shutil.move(folder, "elsewhere")
     main(["predict", "--run", str(moved), "--images", str(images / "0.png"), str(images)])
     rows = predictions(Path(moved, "predict"))
@@ -77,8 +77,8 @@ def test_a_run_folder_is_all_it_takes(
         assert min(picture.size) > 300
 
 
-def test_probabilities_are_those_of_the_formula(run: Run) -> None:
-    """They equal softmax regression in numpy, on pixels normalised as in training."""
+def test_probabilities_equal_softmax_regression_in_numpy(run: Run) -> None:
+    """Numpy gets pixels normalised by the mean and deviation of the training images."""
     folder, images = fit(run, "mnist_logistic"), my_digits(3)
     main(["predict", "--run", str(folder), "--images", str(images)])
     checkpoint = read_checkpoint(next(folder.glob("checkpoints/best-*.ckpt")))
@@ -97,37 +97,39 @@ def test_probabilities_are_those_of_the_formula(run: Run) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
-def test_what_cannot_be_read_is_named_counted_and_told_by_the_exit_code(
+def test_unreadable_files_are_named_and_counted_with_exit_code_1(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, images = fit(run, "mnist_logistic"), my_digits()
     (images / "3.png").write_text("no image")
-    code, told = stopped(["predict", "--run", str(folder), "--images", str(images)], capsys)
+    code, error = stopped(["predict", "--run", str(folder), "--images", str(images)], capsys)
     assert code == 1
-    assert "left out: my_digits/3.png: it is none of PNG" in told
-    assert "1 of 6 files could not be predicted" in told
+    assert "left out: my_digits/3.png: it is none of PNG" in error
+    assert "1 of 6 files could not be predicted" in error
     assert len(predictions(folder / "predict")) == 5
 
 
-def test_nothing_is_left_where_nothing_could_be_predicted(
+def test_without_predictions_no_new_version_is_left(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = fit(run, "mnist_logistic")
     Path("x.png").write_text("no image")
     for name in ("x.png", "gone.png"):
-        code, told = stopped(["predict", "--run", str(folder), "--images", name], capsys)
+        code, error = stopped(["predict", "--run", str(folder), "--images", name], capsys)
         assert code == 1
-        assert name in told
+        assert name in error
     assert [path.name for path in folder.parent.iterdir()] == ["version_0"]
 
 
-def test_images_are_for_runs_on_images(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_are_refused_for_runs_on_other_data(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=10")
-    code, told = stopped(["predict", "--run", "latest", "--images", "x.png"], capsys)
-    assert (code, told) == (1, "error: --images x.png is for runs on images, not on Line.\n")
+    code, error = stopped(["predict", "--run", "latest", "--images", "x.png"], capsys)
+    assert (code, error) == (1, "error: --images x.png is for runs on images, not on Line.\n")
 
 
-def test_a_checkpoint_that_has_no_normalisation_says_so(
+def test_a_checkpoint_without_normalisation_is_refused(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, images = fit(run, "mnist_logistic"), my_digits(1)
@@ -135,15 +137,15 @@ def test_a_checkpoint_that_has_no_normalisation_says_so(
     checkpoint = read_checkpoint(best)
     del checkpoint["MNIST"]
     torch.save(checkpoint, best)
-    code, told = stopped(["predict", "--run", str(folder), "--images", str(images)], capsys)
+    code, error = stopped(["predict", "--run", str(folder), "--images", str(images)], capsys)
     assert code == 1
-    assert "does not say how its images were normalised" in told
+    assert "does not say how its images were normalised" in error
 
 
-def test_a_stand_in_is_normalised_as_the_images_of_the_training(
+def test_other_data_is_normalised_as_the_training_images(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network gets pixels on the scale of its training, also if the training data is missing."""
+    """On other data, a model still gets pixels on the scale that it was trained on."""
     folder = fit(run, "mnist_logistic")
     state = read_checkpoint(next(folder.glob("checkpoints/best-*.ckpt")))["MNIST"]
     used: list[torch.Tensor] = []
@@ -157,7 +159,7 @@ def test_a_stand_in_is_normalised_as_the_images_of_the_training(
 
 
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])
-def test_every_judging_command_takes_a_run(command: str, run: Run) -> None:
+def test_every_command_after_fit_accepts_a_run(command: str, run: Run) -> None:
     folder = fit(run, "mnist_logistic", "--trainer.logger.version=mine")
     main([command, "--run", str(folder.with_name("mine"))])
     written = folder.with_name("mine") / command
@@ -170,7 +172,7 @@ def test_every_judging_command_takes_a_run(command: str, run: Run) -> None:
     assert written.with_name(f"{command}-2").is_dir()
 
 
-def test_the_tested_checkpoint_is_taken_of_several(run: Run) -> None:
+def test_the_tested_checkpoint_of_several_is_used(run: Run) -> None:
     folder = fit(run, "mnist_logistic", "--checkpoint.save_top_k=-1", "--trainer.max_epochs=3")
     chosen = Path(json.loads((folder / "results.json").read_text())["best_checkpoint"]).name
     assert len(list(folder.glob("checkpoints/best-*.ckpt"))) == 3
@@ -178,7 +180,7 @@ def test_the_tested_checkpoint_is_taken_of_several(run: Run) -> None:
     assert chosen in (folder / "predict/config.yaml").read_text()
 
 
-def test_a_run_that_was_killed_before_its_test_is_judged_by_its_only_best(
+def test_without_results_the_only_best_checkpoint_is_used(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = fit(run, "mnist_logistic")
@@ -186,11 +188,11 @@ def test_a_run_that_was_killed_before_its_test_is_judged_by_its_only_best(
     main(["predict", "--run", str(folder)])
     best = next(folder.glob("checkpoints/best-*.ckpt"))
     shutil.copy(best, best.with_name("best-epoch07.ckpt"))
-    code, told = stopped(["predict", "--run", str(folder)], capsys)
+    code, error = stopped(["predict", "--run", str(folder)], capsys)
     assert code == 1
-    assert "found best-epoch00.ckpt, best-epoch07.ckpt" in told
-    code, told = stopped(["predict", "--run", "gone"], capsys)
-    assert told.startswith("error: --run gone is not a run folder")
+    assert "found best-epoch00.ckpt, best-epoch07.ckpt" in error
+    code, error = stopped(["predict", "--run", "gone"], capsys)
+    assert error.startswith("error: --run gone is not a run folder")
 
 
 def test_a_run_on_an_image_folder_predicts_its_test_set_and_own_images(
@@ -205,17 +207,17 @@ def test_a_run_on_an_image_folder_predicts_its_test_set_and_own_images(
     assert {row["label"] for row in predictions(folder / "version_0/predict")} == {"cat", "dog"}
     rows = predictions(folder / "version_0/predict-2")
     assert rows[0]["file"] == "[old]/pets/test/cat/000.png"
-    assert "[old]/pets/test/cat/000.png" in capsys.readouterr().out  # and no markup
+    assert "[old]/pets/test/cat/000.png" in capsys.readouterr().out  # not taken as markup
     for split in ("train", "test"):
-        (place / split / "cat").rename(place / split / "zebra")  # now behind dog
+        (place / split / "cat").rename(place / split / "zebra")  # now after dog
     words = ["predict", "--run", str(folder / "version_0")]
     for more in ([], ["--images", "[old]/pets/test/zebra"]):
-        code, told = stopped([*words, *more], capsys)
+        code, error = stopped([*words, *more], capsys)
         assert code == 1
-        assert "trained on other classes: cat, dog" in told
+        assert "trained on other classes: cat, dog" in error
 
 
-def test_a_checkpoint_may_be_named_where_there_are_several(run: Run) -> None:
+def test_ckpt_path_selects_one_of_several_checkpoints(run: Run) -> None:
     folder = fit(run, "mnist_logistic", "--checkpoint.save_top_k=-1", "--trainer.max_epochs=2")
     (folder / "results.json").unlink()
     first = folder / "checkpoints/best-epoch00.ckpt"
@@ -225,14 +227,16 @@ def test_a_checkpoint_may_be_named_where_there_are_several(run: Run) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"metrics": 3}'])
-def test_a_damaged_record_is_named(text: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_results_file_is_named(
+    text: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = fit(run, "mnist_logistic")
     (folder / "results.json").write_text(text)
-    code, told = stopped(["predict", "--run", str(folder)], capsys)
-    assert (code, "results.json is damaged" in told) == (1, True)
+    code, error = stopped(["predict", "--run", str(folder)], capsys)
+    assert (code, "results.json is damaged" in error) == (1, True)
 
 
-def test_a_run_is_asked_for_and_the_latest_is_named(
+def test_a_run_is_required_and_the_latest_one_is_named(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "predict needs a run" in stopped(["predict", "--images", "x.png"], capsys)[1]
@@ -240,8 +244,8 @@ def test_a_run_is_asked_for_and_the_latest_is_named(
     main(["predict", "--run", "latest", "--images", str(my_digits(1))])
     assert "The latest run is lightning_logs/mnist_logistic/version_0." in capsys.readouterr().out
     config = str(PROJECT / "configs/mnist_lenet.yaml")
-    told = stopped(["test", "--run", "latest", "--config", config], capsys)[1]
-    assert "has no run of" in told
+    error = stopped(["test", "--run", "latest", "--config", config], capsys)[1]
+    assert "has no run of" in error
 
 
 @pytest.mark.slow
@@ -250,7 +254,7 @@ def test_a_run_is_asked_for_and_the_latest_is_named(
 def test_painted_digits_are_read_as_well_as_the_originals(
     config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The accuracy on 2,000 drawn test digits is within 1 % of that on the originals."""
+    """The accuracy on 2,000 painted test digits is at most 1 % below that on the originals."""
     monkeypatch.setenv("DATA_DIR", REAL_DATA)
     overlay = [] if config == "mnist_logistic" else [str(PROJECT / "configs/with/fast.yaml")]
     path = str(PROJECT / f"configs/{config}.yaml")
