@@ -14,13 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-# Hide the GPU, also from processes that tests start: the expected numbers are those of the CPU.
-if "gpu" in sys.argv:  # -m gpu; the workers of pytest-xdist inherit the variable
-    os.environ["LINENET_TEST_GPU"] = "1"
-if "LINENET_TEST_GPU" not in os.environ:
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-# isort: split
 import src.libraries  # noqa: F401  (first)
 
 # isort: split

@@ -34,7 +34,7 @@ def test_the_bar_counts_epochs_from_1_like_the_lines(
     assert "epoch 6/6: " in printed
 
 
-def test_redirected_output_is_a_line_for_each_epoch(
+def test_redirected_output_has_one_line_per_epoch(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=20")
@@ -59,8 +59,10 @@ def test_a_narrow_bar_shows_one_metric(
     assert (len(metrics) if shown == 3 else set(metrics)) == shown
 
 
-def test_a_terminal_gets_the_bar_and_a_file_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = SimpleNamespace(callbacks=[], enable_progress_bar=None, enable_model_summary=None)
-    assert [type(one) for one in screen_callbacks(asked, None)] == [EpochLines, LayerTable]
+def test_a_terminal_gets_a_progress_bar_and_a_file_gets_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = SimpleNamespace(callbacks=[], enable_progress_bar=None, enable_model_summary=None)
+    assert [type(one) for one in screen_callbacks(settings, None)] == [EpochLines, LayerTable]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert [type(one) for one in screen_callbacks(asked, None)] == [EpochBar, LayerTable]
+    assert [type(one) for one in screen_callbacks(settings, None)] == [EpochBar, LayerTable]

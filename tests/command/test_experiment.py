@@ -1,4 +1,4 @@
-"""The command line: run folders, records, links, overrides, refusals."""
+"""The command line: files of a run, overrides, checkpoints, several processes."""
 
 import csv
 import json
@@ -29,11 +29,11 @@ def fit(run: Run, config: str, *words: str) -> dict[str, Any]:
     return run("fit", "--config", CONFIGS / f"{config}.yaml", *QUICK, *words)
 
 
-def test_a_run_leaves_its_record(run: Run, data_root: Path, pictures: None) -> None:
+def test_a_run_writes_its_files_and_results(run: Run, data_root: Path, pictures: None) -> None:
     results = fit(run, "mnist_relu_mlp")
     folder = Path("lightning_logs/mnist_relu_mlp/version_0")
-    left = {path.name.split(".")[0] for path in folder.iterdir()}
-    assert left == {
+    written = {path.name.split(".")[0] for path in folder.iterdir()}
+    assert written == {
         "config", "hparams", "events", "checkpoints", "results", "figures", "curves", "report"
     }  # fmt: skip
     assert set(results) == {
@@ -72,7 +72,7 @@ def test_runs_do_not_overwrite_each_other(run: Run) -> None:
     }
 
 
-def test_a_saved_config_repeats_the_run_to_the_last_digit(run: Run) -> None:
+def test_a_saved_config_reproduces_the_metrics_exactly(run: Run) -> None:
     first = fit(run, "mnist_mlp", "--data.augment.rotation=10", "--seed_everything=3")
     second = run("fit", "--config", "lightning_logs/mnist_mlp/version_0/config.yaml")
     assert second["config"] == "mnist_mlp"
@@ -80,12 +80,12 @@ def test_a_saved_config_repeats_the_run_to_the_last_digit(run: Run) -> None:
     assert second["seed"] == 3
 
 
-def test_another_seed_gives_other_numbers(run: Run) -> None:
+def test_another_seed_gives_another_loss(run: Run) -> None:
     first, second = fit(run, "mnist_mlp"), fit(run, "mnist_mlp", "--seed_everything=1")
     assert first["metrics"]["train/loss"] != second["metrics"]["train/loss"]
 
 
-def test_the_best_checkpoint_is_what_was_tested(run: Run) -> None:
+def test_fit_tests_the_best_checkpoint(run: Run) -> None:
     results = fit(run, "mnist_relu_mlp")
     config = "lightning_logs/mnist_relu_mlp/version_0/config.yaml"
     again = run("test", "--config", config, "--ckpt_path", results["best_checkpoint"])
@@ -94,11 +94,11 @@ def test_the_best_checkpoint_is_what_was_tested(run: Run) -> None:
     assert again["best_checkpoint"] == results["best_checkpoint"]
 
 
-def test_a_flag_beside_a_checkpoint_counts(run: Run) -> None:
-    made = fit(run, "mnist_relu_mlp")
+def test_flags_override_the_settings_of_a_checkpoint(run: Run) -> None:
+    trained = fit(run, "mnist_relu_mlp")
     saved = ["--config", "lightning_logs/mnist_relu_mlp/version_0/config.yaml"]
-    wish = ["--model.activation=tanh", "--data.test_size=20", "--data.batch_size=7"]
-    results = run("test", *saved, "--ckpt_path", made["best_checkpoint"], *wish)
+    flags = ["--model.activation=tanh", "--data.test_size=20", "--data.batch_size=7"]
+    results = run("test", *saved, "--ckpt_path", trained["best_checkpoint"], *flags)
     assert results["dataset"]["sizes"]["test"] == 20
     hparams = yaml.safe_load(
         Path("lightning_logs/mnist_relu_mlp/version_1/hparams.yaml").read_text()
@@ -153,7 +153,7 @@ def test_tensorboard_has_the_curves_hyperparameters_and_pictures(run: Run, pictu
     assert Path("lightning_logs/mnist_relu_mlp/version_0/figures/confusion_matrix.png").is_file()
 
 
-def test_an_overlay_changes_what_it_says_and_nothing_else(run: Run) -> None:
+def test_an_overlay_changes_only_its_own_settings(run: Run) -> None:
     fit(run, "mnist_lenet", "--config", str(CONFIGS / "with/augment.yaml"))
     config = yaml.safe_load(Path("lightning_logs/mnist_lenet/version_0/config.yaml").read_text())
     assert config["data"]["init_args"]["augment"]["rotation"] > 0
@@ -162,11 +162,11 @@ def test_an_overlay_changes_what_it_says_and_nothing_else(run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["FashionMNIST", "KMNIST", "QMNIST"])
-def test_the_data_set_is_one_flag(run: Run, name: str) -> None:
+def test_one_flag_selects_the_data_set(run: Run, name: str) -> None:
     assert fit(run, "mnist_logistic", f"--data.name={name}")["dataset"]["name"] == name
 
 
-def test_any_optimizer_and_scheduler_from_the_command_line(run: Run) -> None:
+def test_optimizer_and_scheduler_are_chosen_on_the_command_line(run: Run) -> None:
     results = fit(
         run, "mnist_logistic", "--model.optimizer=AdamW", "--model.optimizer.lr=0.02",
         "--model.scheduler=OneCycleLR", "--model.scheduler.max_lr=0.02",
@@ -184,7 +184,7 @@ def test_any_optimizer_and_scheduler_from_the_command_line(run: Run) -> None:
     assert rates[-1] < rates[0]
 
 
-def test_plateau_scheduler_lowers_the_rate_when_its_metric_stands_still(run: Run) -> None:
+def test_plateau_scheduler_lowers_the_rate_without_improvement(run: Run) -> None:
     plateau = {"monitor": "val/loss", "factor": 0.1, "patience": 0, "threshold": 1e9}
     words = [f"--model.scheduler.{name}={value}" for name, value in plateau.items()]
     name = "--model.scheduler=lightning.pytorch.cli.ReduceLROnPlateau"
@@ -193,7 +193,7 @@ def test_plateau_scheduler_lowers_the_rate_when_its_metric_stands_still(run: Run
     assert results["metrics"]["train/lr"] == pytest.approx(0.01 * 0.1**2)
 
 
-def test_schedulers_wait_for_a_metric_that_comes_every_few_epochs(run: Run) -> None:
+def test_schedulers_accept_a_metric_logged_every_few_epochs(run: Run) -> None:
     name = "--model.scheduler=lightning.pytorch.cli.ReduceLROnPlateau"
     words = [name, "--model.scheduler.monitor=val/loss", "--trainer.max_epochs=20"]
     assert run("fit", "--config", CONFIGS / "regression_mlp.yaml", *words)["epochs"] == 20
@@ -220,7 +220,7 @@ def test_validate_gives_the_metrics_of_the_checkpoint(run: Run, data_root: Path)
     assert f"{results['metrics']['val/loss']:.4g}" in done.stdout
 
 
-def test_a_checkpoint_made_in_python_is_tested_by_the_command_line(run: Run) -> None:
+def test_the_command_line_tests_a_checkpoint_saved_in_python(run: Run) -> None:
     model = LinearRegression(bias=False)
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = Trainer(max_epochs=1, enable_checkpointing=False, **quiet)
@@ -237,7 +237,7 @@ def test_a_checkpoint_made_in_python_is_tested_by_the_command_line(run: Run) -> 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")  # a warning for the user
 @pytest.mark.parametrize("config", ["mnist_relu_mlp", "line_noisy"])
-def test_a_checkpoint_is_resumed_to_more_epochs(run: Run, config: str) -> None:
+def test_training_continues_from_a_checkpoint_for_more_epochs(run: Run, config: str) -> None:
     small = ["--data.val_size=50"] if config.startswith("mnist") else []
     words = ["fit", "--config", CONFIGS / f"{config}.yaml", *small, "--model.scheduler=null"]
     first = run(*words, "--trainer.max_epochs=10")
@@ -246,11 +246,11 @@ def test_a_checkpoint_is_resumed_to_more_epochs(run: Run, config: str) -> None:
     assert more["samples_per_second"] > 0
 
 
-def test_a_sanity_check_before_training_does_no_harm(run: Run) -> None:
+def test_a_run_with_sanity_validation_completes(run: Run) -> None:
     assert fit(run, "mnist_logistic", "--trainer.num_sanity_val_steps=2")["epochs"] == 2
 
 
-def test_two_processes_train_and_agree(data_root: Path, tmp_path: Path) -> None:
+def test_two_processes_share_one_run(data_root: Path, tmp_path: Path) -> None:
     words = ["--config", CONFIGS / "mnist_relu_mlp.yaml", "--config", CONFIGS / "with/ddp.yaml"]
     done = start(tmp_path, data_root, "fit", *words, *QUICK, "--trainer.accelerator=cpu")
     assert done.returncode == 0, done.stderr
@@ -261,7 +261,7 @@ def test_two_processes_train_and_agree(data_root: Path, tmp_path: Path) -> None:
     assert len(list(Path("lightning_logs/mnist_relu_mlp").iterdir())) == 1
 
 
-def test_without_a_logger_nothing_lands_in_the_working_directory(run: Run) -> None:
+def test_without_logger_and_checkpoints_no_file_is_written(run: Run) -> None:
     main(["fit", "--config", str(CONFIGS / "mnist_logistic.yaml"), *QUICK, "--trainer.logger=false",
           "--trainer.enable_checkpointing=false"])  # fmt: skip
     assert not list(Path().iterdir())
@@ -278,7 +278,7 @@ def test_the_project_runs_from_another_directory(data_root: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_numbers_of_one(run: Run, data_root: Path, tmp_path: Path) -> None:
+def test_two_processes_give_the_metrics_of_one(run: Run, data_root: Path, tmp_path: Path) -> None:
     one = fit(run, "mnist_relu_mlp")
     saved = ["--config", "lightning_logs/mnist_relu_mlp/version_0/config.yaml",
              "--ckpt_path", one["best_checkpoint"]]  # fmt: skip
@@ -301,7 +301,7 @@ def test_two_processes_give_the_numbers_of_one(run: Run, data_root: Path, tmp_pa
 
 
 def start(folder: Path, data_root: Path, *words: object) -> subprocess.CompletedProcess[str]:
-    """Run a command on the small MNIST in a process of its own."""
+    """Run a command on the small MNIST in a new process."""
     return subprocess.run(
         [sys.executable, "-m", "src.cli", *map(str, words), "--data.verify=false"],
         cwd=folder,
@@ -312,8 +312,8 @@ def start(folder: Path, data_root: Path, *words: object) -> subprocess.Completed
     )
 
 
-def test_an_own_folder_of_two_classes_trains_with_no_code(run: Run, data_root: Path) -> None:
-    own = ["--data.path", data_root / "images", "--data.val_size=10", "--trainer.max_epochs=10"]
-    results = run("fit", "--config", CONFIGS / "folder_lenet.yaml", *own)
+def test_a_folder_of_two_classes_is_learned(run: Run, data_root: Path) -> None:
+    options = ["--data.path", data_root / "images", "--data.val_size=10", "--trainer.max_epochs=10"]
+    results = run("fit", "--config", CONFIGS / "folder_lenet.yaml", *options)
     assert results["metrics"]["test/acc"] == 1.0
     assert results["dataset"]["sizes"]["test"] == 16

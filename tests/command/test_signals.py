@@ -43,7 +43,7 @@ def test_a_signal_during_training_is_stored(
     with pytest.raises(SystemExit) as stop:
         finish_after(number)
     assert stop.value.code == 128 + number  # raised at the end of the block
-    assert "Stopping after this step" in capsys.readouterr().err
+    assert "Stopping at the next checkpoint" in capsys.readouterr().err
 
 
 def test_a_signal_during_a_destructor_is_not_lost() -> None:

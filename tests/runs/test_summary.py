@@ -21,7 +21,7 @@ def test_a_path_is_broken_after_slashes_only() -> None:
     assert wrapped("5,000 val, 10 test\nx", 100) == "5,000 val, 10 test\nx"
 
 
-def test_the_table_says_how_many_images_were_tested(
+def test_the_summary_shows_how_many_images_were_tested(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--config", str(PROJECT / "configs/mnist_logistic.yaml"), "--data.val_size=50"]
