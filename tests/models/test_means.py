@@ -1,4 +1,4 @@
-"""Means over an epoch equal those of numpy over all samples at once."""
+"""The mean loss and score of an epoch equal those of numpy over all samples at once."""
 
 import numpy as np
 import pytest
@@ -13,22 +13,22 @@ SIZES = [7, 7, 1, 3]
 Batches = list[tuple[Tensor, Tensor, Tensor]]
 
 
-def classified(dtype: torch.dtype = torch.float32) -> Batches:
-    """Return losses, outputs and classes of batches of different sizes."""
+def class_batches(dtype: torch.dtype = torch.float32) -> Batches:
+    """Return losses, outputs and classes of batches of unequal sizes."""
     outputs = [torch.randn(n, 5).to(dtype) for n in SIZES]
     targets = [torch.randint(5, (n,)) for n in SIZES]
     return [(F.cross_entropy(o, y), o, y) for o, y in zip(outputs, targets, strict=True)]
 
 
-def regressed(dtype: torch.dtype = torch.float32) -> Batches:
-    """Return losses, outputs `(B, 3)` and real targets of batches of different sizes."""
+def regression_batches(dtype: torch.dtype = torch.float32) -> Batches:
+    """Return losses, outputs `(B, 3)` and real targets of batches of unequal sizes."""
     outputs = [torch.randn(n, 3).to(dtype) for n in SIZES]
     targets = [torch.randn(n, 3) for n in SIZES]
     return [(F.mse_loss(o.float(), y), o, y) for o, y in zip(outputs, targets, strict=True)]
 
 
 def means(batches: Batches) -> tuple[float, float, float, str]:
-    """Return mean loss, mean score, the number of examples and the name of the score."""
+    """Return mean loss, mean score, the number of samples and the name of the score."""
     sums = Means()
     for loss, output, y in batches:
         sums.add(loss, output, y)
@@ -36,7 +36,7 @@ def means(batches: Batches) -> tuple[float, float, float, str]:
     return loss / n, score / n, n, sums.score_name
 
 
-def whole(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
+def concatenated(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
     """Return the outputs and targets of all batches in float64."""
     outputs, targets = (torch.cat([b[i].double() for b in batches]).numpy() for i in (1, 2))
     return outputs, targets
@@ -47,17 +47,17 @@ def cross_entropy(outputs: np.ndarray, classes: np.ndarray) -> float:
     return (log_sum - outputs[range(len(outputs)), classes.astype(int)]).mean()
 
 
-def test_means_of_ragged_batches_of_classes_are_those_of_all_examples() -> None:
-    loss, score, n, name = means(batches := classified())
-    outputs, classes = whole(batches)
+def test_means_over_unequal_batches_of_classes_equal_those_over_all_samples() -> None:
+    loss, score, n, name = means(batches := class_batches())
+    outputs, classes = concatenated(batches)
     assert (n, name) == (18, "acc")
     assert loss == pytest.approx(cross_entropy(outputs, classes), rel=1e-6)
     assert score == pytest.approx((outputs.argmax(axis=1) == classes).mean(), rel=1e-6)
 
 
-def test_means_of_ragged_batches_of_numbers_are_those_of_all_examples() -> None:
-    loss, score, n, name = means(batches := regressed())
-    outputs, targets = whole(batches)
+def test_means_over_unequal_batches_of_numbers_equal_those_over_all_samples() -> None:
+    loss, score, n, name = means(batches := regression_batches())
+    outputs, targets = concatenated(batches)
     expected = ((outputs - targets) ** 2).mean()
     assert (n, name) == (18, "mse")
     assert loss == pytest.approx(expected, rel=1e-6)
@@ -65,27 +65,27 @@ def test_means_of_ragged_batches_of_numbers_are_those_of_all_examples() -> None:
 
 
 def test_the_score_does_not_depend_on_the_loss() -> None:
-    plain, scaled = ([(k * b[0], *b[1:]) for b in regressed()] for k in (1, 10))
+    plain, scaled = ([(k * b[0], *b[1:]) for b in regression_batches()] for k in (1, 10))
     assert means(scaled)[1] != means(scaled)[0]
     assert means(plain)[1] == pytest.approx(means(plain)[0], rel=1e-6)
 
 
-def test_outputs_in_sixteen_bits_are_summed_in_thirty_two() -> None:
-    batches = regressed(torch.bfloat16)
-    outputs, targets = whole(batches)
+def test_16_bit_outputs_are_summed_in_32_bits() -> None:
+    batches = regression_batches(torch.bfloat16)
+    outputs, targets = concatenated(batches)
     assert means(batches)[1] == pytest.approx(((outputs - targets) ** 2).mean(), rel=1e-6)
 
 
-def test_classes_of_outputs_in_sixteen_bits_are_counted_exactly() -> None:
-    batches = classified(torch.bfloat16)
-    outputs, classes = whole(batches)
+def test_accuracy_of_16_bit_outputs_is_exact() -> None:
+    batches = class_batches(torch.bfloat16)
+    outputs, classes = concatenated(batches)
     assert batches[0][0].dtype == torch.bfloat16
     loss, score, _, _ = means(batches)
     assert score == pytest.approx((outputs.argmax(axis=1) == classes).mean(), rel=1e-6)
     assert loss == pytest.approx(cross_entropy(outputs, classes), rel=0.01)
 
 
-def test_many_losses_in_sixteen_bits_do_not_stall_the_sum() -> None:
+def test_the_sum_of_many_16_bit_losses_is_exact() -> None:
     batch = (torch.tensor(1.0, dtype=torch.bfloat16), torch.zeros(9, 2), torch.zeros(9).long())
     assert means([batch] * 1000)[:3] == (1.0, 1.0, 9000.0)
 
@@ -97,8 +97,8 @@ def test_sums_need_no_gradient() -> None:
     assert not sums.pop(CPU).requires_grad
 
 
-def test_popping_starts_anew() -> None:
-    first, second = classified(), classified()
+def test_pop_resets_the_sums() -> None:
+    first, second = class_batches(), class_batches()
     sums = Means()
     for batches in (first, second):
         for batch in batches:
@@ -108,8 +108,8 @@ def test_popping_starts_anew() -> None:
     assert sums.pop(CPU).tolist() == [0, 0, 0]
 
 
-def test_popping_leaves_what_was_popped_alone() -> None:
-    sums, batch = Means(), classified()[0]
+def test_popped_values_do_not_change_later() -> None:
+    sums, batch = Means(), class_batches()[0]
     sums.add(*batch)
     popped = sums.pop(CPU)
     before = popped.clone()
@@ -119,7 +119,7 @@ def test_popping_leaves_what_was_popped_alone() -> None:
 
 def test_two_objects_do_not_share_their_sums() -> None:
     one, other = Means(), Means()
-    one.add(*classified()[0])
+    one.add(*class_batches()[0])
     assert other.pop(CPU).tolist() == [0, 0, 0]
 
 

@@ -1,4 +1,4 @@
-"""The networks: sizes as in the table of the README, shapes, checkpoints."""
+"""The networks: number of parameters, output shapes, layers and checkpoints."""
 
 from functools import partial
 from pathlib import Path
@@ -34,12 +34,12 @@ MODELS = [cls for cls in vars(src.models).values() if isinstance(cls, type) and 
         (LeNet(input_shape=[3, 32, 32]), 62_006),
     ],
 )
-def test_number_of_parameters_is_that_of_the_architecture(model: Model, parameters: int) -> None:
+def test_models_have_the_expected_number_of_parameters(model: Model, parameters: int) -> None:
     assert sum(p.numel() for p in model.parameters()) == parameters
 
 
 @pytest.mark.parametrize("cls", MODELS)
-def test_outputs_and_gradients_reach_everywhere(cls: type[Model]) -> None:
+def test_output_shape_is_right_and_each_parameter_has_a_gradient(cls: type[Model]) -> None:
     model = cls(input_shape=[3, 32, 32], num_outputs=7)
     output = model(torch.randn(5, 3, 32, 32))
     assert output.shape == (5, 7)
@@ -57,7 +57,7 @@ def test_lenet_has_the_feature_maps_of_the_paper() -> None:
     assert shapes[6] == (400,)
 
 
-def paper(channels: int) -> nn.Sequential:
+def network_of_the_paper(channels: int) -> nn.Sequential:
     """Return the network in the order of the paper: convolution, activation, pooling."""
     return nn.Sequential(
         nn.Conv2d(channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2),
@@ -67,19 +67,19 @@ def paper(channels: int) -> nn.Sequential:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_lenet_computes_what_the_order_of_the_paper_does(channels: int) -> None:
-    model, expected = LeNet(input_shape=[channels, 32, 32]), paper(channels)
+def test_lenet_equals_the_layer_order_of_the_paper(channels: int) -> None:
+    model, expected = LeNet(input_shape=[channels, 32, 32]), network_of_the_paper(channels)
     weights = list(model.net.parameters())
-    for own, given in zip(expected.parameters(), weights, strict=True):
-        own.data = given.detach().clone(memory_format=torch.contiguous_format)
+    for theirs, ours in zip(expected.parameters(), weights, strict=True):
+        theirs.data = ours.detach().clone(memory_format=torch.contiguous_format)
     x = torch.randn(9, channels, 32, 32)
     outputs = [net(x) for net in (model, expected)]
     torch.testing.assert_close(*outputs, rtol=0, atol=1e-6)
     for output in outputs:
         output.logsumexp(dim=1).mean().backward()
-    for own, given in zip(expected.parameters(), weights, strict=True):
-        assert own.grad.abs().max() > 1e-4
-        torch.testing.assert_close(given.grad, own.grad, rtol=0, atol=1e-6)
+    for theirs, ours in zip(expected.parameters(), weights, strict=True):
+        assert theirs.grad.abs().max() > 1e-4
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("settings", [{"activation": "tanh"}, {"activation": "gelu"},
@@ -106,7 +106,7 @@ def test_pooling_and_dropout_are_settings() -> None:
 
 
 @pytest.mark.parametrize("shape", [[1], [784], [1, 8, 8]])
-def test_lenet_refuses_what_is_no_image(shape: list[int]) -> None:
+def test_lenet_refuses_inputs_that_are_not_images(shape: list[int]) -> None:
     with pytest.raises(UserError, match="at least 16x16"):
         LeNet(input_shape=shape)
 
@@ -117,7 +117,7 @@ def plain_loss(model: Model, output: torch.Tensor, y: torch.Tensor) -> float:
     return ((output - one_hot) ** 2).mean().item()
 
 
-def test_mse_on_classes_is_against_one_hot_targets() -> None:
+def test_mse_on_classes_uses_one_hot_targets() -> None:
     model, y = LogisticRegression(loss="mse"), torch.tensor([3, 1, 9])
     output = torch.randn(3, 10)
     assert model.loss(output, y).item() == pytest.approx(plain_loss(model, output, y), rel=1e-6)
@@ -149,17 +149,17 @@ def test_a_checkpoint_made_in_python_loads_with_weights_only(
     model = LinearRegression(**settings)
     trainer, path = fitted(model, tmp_path)
     torch.load(path, weights_only=True)
-    again = LinearRegression.load_from_checkpoint(path, weights_only=True)
+    loaded = LinearRegression.load_from_checkpoint(path, weights_only=True)
     for name, value in model.state_dict().items():
-        assert torch.equal(again.state_dict()[name], value)
-    assert again.hparams == model.hparams
-    fitted(again, tmp_path / "again")
-    first, second = trainer.optimizers[0], again.trainer.optimizers[0]
+        assert torch.equal(loaded.state_dict()[name], value)
+    assert loaded.hparams == model.hparams
+    fitted(loaded, tmp_path / "again")
+    first, second = trainer.optimizers[0], loaded.trainer.optimizers[0]
     assert type(second) is type(first)
     assert second.defaults == first.defaults
 
 
-def test_what_ran_is_what_the_hyperparameters_record(tmp_path: Path) -> None:
+def test_hyperparameters_equal_the_optimizer_that_ran(tmp_path: Path) -> None:
     model = LinearRegression(optimizer=partial(torch.optim.SGD, lr=0.03), scheduler=SCHEDULER)
     trainer, _ = fitted(model, tmp_path)
     assert model.hparams["optimizer"]["init_args"]["lr"] == 0.03

@@ -17,7 +17,7 @@ SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.05, "momentum": 0.
 
 
 class Losses(Callback):
-    """Records the loss of each step."""
+    """Stores the loss of each step."""
 
     def __init__(self) -> None:
         self.values: list[float] = []
@@ -32,7 +32,7 @@ def trainer(**settings: Any) -> Trainer:
 
 
 def plain_loop(model: Model, data: TensorData, epochs: int) -> list[float]:
-    """Train `model.net` by a plain loop on the batches of seed 0."""
+    """Train `model.net` in plain PyTorch on the batches of seed 0, and return the losses."""
     split, losses = data.splits["train"], []
     optimizer = torch.optim.SGD(model.net.parameters(), lr=0.05, momentum=0.9)
     for epoch in range(epochs):
@@ -75,7 +75,7 @@ def test_losses_and_weights_equal_a_plain_loop(kind: str, data_root: Path) -> No
         torch.testing.assert_close(learned[name], value, rtol=0, atol=1e-5)
 
 
-def test_metrics_equal_numpy_over_the_whole_set_with_a_ragged_last_batch(
+def test_metrics_equal_numpy_over_the_whole_set_with_a_smaller_last_batch(
     data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("src.data.base.EVALUATION_BATCH", 1)
@@ -104,7 +104,7 @@ def test_training_accuracy_is_the_mean_over_all_batches_of_the_epoch(data_root: 
     assert fit.callback_metrics["train/acc"] == pytest.approx(right.float().mean().item(), rel=1e-6)
 
 
-def test_a_fresh_classifier_starts_near_the_logarithm_of_the_number_of_classes(
+def test_the_initial_loss_is_near_the_logarithm_of_the_number_of_classes(
     data_root: Path,
 ) -> None:
     data = MNIST(root=str(data_root), val_size=50)
@@ -112,7 +112,7 @@ def test_a_fresh_classifier_starts_near_the_logarithm_of_the_number_of_classes(
     assert logged["val/loss"] == pytest.approx(np.log(10), abs=0.15)
 
 
-def test_line_equals_gradient_descent_by_hand_in_float64() -> None:
+def test_line_equals_plain_gradient_descent_in_float64() -> None:
     optimizer = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.01}}
     data = Line(slope=2.0, intercept=3.0, low=1.0, high=4.0, num_points=4, batch_size=4)
     model = LinearRegression(optimizer=optimizer)

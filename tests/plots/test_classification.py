@@ -1,4 +1,4 @@
-"""The pictures of a classifier, against scikit-learn, torchmetrics and numpy."""
+"""The pictures of a classifier show the numbers of scikit-learn, torchmetrics and numpy."""
 
 import numpy as np
 import pytest
@@ -19,10 +19,10 @@ def guesses(classes: int, n: int = 500, seed: int = 0) -> tuple[Tensor, Tensor]:
     return torch.where(torch.rand(n, generator=generator) < 0.5, y, other), y
 
 
-def gappy() -> tuple[Tensor, Tensor]:
-    """Return predictions and labels of six classes; 1 has no samples, and 2 is never predicted.
+def with_absent_classes() -> tuple[Tensor, Tensor]:
+    """Return predictions and labels of six classes, some of which are absent.
 
-    Class 5, the last, is neither present nor predicted.
+    Class 1 has no labels, class 2 no predictions, and class 5 neither.
     """
     predicted, y = guesses(6)
     keep = (y != 1) & (y != 5)
@@ -34,16 +34,16 @@ def letters(n: int) -> list[str]:
     return [f"c{i:02}" for i in range(n)]
 
 
-def test_counts_are_those_of_scikit_learn() -> None:
-    for predicted, y, classes in [(*guesses(10), 10), (*gappy(), 6)]:
+def test_counts_equal_scikit_learn() -> None:
+    for predicted, y, classes in [(*guesses(10), 10), (*with_absent_classes(), 6)]:
         expected = metrics.confusion_matrix(y, predicted, labels=range(classes))
         counts = confusion(predicted, y, classes)
         assert counts.dtype == torch.int64
         np.testing.assert_array_equal(counts, expected)
 
 
-def test_scores_are_those_of_scikit_learn() -> None:
-    for predicted, y, classes in [(*guesses(10), 10), (*gappy(), 6)]:
+def test_scores_equal_scikit_learn() -> None:
+    for predicted, y, classes in [(*guesses(10), 10), (*with_absent_classes(), 6)]:
         expected = metrics.precision_recall_fscore_support(
             y, predicted, labels=range(classes), zero_division=0
         )
@@ -52,16 +52,16 @@ def test_scores_are_those_of_scikit_learn() -> None:
 
 
 def test_the_matrix_shows_counts_and_shares() -> None:
-    predicted, y = gappy()
+    predicted, y = with_absent_classes()
     counts = metrics.confusion_matrix(y, predicted, labels=range(6))
     share = metrics.confusion_matrix(y, predicted, labels=range(6), normalize="true")
     figure = confusion_matrix(confusion(predicted, y, 6), letters(6))
     axes = figure.axes[0]
     np.testing.assert_allclose(axes.images[0].get_array(), share, rtol=1e-6)
     shown = {text.get_position(): text for text in axes.texts}
-    there = [(row, column) for row in range(6) for column in range(6) if counts[row, column]]
-    assert len(axes.texts) == len(there)
-    for row, column in there:
+    filled = [(row, column) for row in range(6) for column in range(6) if counts[row, column]]
+    assert len(axes.texts) == len(filled)
+    for row, column in filled:
         text = shown[column, row]  # x, y
         assert text.get_text() == f"{counts[row, column]}\n{100 * share[row, column]:.1f} %"
         assert text.get_color() == ("white" if share[row, column] > 0.5 else "black")
@@ -85,8 +85,8 @@ def test_numbers_and_names_of_more_than_thirty_classes_are_left_out(
 
 
 def test_pairs_are_the_most_frequent_mistakes_in_order() -> None:
-    predicted, y = gappy()
-    predicted, y = torch.cat([predicted, y]), torch.cat([y, y])  # the most frequent are right
+    predicted, y = with_absent_classes()
+    predicted, y = torch.cat([predicted, y]), torch.cat([y, y])  # the largest counts are right
     counts = metrics.confusion_matrix(y, predicted, labels=range(6))
     mistakes = sorted(
         ((-counts[t, p], t, p) for t in range(6) for p in range(6) if t != p and counts[t, p]),
@@ -103,7 +103,7 @@ def test_pairs_are_the_most_frequent_mistakes_in_order() -> None:
 
 
 def test_scores_are_shown_by_class() -> None:
-    predicted, y = gappy()
+    predicted, y = with_absent_classes()
     expected = metrics.precision_recall_fscore_support(
         y, predicted, labels=range(6), zero_division=0
     )
@@ -120,7 +120,7 @@ def test_scores_are_shown_by_class() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == list(lines)
 
 
-def test_of_many_classes_the_worst_thirty_are_shown_in_their_order() -> None:
+def test_scores_show_the_worst_thirty_classes_in_class_order() -> None:
     predicted, y = guesses(40, n=4000)
     f1 = metrics.f1_score(y, predicted, average=None)
     worst = np.sort(np.argsort(f1)[:30])
@@ -138,20 +138,20 @@ def probabilities(n: int = 1000) -> tuple[Tensor, Tensor]:
     return logits.softmax(dim=1), torch.where(sure, logits.argmax(dim=1), other)
 
 
-def statistics_of(chances: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def confidence_and_correct(chances: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Return the probability of each prediction, and whether it is right."""
     confidence, predicted = chances.max(dim=1)
     return confidence, predicted == y
 
 
-def test_reliability_shows_the_calibration_of_torchmetrics() -> None:
+def test_reliability_equals_the_calibration_error_of_torchmetrics() -> None:
     chances, y = probabilities()
-    figure = reliability(*statistics_of(chances, y))
+    figure = reliability(*confidence_and_correct(chances, y))
     axes, below = figure.axes
     confidence, right = chances.max(dim=1).values.numpy(), (chances.argmax(dim=1) == y).numpy()
     place = np.floor(15 * confidence).astype(int)
     filled = np.unique(place)
-    assert 5 < len(filled) < 15  # none is below a fifth
+    assert 5 < len(filled) < 15  # no confidence is below a fifth
     bars = [bar for bar in axes.patches if bar.get_width() < 0.5]
     np.testing.assert_allclose([bar.get_x() for bar in bars], filled / 15)
     np.testing.assert_allclose([bar.get_width() for bar in bars], 1 / 15)
@@ -171,7 +171,7 @@ def test_reliability_shows_the_calibration_of_torchmetrics() -> None:
 
 
 def test_an_edge_belongs_to_the_bin_below_it() -> None:
-    """As in Guo et al.; a confidence of one is in the last bin."""
+    """Bins include their upper edge, as in Guo et al., and the first one also 0."""
     confidence = torch.tensor([0.0, 0.01, 1 / 15 + 1e-4, 0.5, 14 / 15 - 1e-4, 14 / 15 + 1e-4, 1])
     count, sure, right = bins(confidence, torch.tensor([0, 1, 1, 0, 1, 0, 1]).bool())
     expected = np.zeros(15)
@@ -182,9 +182,9 @@ def test_an_edge_belongs_to_the_bin_below_it() -> None:
     assert sure[14].item() == pytest.approx((14 / 15 + 1e-4 + 1) / 2)
 
 
-def test_a_network_that_is_always_sure_and_right_is_calibrated() -> None:
+def test_calibration_error_is_0_if_sure_and_right_and_100_if_sure_and_wrong() -> None:
     y = torch.arange(4)
-    title = reliability(*statistics_of(torch.eye(4), y)).axes[0].get_title()
+    title = reliability(*confidence_and_correct(torch.eye(4), y)).axes[0].get_title()
     assert title == "expected calibration error 0.00 %"
-    wrong = reliability(*statistics_of(torch.eye(4), y.flip(0))).axes[0].get_title()
+    wrong = reliability(*confidence_and_correct(torch.eye(4), y.flip(0))).axes[0].get_title()
     assert wrong == "expected calibration error 100.00 %"

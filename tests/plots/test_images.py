@@ -1,4 +1,4 @@
-"""Sheets of images, weights and feature maps: every pixel is in its place."""
+"""Sheets of images, weights and feature maps show each pixel in its place."""
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ def drawn(figure: Figure, place: int = 0) -> np.ndarray:
     return np.ma.filled(figure.axes[place].images[0].get_array(), np.nan)
 
 
-def test_a_mosaic_holds_each_image_at_its_place_and_nothing_else() -> None:
+def test_a_mosaic_contains_each_image_in_its_place_and_nothing_else() -> None:
     for channels in (1, 3):
         images = pixels(7, channels, 5, 4)
         sheet = mosaic(images, columns=3, below=0.42)
@@ -29,14 +29,14 @@ def test_a_mosaic_holds_each_image_at_its_place_and_nothing_else() -> None:
         np.testing.assert_array_equal(sheet, expected)
 
 
-def test_a_mosaic_is_filled_up_with_what_is_given() -> None:
+def test_empty_places_of_a_mosaic_have_the_given_value() -> None:
     sheet = mosaic(torch.zeros(1, 1, 2, 2), columns=2, empty=0.25)
     assert sheet.shape == (3, 6, 1)
     assert np.unique(sheet).tolist() == [0, 0.25]
     assert (sheet == 0).sum() == 2 * 2
 
 
-def test_a_sheet_has_a_caption_below_each_image_blue_where_right() -> None:
+def test_a_caption_is_below_each_image_and_blue_if_right() -> None:
     images = pixels(8, 1, 28, 28)
     captions, right = [f"image {i}" for i in range(8)], [i % 3 > 0 for i in range(8)]
     figure = image_sheet("The title", images, captions, right)
@@ -51,23 +51,23 @@ def test_a_sheet_has_a_caption_below_each_image_blue_where_right() -> None:
         bottom, left = round(y - 0.03 * 28), round(x - 14)
         above = sheet[bottom - 28 : bottom, left : left + 28]
         np.testing.assert_array_equal(above, images[i, 0])
-        assert (sheet[bottom : bottom + 11, left : left + 28] == 1).all()  # white, for the words
-    assert len(np.unique([text.get_position()[1] for text in axes.texts])) == 2  # six a row
+        assert (sheet[bottom : bottom + 11, left : left + 28] == 1).all()  # white, for the caption
+    assert len(np.unique([text.get_position()[1] for text in axes.texts])) == 2  # rows
 
 
-def unmixed(sheet: np.ndarray, n: int, height: int, width: int, columns: int) -> np.ndarray:
-    """Return the images of a sheet, separated by a gap of 8 % or one pixel."""
+def images_of_sheet(sheet: np.ndarray, n: int, height: int, width: int, columns: int) -> np.ndarray:
+    """Return the images of a sheet without captions, with a gap of 8 %, at least one pixel."""
     down, across = int(np.ceil(1.08 * height)), int(np.ceil(1.08 * width))
     corners = [((i // columns) * down, (i % columns) * across) for i in range(n)]
     return np.stack([sheet[t : t + height, x : x + width] for t, x in corners])
 
 
-def test_weights_are_red_where_they_add_and_blue_where_they_take_away() -> None:
+def test_positive_weights_are_red_and_negative_ones_blue() -> None:
     weights = torch.randn((10, 1, 6, 5), generator=torch.Generator().manual_seed(0))
     weights[3, 0, 2, 1] = -4.0  # the largest
     figure = weight_images(weights)
     image, bar = figure.axes[0].images[0], figure.axes[1]
-    shown = unmixed(drawn(figure), 10, 6, 5, columns=5)
+    shown = images_of_sheet(drawn(figure), 10, 6, 5, columns=5)
     np.testing.assert_allclose(8 * shown - 4, weights[:, 0], atol=1e-5)
     assert np.isnan(drawn(figure)).sum() == 2 * 5 * 7 * 6 - 10 * 6 * 5
     assert image.get_clim() == (0.25, 0.75)
@@ -77,15 +77,15 @@ def test_weights_are_red_where_they_add_and_blue_where_they_take_away() -> None:
     assert bar.get_yticks().tolist() == [0.25, 0.5, 0.75]
 
 
-def test_small_filters_of_three_channels_are_colours() -> None:
+def test_small_filters_of_three_channels_are_drawn_in_colour() -> None:
     weights = torch.randn((9, 3, 5, 5), generator=torch.Generator().manual_seed(0))
     figure = weight_images(weights)
-    shown = unmixed(drawn(figure), 9, 5, 5, columns=5)
+    shown = images_of_sheet(drawn(figure), 9, 5, 5, columns=5)
     limit = weights.abs().max().item()
     np.testing.assert_allclose(
         2 * limit * shown - limit, weights.numpy().transpose(0, 2, 3, 1), atol=1e-5
     )
-    assert len(figure.axes) == 1  # no bar: it would be of one channel
+    assert len(figure.axes) == 1  # no colour bar, which is for one channel
 
 
 def test_large_filters_of_three_channels_are_averaged() -> None:
@@ -102,7 +102,7 @@ def test_large_filters_of_three_channels_are_averaged() -> None:
     assert all(text.get_position()[1] > 12 for text in axes.texts)
 
 
-def test_sixty_four_units_are_shown_and_weights_of_zero_are_nothing() -> None:
+def test_at_most_64_units_are_shown_and_zero_is_the_middle_colour() -> None:
     weights = torch.zeros(100, 1, 4, 4)
     sheet = drawn(weight_images(weights))
     assert sheet.shape == (8 * 5, 8 * 5)
@@ -110,16 +110,16 @@ def test_sixty_four_units_are_shown_and_weights_of_zero_are_nothing() -> None:
     assert np.isfinite(sheet).sum() == 64 * 16
 
 
-def test_maps_are_scaled_each_by_itself() -> None:
+def test_each_feature_map_is_scaled_separately() -> None:
     image = pixels(1, 10, 10)
     first, second = 50 * pixels(20, 8, 8) - 30, pixels(3, 4, 4)
-    second[1] = 7.0  # says nothing
+    second[1] = 7.0  # constant
     figure = feature_maps(image, [("one", first), ("two", second)])
     np.testing.assert_array_equal(drawn(figure)[:10, :10], image[0])
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["image", "one", "two"]
     for place, maps, columns in ((1, first[:16].numpy(), 8), (2, second.numpy(), 3)):
         size = maps.shape[1]
-        shown = unmixed(drawn(figure, place), len(maps), size, size, columns)
+        shown = images_of_sheet(drawn(figure, place), len(maps), size, size, columns)
         for one, scaled in zip(maps, shown, strict=True):
             span = np.ptp(one) or 1.0
             np.testing.assert_allclose(scaled, (one - one.min()) / span, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Texts in pictures neither overlap nor leave the picture."""
+"""The texts of a picture do not overlap, and stay within its edges."""
 
 from collections.abc import Callable
 from math import log
@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from src import plots
 from src.plots.comparison import Curve, overlaid_curves
 from src.plots.search import lr_search
-from tests.plots.test_classification import guesses, probabilities, statistics_of
+from tests.plots.test_classification import confidence_and_correct, guesses, probabilities
 from tests.plots.test_images import pixels
 from tests.plots.test_regression import outputs, points
 from tests.plots.test_training import series
@@ -59,7 +59,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "scores of names": lambda: plots.class_scores(counts(CIFAR10), CIFAR10),
     "scores of two": lambda: plots.class_scores(counts(CIFAR10[:2]), CIFAR10[:2]),
     "scores of many": lambda: plots.class_scores(counts(MANY), MANY),
-    "reliability": lambda: plots.reliability(*statistics_of(*probabilities())),
+    "reliability": lambda: plots.reliability(*confidence_and_correct(*probabilities())),
     "sheet of digits": lambda: sheet(DIGITS, 30),
     "sheet of names": lambda: sheet(CIFAR10, 30),
     "sheet of one": lambda: sheet(CIFAR10, 1),
@@ -88,8 +88,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 }  # fmt: skip
 
 
-def words(figure: Figure) -> list[Text]:
-    """Return all texts, except for the rotated names on a horizontal axis."""
+def visible_texts(figure: Figure) -> list[Text]:
+    """Return the visible texts, except the slanted tick labels of horizontal axes."""
     upright = [text for axes in figure.axes for text in [*axes.texts, *axes.get_yticklabels()]]
     legends = [figure.legends, *([axes.get_legend()] for axes in figure.axes)]
     found = [text for part in legends for one in part if one for text in one.get_texts()]
@@ -97,7 +97,7 @@ def words(figure: Figure) -> list[Text]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_words_keep_clear_of_the_edge_and_of_each_other(name: str) -> None:
+def test_texts_do_not_overlap_and_stay_within_the_edges(name: str) -> None:
     figure = FIGURES[name]()
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -107,19 +107,19 @@ def test_words_keep_clear_of_the_edge_and_of_each_other(name: str) -> None:
     assert box.y0 >= 0
     assert box.x1 <= width
     assert box.y1 <= height
-    written = words(figure)
-    boxes = [text.get_window_extent().shrunk(0.98, 0.98) for text in written]
-    over = [
-        (written[i].get_text(), written[j].get_text())
+    texts = visible_texts(figure)
+    boxes = [text.get_window_extent().shrunk(0.98, 0.98) for text in texts]
+    overlapping = [
+        (texts[i].get_text(), texts[j].get_text())
         for i, one in enumerate(boxes)
         for j, other in enumerate(boxes[:i])
         if one.overlaps(other)
     ]
-    assert not over
+    assert not overlapping
 
 
 @pytest.mark.parametrize("names", [DIGITS, CIFAR10, CIFAR10[:2]])
-def test_numbers_beside_bars_lie_within_the_axes(names: list[str]) -> None:
+def test_numbers_beside_bars_are_within_the_axes(names: list[str]) -> None:
     figure = plots.confused_pairs(counts(names), names)
     FigureCanvasAgg(figure).draw()
     axes = figure.axes[0]
@@ -127,14 +127,14 @@ def test_numbers_beside_bars_lie_within_the_axes(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("draw", [plots.confusion_matrix, plots.confused_pairs, plots.class_scores])
-def test_a_name_with_dollars_is_no_formula(draw: Callable[..., Figure]) -> None:
-    names = ["US$ and A$", "x$y^{$"]  # matplotlib refuses the second
+def test_class_names_with_dollars_are_not_formulas(draw: Callable[..., Figure]) -> None:
+    names = ["US$ and A$", "x$y^{$"]  # matplotlib cannot parse the second
     figure = draw(counts(names), names)
     FigureCanvasAgg(figure).draw()
     assert not any(label.get_parse_math() for label in figure.axes[0].get_yticklabels())
 
 
-def test_a_caption_with_dollars_is_no_formula() -> None:
+def test_captions_with_dollars_are_not_formulas() -> None:
     names = ["US$ and A$", "x$y^{$"]
     for figure in (sheet(names, 2), plots.weight_images(torch.randn(2, 1, 5, 5), names)):
         FigureCanvasAgg(figure).draw()

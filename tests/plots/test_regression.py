@@ -1,4 +1,4 @@
-"""The pictures of a regression, against numpy and scikit-learn."""
+"""The pictures of a regression show the numbers of numpy and scikit-learn."""
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ def test_lines_are_drawn_from_left_to_right_and_the_last_stands_out() -> None:
     assert texts == ["training points", "learned line (fainter: earlier)"]
 
 
-def test_one_line_has_none_before_it() -> None:
+def test_the_label_of_a_single_line_names_no_earlier_ones() -> None:
     x, y = points()
     axes = line_fit(x, y, (2 * x)[None]).axes[0]
     assert len(axes.lines) == 1
@@ -54,17 +54,17 @@ def test_the_surface_is_the_squared_error_of_slope_and_intercept() -> None:
         np.testing.assert_allclose(error, level, rtol=0.02)
         checked += len(error)
     assert checked > 500
-    least = ((slope * x + intercept - y) ** 2).mean().item()
-    np.testing.assert_allclose(filled.levels[0], least, rtol=0.02)
+    minimum = ((slope * x + intercept - y) ** 2).mean().item()
+    np.testing.assert_allclose(filled.levels[0], minimum, rtol=0.02)
     np.testing.assert_allclose(filled.levels, lines.levels)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("slope", "intercept")
-    way, start, end, best = axes.lines
-    np.testing.assert_allclose(way.get_xydata(), path)
+    drawn, start, end, best = axes.lines
+    np.testing.assert_allclose(drawn.get_xydata(), path)
     np.testing.assert_allclose(start.get_xydata(), path[:1])
     np.testing.assert_allclose(end.get_xydata(), path[-1:])
     assert (start.get_marker(), end.get_marker()) == ("o", "s")
     np.testing.assert_allclose(best.get_xydata(), [[slope, intercept]], rtol=1e-6)
-    assert (way.get_color(), best.get_color(), best.get_marker()) == (ORANGE, GREEN, "*")
+    assert (drawn.get_color(), best.get_color(), best.get_marker()) == (ORANGE, GREEN, "*")
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     np.testing.assert_allclose((left, right), (-1 - 0.25 * (slope + 1), slope + 0.25 * (slope + 1)))
     spread = 2 - intercept
@@ -76,11 +76,11 @@ def test_without_an_intercept_the_error_is_a_curve() -> None:
     path = torch.tensor([[-1.0], [1.0], [1.9]])
     slope = ((x * y).sum() / (x * x).sum()).item()
     axes = loss_surface(x, y, path, torch.tensor([slope])).axes[0]
-    error, way, best = axes.lines
+    error, drawn, best = axes.lines
     for line in axes.lines:
         for at, value in line.get_xydata():
             np.testing.assert_allclose(value, ((at * x - y) ** 2).mean(), rtol=1e-5)
-    np.testing.assert_allclose(way.get_xdata(), path[:, 0])
+    np.testing.assert_allclose(drawn.get_xdata(), path[:, 0])
     np.testing.assert_allclose(best.get_xdata(), [slope])
     assert error.get_ydata().min() >= best.get_ydata()[0] * (1 - 1e-6)
     assert error.get_xdata()[0] < -1
@@ -94,7 +94,7 @@ def outputs(width: int) -> tuple[Tensor, Tensor]:
     return y + 0.3 * torch.randn((60, width), generator=generator) - 0.1, y
 
 
-def test_r2_is_that_of_scikit_learn() -> None:
+def test_r2_equals_scikit_learn() -> None:
     for width in (1, 3):
         predicted, y = outputs(width)
         axes = predicted_vs_true(predicted, y).axes[0]
@@ -113,13 +113,13 @@ def test_residuals_are_target_minus_prediction() -> None:
     for width in (1, 3):
         predicted, y = outputs(width)
         axes, side = residuals(predicted, y).axes
-        left = (y - predicted).flatten().numpy()
-        mean, deviation = left.mean(), left.std()
+        error = (y - predicted).flatten().numpy()
+        mean, deviation = error.mean(), error.std()
         title = f"mean {mean:.3g}, standard deviation {deviation:.3g}"
         assert axes.get_title() == title
         at = axes.collections[0].get_offsets()
-        np.testing.assert_allclose(at, np.stack([predicted.flatten(), left], axis=1))
-        count, edges = np.histogram(left, 30)
+        np.testing.assert_allclose(at, np.stack([predicted.flatten(), error], axis=1))
+        count, edges = np.histogram(error, 30)
         np.testing.assert_allclose([bar.get_width() for bar in side.patches], count)
         np.testing.assert_allclose([bar.get_y() for bar in side.patches], edges[:-1], rtol=1e-4)
         assert axes.lines[0].get_ydata() == [0, 0]

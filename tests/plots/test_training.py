@@ -1,4 +1,4 @@
-"""The pictures of a training show the logged values, with suitable axes."""
+"""The pictures of a training: the logged curves, their axes and labels."""
 
 from math import log
 
@@ -22,7 +22,7 @@ LOSSES = {"train": series(2.0, 1.0, 0.5, 0.25), "val": series(2.1, 1.3, 1.2)}
 SCORES = {"train": series(0.2, 0.5, 0.7, 0.9), "val": series(0.2, 0.6, 0.65)}
 
 
-def test_losses_and_scores_are_drawn_with_what_marks_them() -> None:
+def test_losses_and_scores_are_drawn_with_their_markers() -> None:
     best, start = 1.5, 2.345
     left, right = curves(LOSSES, SCORES, "acc", best, start, guess=log(10)).axes
     for axes, shown in ((left, LOSSES), (right, SCORES)):
@@ -33,8 +33,8 @@ def test_losses_and_scores_are_drawn_with_what_marks_them() -> None:
         assert lines["kept: after 1.5 epochs"].get_xdata() == [1.5, 1.5]
         assert lines["train"].get_color() != lines["val"].get_color()
         assert axes.get_xlabel() == "epoch"
-    told = ["train", "val", "kept: after 1.5 epochs", "before the first step: 2.35"]
-    assert legend(left) == [*told, "guessing: ln(classes) = 2.3"]
+    labels = ["train", "val", "kept: after 1.5 epochs", "before the first step: 2.35"]
+    assert legend(left) == [*labels, "guessing: ln(classes) = 2.3"]
     *_, point, guess = left.lines
     np.testing.assert_allclose(point.get_xydata(), [[0, 2.345]])
     np.testing.assert_allclose(guess.get_ydata(), [log(10)] * 2)
@@ -43,7 +43,7 @@ def test_losses_and_scores_are_drawn_with_what_marks_them() -> None:
     assert (left.get_ylabel(), right.get_ylabel()) == ("loss", "accuracy")
 
 
-def test_an_error_is_drawn_on_a_logarithmic_axis_and_nothing_is_marked_unless_known() -> None:
+def test_an_error_has_a_logarithmic_axis_and_unknown_markers_are_omitted() -> None:
     left, right = curves({"train": LOSSES["train"]}, {"train": LOSSES["train"]}, "mse").axes
     assert (left.get_yscale(), right.get_yscale()) == ("log", "log")
     assert right.get_ylabel() == "mean squared error"
@@ -51,7 +51,7 @@ def test_an_error_is_drawn_on_a_logarithmic_axis_and_nothing_is_marked_unless_kn
     assert legend(left) == ["train"]
 
 
-def test_points_are_marked_while_they_are_few() -> None:
+def test_points_are_marked_if_they_are_few() -> None:
     def marker(n: int) -> str:
         many = {"train": series(*np.linspace(1, 2, n).tolist())}
         return curves(many, many, "acc").axes[0].lines[0].get_marker()
@@ -59,7 +59,7 @@ def test_points_are_marked_while_they_are_few() -> None:
     assert (marker(39), marker(40)) == (".", "None")
 
 
-def test_the_learning_rate_is_drawn_from_zero() -> None:
+def test_the_axis_of_the_learning_rate_starts_at_zero() -> None:
     epochs, values = series(0.1, 0.3, 0.2)
     axes = learning_rate(epochs, values).axes[0]
     np.testing.assert_allclose(axes.lines[0].get_xdata(), epochs)
@@ -68,7 +68,7 @@ def test_the_learning_rate_is_drawn_from_zero() -> None:
     assert axes.get_ylim()[1] > 0.3
 
 
-def test_gradients_are_drawn_by_layer_each_in_a_way_of_its_own() -> None:
+def test_gradients_are_drawn_by_layer_in_different_styles() -> None:
     norms = {f"layer {i}": series(1.0 + i, 0.1 + i) for i in range(9)}
     figure = gradients(norms)
     axes = figure.axes[0]

@@ -1,4 +1,4 @@
-"""Checkpoints: flipped bits are detected, foreign files refused, full disks reported."""
+"""Damaged checkpoints and foreign files are refused, and a full disk is reported."""
 
 import io
 import zipfile
@@ -35,7 +35,7 @@ def test_flipped_bits_are_found_or_change_nothing(path: Path) -> None:
 
 
 def test_a_flipped_bit_of_a_weight_is_found(path: Path) -> None:
-    """torch.load alone reads it without an error."""
+    """The checksum detects it, although `torch.load` reads the file without an error."""
     weight = read_checkpoint(path)["state_dict"]["net.1.weight"].numpy().tobytes()
     content = bytearray(path.read_bytes())
     content[content.index(weight)] ^= 1
@@ -45,7 +45,7 @@ def test_a_flipped_bit_of_a_weight_is_found(path: Path) -> None:
         read_checkpoint(path)
 
 
-def test_a_wrong_part_of_a_file_that_others_have_saved_is_found(path: Path) -> None:
+def test_a_flipped_bit_in_a_file_saved_by_torch_is_found(path: Path) -> None:
     content = torch.load(path, weights_only=True)
     torch.save(content, path)
     read_checkpoint(path)
@@ -57,7 +57,7 @@ def test_a_wrong_part_of_a_file_that_others_have_saved_is_found(path: Path) -> N
         read_checkpoint(path)
 
 
-def test_a_file_that_is_cut_short_is_refused(path: Path) -> None:
+def test_truncated_checkpoints_are_refused(path: Path) -> None:
     faults = list(cut_short([path]))
     assert len(faults) == 102
     assert not any(faults)
@@ -82,7 +82,7 @@ def saved(value: Any) -> bytes:
      saved({"weight": torch.ones(2)}), saved({"state_dict": {}})],
     ids=["empty", "text", "png", "zip", "list", "tensor", "state_dict", "no loops"],
 )  # fmt: skip
-def test_a_foreign_file_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
+def test_a_foreign_file_is_refused_with_its_path(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.ckpt"
     path.write_bytes(content)
     with pytest.raises(UserError) as refused:
@@ -104,7 +104,7 @@ def put(value: torch.Tensor, name: str = "net.1.weight") -> Callable[[Content], 
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (put(torch.tensor([[float("nan")]])), "weights that are not finite, in net.1.weight"),
         (put(torch.tensor([[float("-inf")]])), "weights that are not finite, in net.1.weight"),
@@ -116,8 +116,8 @@ def put(value: torch.Tensor, name: str = "net.1.weight") -> Callable[[Content], 
         (without("hyper_parameters"), "does not say which model"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(
-    change: Callable[[Content], None], said: str, path: Path, run: Callable[..., Content],
+def test_a_checkpoint_that_does_not_fit_is_refused_with_a_reason(
+    change: Callable[[Content], None], message: str, path: Path, run: Callable[..., Content],
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     content = torch.load(path, weights_only=True)
@@ -128,11 +128,11 @@ def test_what_does_not_fit_is_refused_by_name(
     printed = capsys.readouterr().err
     error = printed[printed.index("error:") :].strip()
     assert stop.value.code == 1
-    assert said in error
+    assert message in error
     assert len(error.splitlines()) <= 3
 
 
-def test_what_was_there_is_left_where_nothing_can_be_written(
+def test_a_failed_save_keeps_the_previous_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.ckpt"
@@ -147,7 +147,7 @@ def test_what_was_there_is_left_where_nothing_can_be_written(
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("x.ckpt", b"before")]
 
 
-def test_a_full_disk_ends_the_run_at_once_with_its_checkpoints_whole(
+def test_a_full_disk_stops_the_run_and_its_checkpoints_stay_readable(
     run: Callable[..., Content], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)

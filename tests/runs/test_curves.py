@@ -1,4 +1,4 @@
-"""curves.csv: it appends, drops steps that are repeated, and has the values of TensorBoard."""
+"""`curves.csv` equals TensorBoard, and resuming removes the rows after the checkpoint."""
 
 import csv
 from collections import Counter
@@ -15,25 +15,25 @@ from src.runs.curves import HEADER, CurvesFile, read_curves, rows_before
 from tests.conftest import PROJECT
 
 Run = Callable[..., dict[str, Any]]
-WORDS = ["fit", "--config", str(PROJECT / "configs/mnist_relu_mlp.yaml"), "--data.val_size=50",
+FIT = ["fit", "--config", str(PROJECT / "configs/mnist_relu_mlp.yaml"), "--data.val_size=50",
          "--data.batch_size=50", "--trainer.log_every_n_steps=2", "--figures.only=[]",
          "--report=false", "--trainer.enable_progress_bar=false"]  # fmt: skip
 FOLDER = Path("lightning_logs/mnist_relu_mlp/version_0")
 
 
-def trainer(batches: int = 10, together: int = 1) -> Any:
+def trainer(batches: int = 10, accumulated: int = 1) -> Any:
     return SimpleNamespace(
         loggers=[SimpleNamespace(log_dir=".")], num_training_batches=batches,
-        accumulate_grad_batches=together, global_step=0,
+        accumulate_grad_batches=accumulated, global_step=0,
     )  # fmt: skip
 
 
-def test_values_are_appended_as_they_come_and_read_back() -> None:
-    about = trainer()
-    file = CurvesFile(about, purge_step=0)
+def test_values_are_appended_and_read_back() -> None:
+    fake = trainer()
+    file = CurvesFile(fake, purge_step=0)
     third = 1 / 3
     for step, values in [(5, {"a": 0.1, "b/c": third}), (15, {"a": 1e-30, "epoch": 1})]:
-        about.global_step = step
+        fake.global_step = step
         file.log_metrics(values, step - 1)
         file.save()
     file.save()  # nothing new
@@ -46,20 +46,20 @@ def test_values_are_appended_as_they_come_and_read_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("batches", "together", "epochs"), [(10, 1, 3.0), (10, 3, 7.5), (10, 20, 30.0), (0, 1, 0.0)]
+    ("batches", "accumulated", "epochs"), [(10, 1, 3.0), (10, 3, 7.5), (10, 20, 30.0), (0, 1, 0.0)]
 )
-def test_epochs_are_counted_in_steps_of_the_optimizer(
-    batches: int, together: int, epochs: float
+def test_epochs_are_computed_from_optimizer_steps(
+    batches: int, accumulated: int, epochs: float
 ) -> None:
-    about = trainer(batches, together)
-    about.global_step = 30
-    file = CurvesFile(about, purge_step=0)
+    fake = trainer(batches, accumulated)
+    fake.global_step = 30
+    file = CurvesFile(fake, purge_step=0)
     file.log_metrics({"a": 1}, 29)
     file.save()
     assert read_curves((Path("curves.csv")).read_text()) == {"a": ([epochs], [1])}
 
 
-def test_rows_of_lost_work_and_a_line_cut_off_are_forgotten() -> None:
+def test_rows_after_the_checkpoint_and_a_partial_line_are_removed() -> None:
     path = Path("curves.csv")
     kept = "3,0.3,a,1.0\n9,0.9,b,nan\n9,0.9,a,2.0\n"
     path.write_text(f"{HEADER}{kept}10,1.0,a,3.0\n100,10.0,a,4.0\n5,0.5,a,5.")
@@ -69,11 +69,11 @@ def test_rows_of_lost_work_and_a_line_cut_off_are_forgotten() -> None:
     file.save()
     assert path.read_text() == f"{HEADER}{kept}10,0,a,7.0\n"
     file.log_metrics({"a": 8.0}, 2)
-    file.save()  # nothing is forgotten later on
+    file.save()  # only the first save removes rows
     assert path.read_text() == f"{HEADER}{kept}10,0,a,7.0\n2,0,a,8.0\n"
 
 
-def test_a_new_run_has_no_rows_before() -> None:
+def test_a_new_run_has_no_earlier_rows() -> None:
     assert rows_before(Path("nothing.csv"), 10) == []
     Path("empty.csv").write_text("")
     Path("header.csv").write_text(HEADER)
@@ -86,37 +86,37 @@ def rows(path: Path) -> list[tuple[str, int, float]]:
         return [(r["name"], int(r["step"]), float(r["value"])) for r in csv.DictReader(file)]
 
 
-def shown(folder: Path) -> dict[str, list[tuple[int, float]]]:
+def tensorboard_points(folder: Path) -> dict[str, list[tuple[int, float]]]:
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if tag not in ("epoch", "hp_metric")]
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags}
 
 
-def by_name(path: Path) -> dict[str, list[tuple[int, float]]]:
+def csv_points(path: Path) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
     for name, step, value in rows(path):
         found.setdefault(name, []).append((step, float(np.float32(value))))
     return found
 
 
-def test_the_file_says_what_tensorboard_does_and_doubles_nothing(run: Run) -> None:
-    run(*WORDS, "--trainer.max_epochs=2")
+def test_the_file_equals_tensorboard_and_has_no_duplicates(run: Run) -> None:
+    run(*FIT, "--trainer.max_epochs=2")
     path = FOLDER / "curves.csv"
     before = rows(path)
-    assert by_name(path) == shown(FOLDER)
-    assert {"train/loss", "train/acc", "train/lr", "val/loss", "val/acc"} <= set(by_name(path))
+    assert csv_points(path) == tensorboard_points(FOLDER)
+    assert {"train/loss", "train/acc", "train/lr", "val/loss", "val/acc"} <= set(csv_points(path))
     curves = read_curves((path).read_text())
     assert curves["val/acc"][0] == [1, 2]
-    lost = before[-1][1] + 1
-    with path.open("a") as file:  # by a run that went on, and was killed before it was saved
-        file.write(f"{lost + 5},2.5,train/loss,9.0\n{lost + 7},2.7,train/lo")
+    next_step = before[-1][1] + 1
+    with path.open("a") as file:  # as left by a run killed after its last checkpoint
+        file.write(f"{next_step + 5},2.5,train/loss,9.0\n{next_step + 7},2.7,train/lo")
     run("fit", "--resume", FOLDER, "--trainer.max_epochs=3")
     after = rows(path)
     assert read_curves((path).read_text())["val/acc"][0] == [1, 2, 3]
     assert 9.0 not in read_curves((path).read_text())["train/loss"][1]
     assert max(Counter((name, step) for name, step, _ in after).values()) == 1
-    assert by_name(path) == shown(FOLDER)
-    run(*WORDS, "--trainer.max_epochs=3")
-    straight = rows(FOLDER.with_name("version_1") / "curves.csv")
-    chosen = before[-2:]  # the first test, of two epochs
-    assert [row for row in after if row not in chosen] == straight
+    assert csv_points(path) == tensorboard_points(FOLDER)
+    run(*FIT, "--trainer.max_epochs=3")
+    uninterrupted = rows(FOLDER.with_name("version_1") / "curves.csv")
+    first_test = before[-2:]  # after two epochs
+    assert [row for row in after if row not in first_test] == uninterrupted

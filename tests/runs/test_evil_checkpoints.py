@@ -1,4 +1,4 @@
-"""A checkpoint that could run code is refused by every command that loads it."""
+"""No command runs code from a malicious checkpoint, and pickled code is an error."""
 
 import io
 import os
@@ -72,7 +72,7 @@ def in_weights(good: dict[str, Any]) -> None:
 FILES = [raw_pickle, in_a_zip, in_the_legacy_format, in_a_tar, in_hyperparameters, in_weights]
 
 
-def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def assert_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code in (1, 2)
@@ -83,7 +83,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("make", FILES, ids=lambda make: make.__name__)
-def test_the_payload_is_live(make: Make, good: dict[str, Any]) -> None:
+def test_the_payload_runs_when_unpickled(make: Make, good: dict[str, Any]) -> None:
     make(good)
     with suppress(Exception):
         torch.load("evil.ckpt", weights_only=False)
@@ -101,10 +101,10 @@ def test_pickled_code_is_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if forced:  # torch lets this variable override its argument
+    if forced:  # makes torch.load ignore weights_only=True
         monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     make(good)
-    refused([command, *LINE, "--ckpt_path=evil.ckpt"], capsys)
+    assert_refused([command, *LINE, "--ckpt_path=evil.ckpt"], capsys)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -117,14 +117,14 @@ def test_a_module_named_in_a_checkpoint_is_not_imported(
     monkeypatch.syspath_prepend(str(Path.cwd()))
     good["hyper_parameters"][key] = "evil_module.LinearRegression"
     torch.save(good, "evil.ckpt")
-    with suppress(SystemExit):  # some are refused, some are of no consequence
+    with suppress(SystemExit):  # some are refused, the others ignored
         main([command, *LINE, "--ckpt_path=evil.ckpt"])
     assert not Path("canary").exists()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("path", ["http://127.0.0.1:9/x.ckpt", "memory://x.ckpt", "hf://a/b"])
-def test_an_address_is_no_checkpoint(
+def test_a_url_is_refused_as_a_checkpoint(
     path: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused([command, *LINE, f"--ckpt_path={path}"], capsys)
+    assert_refused([command, *LINE, f"--ckpt_path={path}"], capsys)

@@ -1,4 +1,4 @@
-"""Run folders: one for each run, used by one process, and found by `--resume`."""
+"""Each run has its own folder, used by one process; `--resume latest` finds the newest."""
 
 import json
 import os
@@ -24,7 +24,7 @@ LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_ep
 Run = Callable[..., dict[str, Any]]
 
 
-def test_runs_started_at_once_get_a_folder_each() -> None:
+def test_runs_started_together_get_separate_folders() -> None:
     processes = [start(Path.cwd(), LINE, 10.0) for _ in range(TOGETHER)]
     assert [wait(process) for process in processes] == [0] * TOGETHER
     runs = sorted(Path("lightning_logs/line").iterdir())
@@ -33,17 +33,17 @@ def test_runs_started_at_once_get_a_folder_each() -> None:
     assert not list(Path().rglob(".lock"))
 
 
-def test_of_runs_forced_into_one_folder_one_runs_and_the_others_name_it() -> None:
+def test_only_one_of_several_runs_can_use_the_same_folder() -> None:
     words = [*LINE, "--trainer.logger.version=mine", "--trainer.max_epochs=300"]
     processes = [start(Path.cwd(), words, 10.0) for _ in range(4)]
     codes = [wait(process) for process in processes]
     assert sorted(codes) == [0, 1, 1, 1]
-    said = Path("log.txt").read_text()
-    assert f"in use by process {processes[codes.index(0)]} on " in said
+    log = Path("log.txt").read_text()
+    assert f"in use by process {processes[codes.index(0)]} on " in log
     assert left(Path("lightning_logs/line/mine"))["results"]["epochs"] == 300
 
 
-def test_a_finished_folder_is_not_run_into_again(run: Run) -> None:
+def test_a_finished_run_is_not_overwritten(run: Run) -> None:
     run(*LINE, "--trainer.logger.version=mine")
     before = left(Path("lightning_logs/line/mine"))
     process = start(Path.cwd(), [*LINE, "--trainer.logger.version=mine"], 10.0)
@@ -52,7 +52,7 @@ def test_a_finished_folder_is_not_run_into_again(run: Run) -> None:
     assert list(differences(left(Path("lightning_logs/line/mine")), before)) == []
 
 
-def test_the_lock_of_a_dead_process_is_free() -> None:
+def test_the_lock_of_a_killed_process_is_released() -> None:
     folder = Path("run")
     folder.mkdir()
     if not (process := os.fork()):
@@ -71,7 +71,7 @@ def test_the_lock_of_a_dead_process_is_free() -> None:
     assert [path.name for path in folder.iterdir()] == ["here"]
 
 
-def test_a_folder_in_which_nothing_was_run_goes_again() -> None:
+def test_an_unused_run_folder_is_removed() -> None:
     with ExitStack() as held:
         folder = new_version(Path("logs"), None, held)
         assert folder.exists()
@@ -79,7 +79,7 @@ def test_a_folder_in_which_nothing_was_run_goes_again() -> None:
 
 
 @pytest.mark.parametrize("names", [[], ["version_0"], ["version_2", "version_10", "mine"]])
-def test_the_next_number_is_taken(names: list[str]) -> None:
+def test_a_new_run_gets_the_next_version_number(names: list[str]) -> None:
     for name in names:
         Path("logs", name).mkdir(parents=True)
     expected = {0: "version_0", 1: "version_1", 3: "version_11"}[len(names)]
@@ -87,13 +87,13 @@ def test_the_next_number_is_taken(names: list[str]) -> None:
         assert new_version(Path("logs"), None, held).name == expected
 
 
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     Path("logs").write_text("a file")
     with pytest.raises(UserError, match=r"A run folder in logs cannot be created: File exists"):
         new_version(Path("logs"), None, ExitStack())
 
 
-def written(folder: str, command: str, age: float) -> Path:
+def write_run(folder: str, command: str, age: float) -> Path:
     path = Path("lightning_logs", folder)
     (path / "checkpoints").mkdir(parents=True)
     (path / "config.yaml").write_text(header(command))
@@ -104,10 +104,10 @@ def written(folder: str, command: str, age: float) -> Path:
     return path
 
 
-def test_latest_is_the_run_of_fit_that_saved_last() -> None:
-    older = written("line/version_1", "fit", age=20)
-    newer = written("mnist_mlp/version_0", "fit", age=10)
-    written("mnist_mlp/version_1", "test", age=0)
+def test_latest_is_the_fit_run_with_the_newest_checkpoint() -> None:
+    older = write_run("line/version_1", "fit", age=20)
+    newer = write_run("mnist_mlp/version_0", "fit", age=10)
+    write_run("mnist_mlp/version_1", "test", age=0)
     assert find("latest", None, "--resume") == newer
     assert find("latest", "line", "--resume") == older
     assert find("latest", "mnist_lenet", "--resume") is None
@@ -116,7 +116,7 @@ def test_latest_is_the_run_of_fit_that_saved_last() -> None:
     assert select_run(Command("fit", words)) == (["fit", *found, *words], older)
 
 
-def test_results_of_a_run_that_goes_on_for_longer_are_kept(run: Run) -> None:
+def test_results_are_kept_when_a_run_is_extended(run: Run) -> None:
     words = ["--trainer.check_val_every_n_epoch=1", "--trainer.max_epochs"]
     run(*LINE, *words, "5")
     run("fit", "--resume", "latest", "--trainer.max_epochs", "9")
@@ -125,25 +125,25 @@ def test_results_of_a_run_that_goes_on_for_longer_are_kept(run: Run) -> None:
     assert json.loads((folder / "results.json").read_text())["epochs"] == 9
 
 
-def test_results_are_set_aside_once_tested_and_as_often_as_it_takes() -> None:
+def test_results_are_set_aside_only_after_a_finished_test() -> None:
     folder = Path("run")
     folder.mkdir()
 
-    def end(text: str, metrics: dict[str, float]) -> None:
+    def write_results(text: str, metrics: dict[str, float]) -> None:
         results = {"epochs": 2, "metrics": metrics, "is": text}
         (folder / "results.json").write_text(json.dumps(results))
         (folder / "report.html").write_text(text)
         (folder / "figures").mkdir(exist_ok=True)
         (folder / "figures/curves.png").write_text(text)
 
-    for text in ("first", "second"):  # of as many epochs
-        end(text, {"test/loss": 0.1})
+    for text in ("first", "second"):  # both after two epochs
+        write_results(text, {"test/loss": 0.1})
         set_aside_results(folder)
         assert json.loads((folder / "results-epoch2.json").read_text())["is"] == text
         assert (folder / "report-epoch2.html").read_text() == text
         assert (folder / "figures-epoch2/curves.png").read_text() == text
         assert not (folder / "figures").exists()
-    end("killed before its test", {"val/loss": 0.1})
+    write_results("killed before its test", {"val/loss": 0.1})
     set_aside_results(folder)
     assert (folder / "figures/curves.png").exists()
     assert (folder / "figures-epoch2/curves.png").read_text() == "second"

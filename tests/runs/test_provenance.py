@@ -1,4 +1,4 @@
-"""Versions, device and commit equal those of this machine and checkout."""
+"""The recorded versions, device and commit are those of this machine and checkout."""
 
 import subprocess
 
@@ -9,7 +9,7 @@ from src.runs import provenance
 from tests.conftest import PROJECT
 
 
-def test_versions_are_those_that_run() -> None:
+def test_versions_equal_those_in_use() -> None:
     versions = provenance.versions()
     assert versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert set(provenance.PACKAGES) < set(versions)
@@ -23,11 +23,11 @@ def test_the_device_is_named() -> None:
     assert provenance.device_name(torch.device("cpu")).endswith(", 2 threads")
 
 
-def test_the_commit_is_that_of_git() -> None:
+def test_the_commit_equals_that_of_git() -> None:
     command = ["git", "-C", str(PROJECT), "rev-parse", "HEAD"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     state = provenance.git_state()
-    assert (state or {}).get("commit") == (told.stdout.strip() or None)
+    assert (state or {}).get("commit") == (result.stdout.strip() or None)
 
 
 def test_outside_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:

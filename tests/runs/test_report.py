@@ -1,4 +1,4 @@
-"""report.html: its content, that it escapes all text, and that it loads no other file."""
+"""The report of a run: its content, its escaping, and that it loads no other files."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ VOID = {"meta", "img"}
 
 
 class Page(HTMLParser):
-    """What a browser would find: rows of tables, texts by tag, and images."""
+    """Parses a report into table rows, texts by tag, warnings and images."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ def page(changes: dict[str, tuple[Any, Any]] | None = None, **changed: Any) -> P
     return Page(path)
 
 
-def test_the_page_tells_result_facts_and_how_to_repeat_it() -> None:
+def test_the_report_shows_results_facts_and_the_command() -> None:
     shown = page()
     assert shown.texts["h1"] == shown.texts["title"] == ["ReLUMLP on MNIST"]
     assert shown.texts["p"] == ["98.44 % of 10,000 test samples correct"]
@@ -110,7 +110,7 @@ def test_the_page_tells_result_facts_and_how_to_repeat_it() -> None:
     assert command == "git checkout 0123abc\npython -m src.cli fit --config mine.yaml"
 
 
-def test_a_regression_is_summarised_by_its_error() -> None:
+def test_the_report_of_a_regression_shows_its_error() -> None:
     data = {"name": "Line", "source": "drawn here", "sizes": {"test": 1000}, "noise_floor": 0.25}
     metrics = {"test/mse": 0.254321, "test/loss": 0.254321}
     shown = page(dataset=data, metrics=metrics, model="Linear", tested=1000)
@@ -119,7 +119,7 @@ def test_a_regression_is_summarised_by_its_error() -> None:
     assert verdict(results()) != verdict(results(dataset=data, metrics=metrics))
 
 
-def test_pictures_lie_within_the_page_in_their_order() -> None:
+def test_pictures_are_embedded_in_order() -> None:
     figures = Path("run/figures")
     figures.mkdir(parents=True)
     for name in PICTURES[::-1]:
@@ -137,7 +137,7 @@ def test_pictures_lie_within_the_page_in_their_order() -> None:
     assert shown.texts["code"] == [f"figures/{name}.png" for name in PICTURES]
 
 
-def test_without_pictures_there_are_no_headings_of_them() -> None:
+def test_without_pictures_their_headings_are_omitted() -> None:
     shown = page()
     assert shown.images == {}
     assert shown.texts["h2"] == [
@@ -149,7 +149,7 @@ def test_without_pictures_there_are_no_headings_of_them() -> None:
     assert page().texts["h2"][0] == "How it was trained"
 
 
-def test_nothing_is_loaded_from_elsewhere() -> None:
+def test_the_report_loads_no_other_files() -> None:
     Path("run/figures").mkdir(parents=True)
     Path("run/figures/curves.png").write_bytes(b"PNG")
     source = page().source
@@ -157,13 +157,13 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
     assert re.findall('src="(.{5})', source) == ["data:"]
 
 
-def test_what_it_is_told_is_text_and_no_html() -> None:
+def test_html_in_values_is_escaped() -> None:
     evil = "<script>alert('1')</script>&amp;\"<img src=x onerror=y>"
     data = {"name": evil, "source": evil + "NOT MNIST", "sizes": {"test": 1, evil: 2}}
-    told = dict.fromkeys(("model", "command", "best_checkpoint", "device", "precision"), evil)
+    texts = dict.fromkeys(("model", "command", "best_checkpoint", "device", "precision"), evil)
     shown = page(
         {evil: (evil, evil)}, dataset=data, metrics={"test/acc": 1.0, f"test/{evil}": 0.5},
-        versions={evil: evil}, git={"commit": evil, "dirty": True}, **told,
+        versions={evil: evil}, git={"commit": evil, "dirty": True}, **texts,
     )  # fmt: skip
     assert "script" not in shown.texts
     assert shown.images == {}
@@ -173,18 +173,18 @@ def test_what_it_is_told_is_text_and_no_html() -> None:
     assert [f"test/{evil}", "0.5"] in shown.rows
 
 
-def test_a_changed_tree_is_warned_of() -> None:
+def test_uncommitted_changes_give_a_warning() -> None:
     shown = page(git={"commit": "0123abc", "dirty": True})
     assert len(shown.warnings) == 1
     assert "uncommitted changes" in shown.warnings[0]
 
 
-def test_data_that_stand_in_are_warned_of() -> None:
+def test_substitute_data_give_a_warning() -> None:
     data = results()["dataset"] | {"source": "8x8 digits of scikit-learn, NOT MNIST"}
     assert page(dataset=data).warnings == ["8x8 digits of scikit-learn, NOT MNIST"]
 
 
-def test_a_test_outside_git_has_a_page_as_well() -> None:
+def test_a_test_without_training_and_git_has_a_report() -> None:
     untrained = {"epochs": None, "steps": None, "samples_per_second": None}
     shown = page(git=None, seconds={"fit": None, "total": 1.0}, **untrained)
     assert shown.texts["pre"] == ["python -m src.cli fit --config mine.yaml"]
@@ -192,7 +192,7 @@ def test_a_test_outside_git_has_a_page_as_well() -> None:
     assert "epochs" not in [row[0] for row in shown.rows]
 
 
-def test_differences_are_a_table() -> None:
+def test_changed_settings_are_a_table() -> None:
     changes = {"model": ("ReLUMLP", None), "lr": (0.1, 0.001), "clip": (None, 0), "on": (False, 1)}
     shown = page(changes)
     assert [row for row in shown.rows if len(row) == 3] == [
@@ -203,7 +203,7 @@ def test_differences_are_a_table() -> None:
 
 @pytest.mark.parametrize("config", ["mnist_logistic", "line_noisy"])
 @pytest.mark.usefixtures("pictures")
-def test_a_run_leaves_a_page_of_its_results_and_settings(
+def test_a_run_writes_a_report_of_its_results_and_settings(
     config: str, run: Callable[..., dict[str, Any]]
 ) -> None:
     small = ["--data.val_size=50"] if config.startswith("mnist") else []

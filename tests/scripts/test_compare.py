@@ -128,7 +128,7 @@ def test_a_callback_that_changes_the_run_is_a_setting() -> None:
     assert compare_runs.differing(groups) == [f"{stop}.patience"]
 
 
-def test_none_differs_from_a_value() -> None:
+def test_none_is_different_from_a_value() -> None:
     one, two = config(), config()
     spec = {"class_path": "torch.optim.lr_scheduler.StepLR", "init_args": {"step_size": 3}}
     two["model"]["init_args"]["scheduler"] = spec
@@ -152,7 +152,7 @@ def test_an_argument_of_several_classes_is_shown_where_it_differs(logs: Path) ->
     assert hidden == {"LeNet": "", "ReLUMLP": "[64, 32]", "SigmoidMLP": "[5]"}
 
 
-def test_runs_on_other_data_than_their_config_says_are_not_averaged(logs: Path) -> None:
+def test_runs_on_substitute_data_are_a_row_of_their_own(logs: Path) -> None:
     write_run(
         logs / "mlp/digits",
         config(),
@@ -164,7 +164,7 @@ def test_runs_on_other_data_than_their_config_says_are_not_averaged(logs: Path) 
     assert {row["data.source"] for row in rows} == {"", "NOT MNIST"}
 
 
-def test_of_equal_runs_the_newest_counts_and_the_others_are_reported(
+def test_the_newest_of_equal_runs_is_used_and_the_others_are_reported(
     logs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = write_run(logs / "mlp/again", config(), 2, acc=0.5)
@@ -184,7 +184,7 @@ def test_of_equal_runs_the_newest_counts_and_the_others_are_reported(
         ("hidden=[64,32]", ["3", "2"]), ("seed=1", ["1", "1"]), ("config=lenet", ["1"]),
     ],
 )  # fmt: skip
-def test_where(logs: Path, condition: str, seeds: list[str]) -> None:
+def test_where_selects_runs(logs: Path, condition: str, seeds: list[str]) -> None:
     assert [row["seeds"] for row in table("--where", condition)] == seeds
 
 
@@ -196,11 +196,11 @@ def test_where(logs: Path, condition: str, seeds: list[str]) -> None:
         ("lr", ["0.41", "0.93", "0.99"]), ("model", ["0.99", "0.93", "0.41"]),
     ],
 )  # fmt: skip
-def test_sort(logs: Path, name: str, order: list[str]) -> None:
+def test_sort_orders_rows(logs: Path, name: str, order: list[str]) -> None:
     assert [f"{float(row['test/acc']):.2f}" for row in table("--sort", name)] == order
 
 
-def test_metrics_are_chosen(logs: Path) -> None:
+def test_metrics_can_be_chosen(logs: Path) -> None:
     assert list(table("--metrics", "val/acc,test/loss")[0])[3:7] == [
         "val/acc", "val/acc sd", "test/loss", "test/loss sd",
     ]  # fmt: skip
@@ -304,7 +304,7 @@ def test_a_damaged_run_is_named_and_the_others_are_shown(
     assert len(Path("t.csv").read_text().splitlines()) == 3
 
 
-def test_folders_and_patterns(logs: Path) -> None:
+def test_runs_are_selected_by_folders_and_patterns(logs: Path) -> None:
     assert [row["seeds"] for row in table("lightning_logs/mlp/version_[34]")] == ["2"]
     options = ("--where", "model=ReLUMLP")  # allowed between folders
     assert len(table("lightning_logs/lenet", *options, "lightning_logs/mlp")) == 2
@@ -328,7 +328,7 @@ def test_folders_and_patterns(logs: Path) -> None:
         (["--csv", "lightning_logs"], 1, "lightning_logs cannot be written"),
     ],
 )
-def test_errors(
+def test_errors_are_short_and_name_the_cause(
     logs: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, message: str
 ) -> None:
     with pytest.raises(SystemExit) as end:
@@ -345,7 +345,7 @@ def test_a_curve_is_the_mean_with_a_band_from_minimum_to_maximum() -> None:
     axes = overlaid_curves([Curve("a", [1, 2], runs), Curve("b", [1], [[0.4]])], "val/acc").axes[0]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), np.mean(runs, axis=0))
     np.testing.assert_allclose(axes.lines[1].get_xydata(), [[1, 0.4]])
-    (band,) = axes.collections  # a single run has none
+    (band,) = axes.collections  # a single run has no band
     corners = {tuple(np.round(point, 6)) for point in band.get_paths()[0].vertices}
     assert corners == {(1, 0.1), (1, 0.3), (2, 0.1), (2, 0.9)}
     assert [text.get_text() for text in axes.texts] == ["a", "b"]

@@ -157,7 +157,7 @@ def test_only_the_most_probable_of_many_classes_are_shown_and_names_are_escaped(
         (b"0" * (UPLOAD + 1), "expected 20 MB at most"),
     ],
 )
-def test_an_unreadable_file_is_reported_and_the_rest_unchanged(content: bytes, text: str) -> None:
+def test_an_unreadable_file_is_reported_and_changes_nothing_else(content: bytes, text: str) -> None:
     pad, message, *rest = Page([opened_run()]).uploaded(content)
     assert text in message
     assert "0x" not in message  # no memory address of an object

@@ -61,10 +61,10 @@ class User:
         if lift:
             self.mouse.up()
 
-    def best(self, is_now: str) -> None:
+    def expect_best(self, name: str) -> None:
         """Wait until this is the most probable class of each run."""
         found = self.page.locator(".bars .best .name")
-        playwright.expect(found).to_have_text([is_now] * found.page.locator(".run").count())
+        playwright.expect(found).to_have_text([name] * found.page.locator(".run").count())
 
     def shares(self) -> list[str]:
         return self.page.locator(".bars .share").all_inner_texts()
@@ -76,7 +76,7 @@ class User:
 
 @pytest.fixture
 def user(runs: list[str], request: pytest.FixtureRequest) -> Iterator[User]:
-    """A page with one run, or two on request; the test fails if the page contacts another host."""
+    """A user of a page with one run, or `param` runs; fails if another host was requested."""
     os.environ["DATA_DIR"] = REAL_DATA
     count = getattr(request, "param", 1)
     with served(*runs[:count]) as (address, _), playwright.sync_playwright() as program:
@@ -91,7 +91,7 @@ def user(runs: list[str], request: pytest.FixtureRequest) -> Iterator[User]:
     assert [url for url in user.requested if not url.startswith(own)] == []
 
 
-def ink(page: Any) -> int:
+def drawn_bytes(page: Any) -> int:
     """Return how many bytes of the pad are not white."""
     script = """() => { const pad = document.querySelector("#pad canvas");
         const all = pad.getContext("2d").getImageData(0, 0, pad.width, pad.height).data;
@@ -104,9 +104,9 @@ def test_drawn_digits_are_recognised(user: User) -> None:
     playwright.expect(user.page.locator(".hint").first).to_be_visible()
     for points, digit in ((ONE, "1"), (ZERO, "0"), (SEVEN, "7")):
         user.draw(points)
-        user.best(is_now=digit)
+        user.expect_best(digit)
         user.clear()
-        assert ink(user.page) == 0
+        assert drawn_bytes(user.page) == 0
     width, height = user.page.evaluate("""() => [document.documentElement.scrollWidth,
         document.documentElement.scrollHeight]""")
     assert (width, height) == (1280, 800)  # no scrolling
@@ -123,19 +123,19 @@ def test_bars_follow_the_pen_before_it_is_lifted(user: User) -> None:
 
 
 @pytest.mark.parametrize("user", [2], indirect=True)
-def test_samples_files_and_clear(user: User, tmp_path: Path) -> None:
+def test_samples_and_files_are_recognised_and_can_be_cleared(user: User, tmp_path: Path) -> None:
     user.page.locator("#samples button").nth(4).click()
-    user.best(is_now="4")
-    assert ink(user.page) > 1000
+    user.expect_best("4")
+    assert drawn_bytes(user.page) > 1000
     seven(900).rotate(5, fillcolor="white").save(tmp_path / "seven.jpg")
     user.page.set_input_files("input[type=file]", tmp_path / "seven.jpg")
-    user.best(is_now="7")
-    assert ink(user.page) > 1000
+    user.expect_best("7")
+    assert drawn_bytes(user.page) > 1000
     (tmp_path / "broken.png").write_bytes(b"nonsense")
     user.page.set_input_files("input[type=file]", tmp_path / "broken.png")
     message = user.page.locator("#message")
     playwright.expect(message).to_contain_text("cannot be read as an image")
-    user.best(is_now="7")  # the seven is still on the pad
+    user.expect_best("7")  # the seven is still on the pad
     user.clear()
     playwright.expect(message).to_be_hidden()
 
@@ -152,5 +152,5 @@ def test_the_browser_blocks_requests_to_another_host(user: User) -> None:
 def test_a_phone_needs_no_horizontal_scrolling(user: User) -> None:
     user.page.set_viewport_size({"width": 390, "height": 800})
     user.draw(SEVEN)
-    user.best(is_now="7")
+    user.expect_best("7")
     assert user.page.evaluate("document.documentElement.scrollWidth") == 390

@@ -1,4 +1,4 @@
-"""Exported files: equal to the model and to numpy, written atomically, and free of foreign code."""
+"""Exported files equal the model and numpy, and are written completely or not at all."""
 
 import hashlib
 import json
@@ -92,7 +92,7 @@ def by_pt2(folder: Path) -> Callable[[Tensor], Tensor]:
 
 
 def by_safetensors(folder: Path) -> Callable[[Tensor], Tensor]:
-    """Return a network built from the file alone, as a user would."""
+    """Return a function of a network that is built from the file alone."""
     path = folder / "export/weights.safetensors"
     with safetensors.safe_open(path, "pt") as file:
         metadata, tensors = file.metadata(), safetensors.torch.load_file(path)
@@ -145,7 +145,7 @@ def test_onnx_equals_logistic_regression_in_numpy(exported: GetRun) -> None:
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
-def test_each_file_holds_its_metadata(kind: str, exported: GetRun) -> None:
+def test_each_file_contains_the_metadata(kind: str, exported: GetRun) -> None:
     folder = exported(kind)
     record = json.loads((folder / "export/export.json").read_text())
     model = onnx.load(folder / "export/model.onnx")
@@ -197,7 +197,7 @@ def test_no_file_contains_a_path_of_this_machine(exported: GetRun) -> None:
         assert not [content for content in contents[1:] if str(place).encode() in content]
 
 
-def test_onnx_refuses_another_shape(exported: GetRun) -> None:
+def test_onnx_refuses_another_shape_or_type(exported: GetRun) -> None:
     run = by_onnx(exported("lenet"))
     with pytest.raises(Exception, match="Got invalid dimensions for input: images") as refused:
         run(torch.zeros(2, 1, 32, 32, dtype=torch.uint8))
@@ -206,7 +206,7 @@ def test_onnx_refuses_another_shape(exported: GetRun) -> None:
         run(torch.zeros(2, 1, 28, 28))
 
 
-def refused(words: list[str], capsys: pytest.CaptureFixture[str], message: str) -> None:
+def assert_refused(words: list[str], capsys: pytest.CaptureFixture[str], message: str) -> None:
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         main(words)
@@ -225,11 +225,11 @@ def test_an_export_is_not_overwritten_unless_asked(
 ) -> None:
     folder = Path(shutil.copytree(exported("logistic") / "export", fresh / "export"))
     before = state(folder)
-    refused([str(fresh)], capsys, "Give --overwrite")
+    assert_refused([str(fresh)], capsys, "Give --overwrite")
     assert state(folder) == before
     for name in NAMES[1:]:
         (folder / name).unlink()
-    refused([str(fresh)], capsys, "export.json")
+    assert_refused([str(fresh)], capsys, "export.json")
     main([str(fresh), "--overwrite"])
     assert sorted(state(folder)) == NAMES
     assert state(folder)["export.json"] != before["export.json"]
@@ -237,7 +237,7 @@ def test_an_export_is_not_overwritten_unless_asked(
 
 
 def shifted(portable: Portable, by: float) -> Portable:
-    """Return a portable network whose mean is wrong by a number."""
+    """Return a network with the number `by` added to its mean."""
     return Portable(portable.net, portable.mean + by, portable.std, portable.pad,
                     portable.probabilities)  # fmt: skip
 
@@ -252,7 +252,7 @@ def test_a_file_that_differs_is_not_written(
     for other in set(NAMES[1:]) - {name}:  # to save time
         monkeypatch.delitem(export.FORMATS, other)
     monkeypatch.setitem(export.FORMATS, name, wrong)
-    refused([str(fresh), "--out", "served"], capsys, f"{name} differs from the model")
+    assert_refused([str(fresh), "--out", "served"], capsys, f"{name} differs from the model")
     assert not Path("served").exists()
 
 
@@ -289,14 +289,14 @@ def test_an_interrupted_export_leaves_complete_files_and_no_record(
 
 
 @pytest.mark.parametrize("make", EVIL, ids=lambda make: make.__name__)
-def test_an_evil_checkpoint_runs_nothing(
+def test_an_evil_checkpoint_runs_no_code(
     make: Any, fresh: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     [best] = fresh.glob("checkpoints/best-*.ckpt")
     make(torch.load(best, weights_only=True))
     Path("evil.ckpt").replace(best)
-    refused([str(fresh)], capsys, best.name)
+    assert_refused([str(fresh)], capsys, best.name)
     assert not Path("canary").exists()
     assert not (fresh / "export").exists()
 
@@ -306,16 +306,16 @@ def test_a_flipped_bit_is_detected(fresh: Path, capsys: pytest.CaptureFixture[st
     content = bytearray(best.read_bytes())
     content[len(content) // 2] ^= 1
     best.write_bytes(content)
-    refused([str(fresh)], capsys, "is damaged: its checksum is wrong")
+    assert_refused([str(fresh)], capsys, "is damaged: its checksum is wrong")
 
 
 def test_other_folders_are_refused(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused([str(tmp_path)], capsys, "is not a run folder")
+    assert_refused([str(tmp_path)], capsys, "is not a run folder")
     best = run("fit", "--config", PROJECT / "configs/line.yaml", "--trainer.max_epochs=10")
     folder = Path(best["best_checkpoint"]).parents[1]
-    refused([str(folder)], capsys, "export needs a run on images")
+    assert_refused([str(folder)], capsys, "export needs a run on images")
     assert not list(tmp_path.rglob("*.onnx"))
 
 

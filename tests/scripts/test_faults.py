@@ -1,4 +1,4 @@
-"""A few faults of `./scripts/run faults`: real runs that are killed and resumed."""
+"""`./scripts/run faults`: runs that are killed and resumed equal uninterrupted ones."""
 
 from pathlib import Path
 from random import Random

@@ -1,4 +1,4 @@
-"""A sample of the typos of ./scripts/run faults typos: refused, with the right key suggested."""
+"""`./scripts/run faults commands`: typos are refused, and the right key is suggested."""
 
 import random
 

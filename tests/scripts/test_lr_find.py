@@ -1,4 +1,4 @@
-"""The learning rate search, compared with a plain loop and a plain formula; it writes no run."""
+"""The learning rate search equals a plain loop and formula, and writes only a picture."""
 
 import copy
 import os
@@ -31,27 +31,27 @@ LOGISTIC = ["--config", str(CONFIGS / "mnist_logistic.yaml"), *SMALL]
 def search(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that runs a search and returns rates, losses, smoothed, best and model."""
     monkeypatch.setenv("DATA_DIR", str(data_root))
-    seen: dict[str, Any] = {}
+    recorded: dict[str, Any] = {}
     report, fit = lr_find.report, lr_find.Search.fit
 
-    def listen(*args: Any) -> None:
-        seen.update(zip(("rates", "losses", "smoothed", "best"), args[1:], strict=True))
+    def record_report(*args: Any) -> None:
+        recorded.update(zip(("rates", "losses", "smoothed", "best"), args[1:], strict=True))
         report(*args)
 
-    def watch(self: Any, model: Model, **kwargs: Any) -> None:
-        seen.update(model=model, before=copy.deepcopy(model.state_dict()))
+    def record_fit(self: Any, model: Model, **kwargs: Any) -> None:
+        recorded.update(model=model, before=copy.deepcopy(model.state_dict()))
         fit(self, model, **kwargs)
 
     def run(*words: str) -> dict[str, Any]:
         lr_find.main(words)
-        return seen
+        return recorded
 
-    monkeypatch.setattr(lr_find, "report", listen)
-    monkeypatch.setattr(lr_find.Search, "fit", watch)
+    monkeypatch.setattr(lr_find, "report", record_report)
+    monkeypatch.setattr(lr_find.Search, "fit", record_fit)
     return run
 
 
-def by_hand(model: Model, weights: dict[str, Any], rates: list[float]) -> list[float]:
+def plain_loop(model: Model, weights: dict[str, Any], rates: list[float]) -> list[float]:
     """Return the losses of a handwritten SGD with momentum, over as many epochs as needed."""
     model.load_state_dict(weights)
     data = MNIST(batch_size=20, val_size=100)
@@ -84,8 +84,8 @@ def found(search: Any) -> dict[str, Any]:
 def test_the_losses_equal_those_of_a_plain_loop_with_rising_rate(found: dict[str, Any]) -> None:
     rates = [1e-5] + [1e-5 * 1e5 ** (step / 60) for step in range(2, 61)]  # as Lightning raises it
     assert found["rates"] == pytest.approx(rates[: len(found["rates"])], rel=1e-6)
-    assert len(found["rates"]) > 30  # of several epochs
-    losses = by_hand(found["model"], found["before"], rates[:30])
+    assert len(found["rates"]) > 30  # several epochs
+    losses = plain_loop(found["model"], found["before"], rates[:30])
     assert found["losses"][:30] == pytest.approx(losses, rel=1e-4, abs=1e-6)
 
 
@@ -101,7 +101,7 @@ def test_only_the_picture_is_written(found: dict[str, Any]) -> None:
     assert imread(picture).std() > 0
 
 
-def test_the_table_marks_the_suggestion_and_the_line_can_be_used(
+def test_the_table_marks_the_suggestion_and_its_option_is_printed(
     capsys: pytest.CaptureFixture[str], found: dict[str, Any]
 ) -> None:
     text = capsys.readouterr().out
@@ -192,19 +192,19 @@ def test_errors_are_short_and_leave_no_files(
 
 def test_an_interrupted_search_leaves_no_files(data_root: Path, tmp_path: Path) -> None:
     words = [*LOGISTIC, "--steps", "1000000", "--max_lr", "1e-5"]
-    held = tmp_path / "held"
-    held.mkdir()
-    environment = {**os.environ, "DATA_DIR": str(data_root), "TMPDIR": str(held)}
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "DATA_DIR": str(data_root), "TMPDIR": str(scratch)}
     environment |= {"PYTHONPATH": str(PROJECT)}
     words += ["--data.verify", "false"]
     command = [sys.executable, "-m", "scripts.lr_find", *words]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 60
-        while not (begun := list(held.rglob(".lr_find*.ckpt"))) and time.monotonic() < until:
+        deadline = time.monotonic() + 60
+        while not (saved := list(scratch.rglob(".lr_find*.ckpt"))) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
-        assert begun  # in a temporary folder
+        assert saved  # in a temporary folder
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 

@@ -1,4 +1,4 @@
-"""The content of a checkpoint is shown, even if parts are missing, and none of it is executed."""
+"""The peek tool shows the content of any checkpoint, and runs no code from it."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from tests.runs.test_evil_checkpoints import good  # noqa: F401  (a fixture)
 
 @pytest.fixture(scope="module")
 def cache() -> list[Path]:
-    """The run that has been trained for these tests."""
+    """The checkpoint trained for these tests, once there is one."""
     return []
 
 
@@ -36,7 +36,7 @@ def shown(capsys: pytest.CaptureFixture[str], name: Any) -> dict[str, Any]:
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_run_is_shown_by_its_best_checkpoint(
+def test_the_best_checkpoint_of_a_run_is_shown(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [best] = folder.glob("checkpoints/best-*.ckpt")
@@ -124,7 +124,7 @@ def test_control_characters_and_markup_are_escaped(
         assert text in printed
 
 
-def refused(name: Any, capsys: pytest.CaptureFixture[str], message: str) -> None:
+def assert_refused(name: Any, capsys: pytest.CaptureFixture[str], message: str) -> None:
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         main([str(name)])
@@ -143,7 +143,7 @@ def test_pickled_code_is_refused(
 ) -> None:
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     make(good)
-    refused("evil.ckpt", capsys, "evil.ckpt")
+    assert_refused("evil.ckpt", capsys, "evil.ckpt")
     assert not Path("canary").exists()
 
 
@@ -154,8 +154,8 @@ def test_other_files_are_refused(
     content = bytearray(best.read_bytes())
     content[len(content) // 2] ^= 1
     Path("flipped.ckpt").write_bytes(content)
-    refused("flipped.ckpt", capsys, "is damaged: its checksum is wrong")
-    refused("missing.ckpt", capsys, "is not a file; expected a checkpoint")
-    refused(folder / "config.yaml", capsys, "not a checkpoint")
-    refused(tmp_path, capsys, "is not a run folder")
-    refused("latest", capsys, "there is no run")
+    assert_refused("flipped.ckpt", capsys, "is damaged: its checksum is wrong")
+    assert_refused("missing.ckpt", capsys, "is not a file; expected a checkpoint")
+    assert_refused(folder / "config.yaml", capsys, "not a checkpoint")
+    assert_refused(tmp_path, capsys, "is not a run folder")
+    assert_refused("latest", capsys, "there is no run")

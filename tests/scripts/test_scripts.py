@@ -33,7 +33,7 @@ def run(checkout: Path, *words: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_run_is_the_command_line(checkout: Path) -> None:
+def test_run_starts_the_command_line(checkout: Path) -> None:
     assert run(checkout, "fit", "--config", "a b.yaml") == [
         "called: -m src.cli fit --config a b.yaml"
     ]
@@ -54,7 +54,7 @@ def test_an_extra_is_installed_on_first_use_only(checkout: Path) -> None:
     assert run(checkout, "tool", "x") == ["called: -m scripts.tool x"]
 
 
-def test_an_extra_that_there_is_not_is_refused(checkout: Path) -> None:
+def test_an_unknown_extra_is_refused(checkout: Path) -> None:
     command = [checkout / "scripts/setup", "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2

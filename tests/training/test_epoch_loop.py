@@ -1,4 +1,4 @@
-"""The fast training step is bit-identical to Lightning's own step."""
+"""The short training step equals Lightning's own step, bit for bit."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,7 @@ from src.data.loader import BatchLoader
 from src.models import LeNet, LinearRegression, LogisticRegression, Model, ReLUMLP
 from src.training.epoch_loop import EpochLoop, is_plain
 
-Heard = list[tuple[Any, ...]]
+Records = list[tuple[Any, ...]]
 SCHEDULERS = torch.optim.lr_scheduler
 SGD = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
 ONE_CYCLE = {"scheduler": partial(SCHEDULERS.OneCycleLR, max_lr=0.1), "scheduler_interval": "step"}
@@ -27,8 +27,8 @@ STEPPED = {"scheduler": partial(SCHEDULERS.StepLR, step_size=1, gamma=0.5)}
 PLATEAU = {"scheduler": partial(ReduceLROnPlateau, monitor="val/loss", patience=0)}
 
 
-class Counting(EpochLoop):
-    """Counts the fast steps."""
+class CountingLoop(EpochLoop):
+    """Counts the short steps."""
 
     short = 0
 
@@ -37,24 +37,24 @@ class Counting(EpochLoop):
         return super()._step(*args)
 
 
-class Witness(Callback):
-    """Records the state that a callback sees before and after a step."""
+class Recorder(Callback):
+    """Records what a callback can see at the start and end of a step."""
 
     def __init__(self) -> None:
-        self.record: Heard = []
+        self.records: Records = []
 
     def on_train_batch_start(self, trainer: Trainer, model: Model, batch: Any, index: int) -> None:
-        self.record.append(("start", index, plain(batch), *where(trainer)))
+        self.records.append(("start", index, plain(batch), *trainer_state(trainer)))
 
     def on_train_batch_end(
         self, trainer: Trainer, model: Model, outputs: Any, batch: Any, index: int
     ) -> None:
         assert not outputs["loss"].requires_grad
-        self.record.append(("end", index, plain(outputs), plain(batch), *where(trainer)))
+        self.records.append(("end", index, plain(outputs), plain(batch), *trainer_state(trainer)))
 
 
-class Spoken(Callback):
-    """Logs another metric after each step."""
+class LogsValues(Callback):
+    """Logs two values after each step."""
 
     def on_train_batch_end(self, *args: Any) -> None:
         _, model, outputs, _, index = args
@@ -62,14 +62,14 @@ class Spoken(Callback):
         model.log("own/epoch", outputs["loss"] * index, on_step=False, on_epoch=True, batch_size=1)
 
 
-class Memory(Logger):
-    """Logger that keeps the metrics it gets."""
+class MemoryLogger(Logger):
+    """Stores logged values in a list."""
 
     name, version = "memory", 0
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines: Heard = []
+        self.lines: Records = []
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -78,8 +78,8 @@ class Memory(Logger):
         self.lines.append((dict(metrics), step))
 
 
-def where(trainer: Trainer) -> tuple[Any, ...]:
-    """Return the state of the trainer: counters, learning rate, whether this is the last batch."""
+def trainer_state(trainer: Trainer) -> tuple[Any, ...]:
+    """Return counters, learning rate, and whether this is the last batch."""
     loop, [group] = trainer.fit_loop.epoch_loop, trainer.optimizers[0].param_groups
     counters = trainer.global_step, trainer.current_epoch, loop.total_batch_idx, loop.batch_idx
     return *counters, group["lr"], trainer.is_last_batch
@@ -99,14 +99,14 @@ QUIET = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanit
 
 def trainer(short: bool, callbacks: list[Callback], **settings: Any) -> Trainer:
     usual = {**QUIET, "enable_checkpointing": False, "log_every_n_steps": 2, "max_epochs": 2}
-    made = Trainer(**{**usual, "logger": Memory(), "callbacks": callbacks, **settings})
+    made = Trainer(**{**usual, "logger": MemoryLogger(), "callbacks": callbacks, **settings})
     if short:
-        made.fit_loop.epoch_loop.__class__ = Counting
+        made.fit_loop.epoch_loop.__class__ = CountingLoop
     return made
 
 
-def evidence(made: Trainer) -> dict[str, Any]:
-    """Return the complete state after training, except for the counter of `zero_grad`."""
+def outcome(made: Trainer) -> dict[str, Any]:
+    """Return all results of a training, except the counter of `zero_grad`."""
     progress = made.fit_loop.state_dict()
     progress["epoch_loop.automatic_optimization.optim_progress"]["optimizer"].pop("zero_grad")
     return {
@@ -118,7 +118,7 @@ def evidence(made: Trainer) -> dict[str, Any]:
         "epochs": made.current_epoch,
         "progress": progress,
         "logged": [line for logger in made.loggers for line in logger.lines],
-        "record": [entry for c in made.callbacks for entry in getattr(c, "record", [])],
+        "records": [entry for c in made.callbacks for entry in getattr(c, "records", [])],
         "random": torch.get_rng_state().tolist(),
     }
 
@@ -129,22 +129,22 @@ Make = Callable[[], tuple[Model, TensorData]]
 def train(short: bool, make: Make, ckpt: Path | None = None, **settings: Any) -> Trainer:
     torch.manual_seed(0)
     model, data = make()
-    callbacks = [Witness(), *(kind() for kind in settings.pop("extra", []))]
+    callbacks = [Recorder(), *(kind() for kind in settings.pop("extra", []))]
     made = trainer(short, callbacks, **settings)
     made.fit(model, datamodule=data, ckpt_path=ckpt, weights_only=False if ckpt else None)
     return made
 
 
 def assert_same(one: Trainer, other: Trainer) -> None:
-    first, second = evidence(one), evidence(other)
+    first, second = outcome(one), outcome(other)
     assert first["logged"]
-    assert first["record"]
+    assert first["records"]
     for name, value in first.items():
         assert value == second[name], name
 
 
-def assert_both_ways_same(make: Make, short: bool = True, **settings: Any) -> Trainer:
-    """Train with both steps, compare everything, and return the trainer of the fast step."""
+def assert_same_both_ways(make: Make, short: bool = True, **settings: Any) -> Trainer:
+    """Train with and without short steps, compare, and return the trainer with short steps."""
     fast, slow = train(True, make, **settings), train(False, make, **settings)
     assert fast.fit_loop.epoch_loop.short == (fast.global_step if short else 0)
     assert fast.global_step > 0
@@ -175,12 +175,12 @@ def augmented(root: Path) -> tuple[Model, TensorData]:
 
 
 @pytest.mark.parametrize("make", [logistic, dropout, augmented])
-def test_images_are_learned_the_same_both_ways(make: Callable[..., Any], data_root: Path) -> None:
-    assert_both_ways_same(partial(make, data_root))
+def test_image_models_train_the_same_both_ways(make: Callable[..., Any], data_root: Path) -> None:
+    assert_same_both_ways(partial(make, data_root))
 
 
 LBFGS = partial(torch.optim.LBFGS, lr=0.5, max_iter=4)
-WAYS = {
+CASES = {
     "plain": ({}, {}),
     "one cycle by step": (ONE_CYCLE, {}),
     "one step by epoch": (STEPPED, {}),
@@ -190,35 +190,35 @@ WAYS = {
     "no validation": ({}, {"limit_val_batches": 0}),
     "stopped within the epoch": (STEPPED, {"max_steps": 6}),
     "the same batch": ({}, {"overfit_batches": 1, "log_every_n_steps": 1}),
-    "a callback that logs": ({}, {"extra": [Spoken]}),
+    "a callback that logs": ({}, {"extra": [LogsValues]}),
 }
 
 
 @pytest.mark.filterwarnings("ignore:You requested to overfit")
-@pytest.mark.parametrize("way", WAYS)
-def test_a_line_is_learned_the_same_both_ways(way: str) -> None:
-    model, settings = WAYS[way]
-    assert_both_ways_same(partial(line, **model), **settings)
+@pytest.mark.parametrize("case", CASES)
+def test_a_line_trains_the_same_both_ways(case: str) -> None:
+    model, settings = CASES[case]
+    assert_same_both_ways(partial(line, **model), **settings)
 
 
-def test_an_optimizer_that_asks_for_the_loss_several_times_does_so_both_ways() -> None:
+def test_lbfgs_trains_the_same_both_ways() -> None:
     make = partial(line, optimizer=LBFGS)
-    fast, slow = (evidence(train(short, make)) for short in (True, False))
-    del fast["record"], slow["record"]
+    fast, slow = (outcome(train(short, make)) for short in (True, False))
+    del fast["records"], slow["records"]
     assert fast == slow
 
 
-def test_callbacks_get_the_same_one_of_several_losses_both_ways() -> None:
-    assert_both_ways_same(partial(line, optimizer=LBFGS))
+def test_callbacks_get_the_same_loss_of_lbfgs_both_ways() -> None:
+    assert_same_both_ways(partial(line, optimizer=LBFGS))
 
 
-def test_what_a_callback_logs_reaches_the_logger_the_short_way() -> None:
-    made = train(True, line, extra=[Spoken])
+def test_values_logged_by_a_callback_reach_the_logger_in_short_steps() -> None:
+    made = train(True, line, extra=[LogsValues])
     names = {name for metrics, _ in made.logger.lines for name in metrics}
     assert {"own/step", "own/epoch"} <= names
 
 
-def test_the_short_way_leaves_out_nothing_but_the_count_of_zero_grad() -> None:
+def test_the_short_step_omits_only_the_count_of_zero_grad() -> None:
     fast, slow = (train(short, line).fit_loop.state_dict() for short in (True, False))
     name = "epoch_loop.automatic_optimization.optim_progress"
     counts = [state[name]["optimizer"].pop("zero_grad")["total"] for state in (fast, slow)]
@@ -230,7 +230,7 @@ def test_the_short_way_leaves_out_nothing_but_the_count_of_zero_grad() -> None:
 @pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before")
 @pytest.mark.parametrize("first", [{"max_epochs": 1}, {"max_steps": 6}])
 @pytest.mark.parametrize("crossed", [False, True])
-def test_training_goes_on_from_a_checkpoint_the_same_both_ways(
+def test_resumed_training_is_the_same_both_ways(
     first: dict[str, Any], crossed: bool, tmp_path: Path
 ) -> None:
     make = partial(line, **STEPPED)
@@ -265,7 +265,7 @@ EVERY_EPOCH = {"every_n_epochs": 1, "save_on_train_epoch_end": True}
         (EVERY_EPOCH, 2),
     ],
 )
-def test_training_goes_on_from_whatever_was_saved_the_same_both_ways(
+def test_training_resumed_from_each_checkpoint_is_the_same_both_ways(
     when: dict[str, Any], interval: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("src.data.base.EVALUATION_BATCH", 25)  # four batches in a validation
@@ -280,7 +280,7 @@ def test_training_goes_on_from_whatever_was_saved_the_same_both_ways(
         assert_same(slow, fast)
 
 
-# Written out, so that src.training.epoch_loop cannot forget one.
+# Not imported from src.training.epoch_loop, so that a hook missing there fails a test.
 CALLED = ["on_before_backward", "on_before_optimizer_step"]
 IN_STEP = ["on_before_zero_grad", "on_after_backward"]
 BEFORE_TRANSFER = ["on_before_batch_transfer", "transfer_batch_to_device"]
@@ -288,60 +288,60 @@ OF_MODEL = ["on_after_batch_transfer", "on_train_batch_start", "on_train_batch_e
             "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping"]  # fmt: skip
 
 
-def listening(base: type, hook: str) -> type:
-    """Return a subclass that overrides a hook and records its calls."""
+def overriding(base: type, hook: str) -> type:
+    """Return a subclass that overrides a hook to record its calls."""
 
-    def record(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def overridden(self: Any, *args: Any, **kwargs: Any) -> Any:
         made.calls.append(hook)
         return getattr(super(made, self), hook)(*args, **kwargs)
 
-    made: Any = type("Listening", (base,), {hook: record, "calls": []})
+    made: Any = type("Overriding", (base,), {hook: overridden, "calls": []})
     return made
 
 
-def assert_heard_both_ways(listener: Any, make: Make, **settings: Any) -> None:
+def assert_called_both_ways(recorder: Any, make: Make, **settings: Any) -> None:
     counts = []
     for short in (True, False):
-        listener.calls.clear()
+        recorder.calls.clear()
         made = train(short, make, **settings)
-        counts.append(len(listener.calls))
+        counts.append(len(recorder.calls))
         assert not (short and made.fit_loop.epoch_loop.short)
     assert counts[0] == counts[1] >= made.global_step
-    assert_both_ways_same(make, short=False, **settings)
+    assert_same_both_ways(make, short=False, **settings)
 
 
 @pytest.mark.parametrize("hook", IN_STEP)
-def test_a_callback_is_called_within_the_step(hook: str) -> None:
-    listener = listening(Callback, hook)
-    assert_heard_both_ways(listener, line, extra=[listener], max_epochs=1)
+def test_callback_hooks_are_called_in_lightnings_step(hook: str) -> None:
+    recorder = overriding(Callback, hook)
+    assert_called_both_ways(recorder, line, extra=[recorder], max_epochs=1)
 
 
 @pytest.mark.parametrize("hook", CALLED)
-def test_a_callback_is_called_within_the_short_step(hook: str) -> None:
-    listener = listening(Callback, hook)
-    made = assert_both_ways_same(line, extra=[listener], max_epochs=1)
-    assert len(listener.calls) == 2 * made.global_step
+def test_callback_hooks_are_called_in_the_short_step(hook: str) -> None:
+    recorder = overriding(Callback, hook)
+    made = assert_same_both_ways(line, extra=[recorder], max_epochs=1)
+    assert len(recorder.calls) == 2 * made.global_step
 
 
 @pytest.mark.filterwarnings("ignore:You have overridden `.*_transfer")
 @pytest.mark.filterwarnings("ignore:You have overridden `transfer_batch_to_device")
 @pytest.mark.parametrize("hook", [*CALLED, *IN_STEP, *BEFORE_TRANSFER, *OF_MODEL])
-def test_a_model_is_called_within_the_step(hook: str) -> None:
-    listener = listening(LinearRegression, hook)
-    assert_heard_both_ways(listener, lambda: (listener(optimizer=SGD), line()[1]), max_epochs=1)
+def test_model_hooks_are_called_in_lightnings_step(hook: str) -> None:
+    recorder = overriding(LinearRegression, hook)
+    assert_called_both_ways(recorder, lambda: (recorder(optimizer=SGD), line()[1]), max_epochs=1)
 
 
 @pytest.mark.parametrize("hook", BEFORE_TRANSFER)
-def test_data_is_called_before_the_step(hook: str) -> None:
-    listener = listening(Line, hook)
+def test_data_hooks_are_called_in_lightnings_step(hook: str) -> None:
+    recorder = overriding(Line, hook)
     settings = {"noise": 0.3, "num_points": 35}
-    assert_heard_both_ways(listener, lambda: (line()[0], listener(**settings)), max_epochs=1)
+    assert_called_both_ways(recorder, lambda: (line()[0], recorder(**settings)), max_epochs=1)
 
 
-def test_what_data_does_after_the_transfer_is_done_the_short_way() -> None:
-    listener = listening(Line, "on_after_batch_transfer")
-    assert_both_ways_same(lambda: (line()[0], listener(noise=0.3, num_points=35)))
-    assert listener.calls
+def test_on_after_batch_transfer_is_called_in_the_short_step() -> None:
+    recorder = overriding(Line, "on_after_batch_transfer")
+    assert_same_both_ways(lambda: (line()[0], recorder(noise=0.3, num_points=35)))
+    assert recorder.calls
 
 
 @pytest.mark.parametrize(
@@ -354,12 +354,12 @@ def test_what_data_does_after_the_transfer_is_done_the_short_way() -> None:
         {"profiler": "simple"},
     ],
 )
-def test_more_than_a_plain_step_is_done_as_lightning_does(settings: dict[str, Any]) -> None:
-    made = assert_both_ways_same(line, short=False, **settings)
+def test_other_settings_use_lightnings_step(settings: dict[str, Any]) -> None:
+    made = assert_same_both_ways(line, short=False, **settings)
     assert not is_plain(made)
 
 
-def test_the_ordinary_case_is_plain() -> None:
+def test_default_settings_are_plain() -> None:
     assert is_plain(train(True, line))
 
 
@@ -372,47 +372,48 @@ def test_loaders_without_a_data_module_are_not_plain() -> None:
     assert made.fit_loop.epoch_loop.short == 0
 
 
-class Bystander(torch.optim.SGD):
+class OwnOptimizer(torch.optim.SGD):
     """A user's optimizer, outside of torch.optim."""
 
 
-def test_an_optimizer_of_the_users_own_goes_lightnings_way() -> None:
-    made = assert_both_ways_same(partial(line, optimizer=partial(Bystander, lr=0.05)), short=False)
+def test_a_users_optimizer_uses_lightnings_step() -> None:
+    make = partial(line, optimizer=partial(OwnOptimizer, lr=0.05))
+    made = assert_same_both_ways(make, short=False)
     assert not is_plain(made)
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_accumulation_that_comes_and_goes_between_epochs(first: int) -> None:
-    turns = {first: 2, first + 1: 1}
+def test_accumulation_in_one_epoch_only(first: int) -> None:
+    schedule = {first: 2, first + 1: 1}
     made = [
-        train(short, line, extra=[partial(GradientAccumulationScheduler, turns)], max_epochs=3)
+        train(short, line, extra=[partial(GradientAccumulationScheduler, schedule)], max_epochs=3)
         for short in (True, False)
     ]
-    fast, slow = (evidence(one) for one in made)
+    fast, slow = (outcome(one) for one in made)
     assert fast == slow
     assert 0 < made[0].fit_loop.epoch_loop.short < made[0].fit_loop.epoch_loop.total_batch_idx
 
 
 class OwnStep(LogisticRegression):
-    """A user's model, with half the loss."""
+    """A user's model that halves the loss."""
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         return super().training_step(batch, batch_idx) / 2
 
 
-class Listed(BatchLoader):
-    """A user's loader, whose batches are lists."""
+class ListLoader(BatchLoader):
+    """A user's loader whose batches are lists."""
 
     def __iter__(self) -> Any:
         return map(list, super().__iter__())
 
 
 class OwnLoader(MNIST):
-    """Data with such a loader."""
+    """Data with a `ListLoader`."""
 
     def train_dataloader(self) -> Any:
         split = self.splits["train"]
-        return Listed(split.x, split.y, split.indices, self.batch_size)
+        return ListLoader(split.x, split.y, split.indices, self.batch_size)
 
 
 @pytest.mark.parametrize(
@@ -423,7 +424,7 @@ class OwnLoader(MNIST):
         ("LogisticRegression", "tests.training.test_epoch_loop.OwnLoader", False),
     ],
 )
-def test_the_command_line_goes_the_short_way_unless_step_or_loader_are_the_users_own(
+def test_the_command_line_uses_short_steps_unless_step_or_loader_is_the_users(
     model: str, data: str, short: bool, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LINENET_ALLOW", "tests.training.test_epoch_loop")

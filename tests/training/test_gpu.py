@@ -1,4 +1,4 @@
-"""Tests on a GPU: a run on it, its device in the record, and its losses."""
+"""A run on the GPU records its device, and reaches the loss of a run on the CPU."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Each private name of Lightning and TensorBoard still does what `internals` documents."""
+"""Each private name of Lightning and TensorBoard in `internals` does what is expected."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,14 +29,14 @@ def trained(**options: Any) -> Trainer:
     return made
 
 
-def test_the_base_classes_are_those_of_the_loop_in_use() -> None:
+def test_the_base_classes_equal_those_in_use() -> None:
     assert type(trainer().fit_loop.epoch_loop) is internals.TrainingEpochLoop
     for name in ("on_run_start", "advance", "_should_accumulate", "_num_ready_batches_reached"):
         assert callable(getattr(internals.TrainingEpochLoop, name))
     assert callable(internals.DataFetcher.__next__)
 
 
-def test_a_batch_begins_ends_and_sends_its_metrics() -> None:
+def test_each_batch_calls_the_start_end_and_metrics_of_the_connector() -> None:
     called: list[str] = []
 
     class Watch(Callback):
@@ -56,7 +56,7 @@ def test_a_batch_begins_ends_and_sends_its_metrics() -> None:
     assert [name for name, _, _ in connector.method_calls] == called[:3]
 
 
-def test_log_refuses_outside_of_a_hook() -> None:
+def test_enter_hook_sets_the_current_hook_of_the_model() -> None:
     made = trainer()
     model = LinearRegression()
     assert "_current_fx_name" in vars(model)
@@ -69,10 +69,10 @@ def test_lightning_registers_no_signal_handlers(monkeypatch: pytest.MonkeyPatch)
     made = trainer()
     assert callable(made._signal_connector.register_signal_handlers)
     internals.keep_signal_handlers(made)
-    taken: list[Any] = []
-    monkeypatch.setattr("signal.signal", lambda *words: taken.append(words))
+    registered: list[Any] = []
+    monkeypatch.setattr("signal.signal", lambda *arguments: registered.append(arguments))
     made._signal_connector.register_signal_handlers()
-    assert taken == []
+    assert registered == []
 
 
 def test_only_the_fit_loop_ends_its_restart() -> None:
@@ -102,7 +102,7 @@ def test_the_step_of_the_curves_is_in_the_checkpoint(tmp_path: Path) -> None:
     ("options", "expected"),
     [({}, False), ({"every_n_train_steps": 5}, True), ({"every_n_epochs": 2}, False)],
 )
-def test_a_checkpoint_callback_tells_whether_it_saves_by_steps(
+def test_saves_within_epochs_is_true_for_checkpoints_by_steps(
     options: dict[str, int], expected: bool
 ) -> None:
     assert internals.saves_within_epochs(ModelCheckpoint(**options)) is expected

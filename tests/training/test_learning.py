@@ -1,4 +1,4 @@
-"""The models learn: a least accuracy on small data, and the README's results on real data."""
+"""The models reach a minimum accuracy, on small data and on the real MNIST files."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from src.models.linear_regression import least_squares
 from tests.conftest import PROJECT, REAL_DATA
 
 Run = Callable[..., dict[str, Any]]
-FLOORS = {
+ACCURACIES = {
     "mnist_logistic": 0.920,
     "mnist_sigmoid_mlp": 0.975,
     "mnist_relu_mlp": 0.975,
@@ -35,7 +35,7 @@ def learned(results: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "floor"),
+    ("name", "words", "minimum"),
     [
         ("mnist_logistic", ["--model.optimizer.lr=0.05"], 0.98),
         ("mnist_sigmoid_mlp", ["--model.optimizer.lr=0.1"], 0.98),
@@ -44,11 +44,13 @@ def learned(results: dict[str, Any]) -> list[float]:
         ("mnist_lenet", ["--data.augment.shift=1"], 0.9),
     ],
 )
-def test_every_rung_learns_toy_digits(name: str, words: list[str], floor: float, run: Run) -> None:
+def test_each_mnist_config_learns_toy_digits(
+    name: str, words: list[str], minimum: float, run: Run
+) -> None:
     quick = ["--data.val_size=50", "--data.batch_size=20", "--trainer.max_epochs=20"]
     constant = ["--model.scheduler=null"]
     results = run(*config(name), *quick, *constant, *words)
-    assert results["metrics"]["test/acc"] >= floor
+    assert results["metrics"]["test/acc"] >= minimum
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
@@ -70,9 +72,9 @@ def test_the_regression_mlp_reduces_its_loss_tenfold(run: Run) -> None:
     assert results["metrics"]["test/mse"] > results["dataset"]["noise_floor"]
 
 
-def test_lenet_memorises_noise_and_generalises_nothing(run: Run) -> None:
+def test_lenet_memorises_noise_and_does_not_generalise(run: Run) -> None:
     results = run(*config("noise_lenet"), "--trainer.max_epochs=150")
-    assert results["metrics"]["train/loss"] < 0.1  # predicting 0 costs 1
+    assert results["metrics"]["train/loss"] < 0.1  # predicting 0 gives 1
     assert results["metrics"]["val/loss"] > 0.9
 
 
@@ -96,15 +98,15 @@ def test_learned_and_closed_form_are_printed_side_by_side(
 
 @pytest.mark.slow
 @pytest.mark.real_data
-@pytest.mark.parametrize("name", sorted(FLOORS))
-def test_the_configs_reach_their_figures_on_real_mnist(
+@pytest.mark.parametrize("name", sorted(ACCURACIES))
+def test_the_configs_reach_their_accuracy_on_real_mnist(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATA_DIR", REAL_DATA)
     torch.set_num_threads(2)
     main(config(name))
     results = json.loads(Path(f"lightning_logs/{name}/version_0/results.json").read_text())
-    assert results["metrics"]["test/acc"] >= FLOORS[name]
+    assert results["metrics"]["test/acc"] >= ACCURACIES[name]
 
 
 @pytest.mark.real_data

@@ -1,4 +1,4 @@
-"""Optimizers: which are fused, with equal results, and that the user's choice is respected."""
+"""Optimizers are fused where possible, which changes no number and can be disabled."""
 
 from copy import deepcopy
 from typing import Any
@@ -19,12 +19,12 @@ ARGUMENTS = {
 }
 
 
-def given(name: str, **arguments: Any) -> dict[str, Any]:
+def spec_of(name: str, **arguments: Any) -> dict[str, Any]:
     return {"class_path": f"torch.optim.{name}", "init_args": arguments}
 
 
 def built(name: str, **arguments: Any) -> Optimizer:
-    return build_optimizer(given(name, **arguments), nn.Linear(3, 2).parameters())
+    return build_optimizer(spec_of(name, **arguments), nn.Linear(3, 2).parameters())
 
 
 def learned(name: str, fused: bool) -> torch.Tensor:
@@ -32,7 +32,7 @@ def learned(name: str, fused: bool) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     w, x, y = (torch.randn(n, m, generator=generator) for n, m in ((6, 2), (30, 6), (30, 2)))
     weights = nn.Parameter(w.clone())
-    optimizer = build_optimizer(given(name, **ARGUMENTS[name]), [weights], fused)
+    optimizer = build_optimizer(spec_of(name, **ARGUMENTS[name]), [weights], fused)
     assert bool(optimizer.defaults["fused"]) is fused
     for _ in range(20):
         optimizer.zero_grad()
@@ -43,7 +43,7 @@ def learned(name: str, fused: bool) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_what_can_be_fused_is(name: str) -> None:
+def test_optimizers_are_fused_by_default(name: str) -> None:
     assert built(name, lr=0.1).defaults["fused"] is True
     assert built(name, lr=0.1, fused=None).defaults["fused"] is True
 
@@ -55,27 +55,27 @@ def test_fusing_changes_no_number(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-@pytest.mark.parametrize("asked", ["foreach", "differentiable"])
-def test_a_chosen_implementation_is_used(name: str, asked: str) -> None:
-    optimizer = built(name, lr=0.1, **{asked: True})
-    assert optimizer.defaults[asked] is True
+@pytest.mark.parametrize("option", ["foreach", "differentiable"])
+def test_another_option_disables_fusing(name: str, option: str) -> None:
+    optimizer = built(name, lr=0.1, **{option: True})
+    assert optimizer.defaults[option] is True
     assert not optimizer.defaults["fused"]
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_fusing_can_be_declined(name: str) -> None:
+def test_fusing_can_be_disabled(name: str) -> None:
     assert built(name, lr=0.1, fused=False).param_groups[0]["fused"] is False
-    optimizer = build_optimizer(given(name, lr=0.1), nn.Linear(3, 2).parameters(), fused=False)
+    optimizer = build_optimizer(spec_of(name, lr=0.1), nn.Linear(3, 2).parameters(), fused=False)
     assert not optimizer.param_groups[0]["fused"]
 
 
-@pytest.mark.parametrize("asked", ["foreach", "differentiable"])
-def test_false_for_another_implementation_leaves_fused_on(asked: str) -> None:
-    assert built("SGD", lr=0.1, **{asked: False}).defaults["fused"] is True
+@pytest.mark.parametrize("option", ["foreach", "differentiable"])
+def test_fusing_stays_enabled_if_another_option_is_false(option: str) -> None:
+    assert built("SGD", lr=0.1, **{option: False}).defaults["fused"] is True
 
 
 @pytest.mark.parametrize("name", ["RMSprop", "LBFGS", "Adagrad"])
-def test_other_optimizers_are_built_as_they_are(name: str) -> None:
+def test_other_optimizers_are_not_fused(name: str) -> None:
     optimizer = built(name, lr=0.1)
     assert type(optimizer).__name__ == name
     assert not optimizer.defaults.get("fused")
@@ -87,26 +87,26 @@ def test_arguments_reach_the_optimizer() -> None:
 
 
 @pytest.mark.parametrize("init_args", [{}, {"lr": 0.1}, None])
-def test_the_specification_is_left_as_it_is(init_args: dict[str, Any] | None) -> None:
+def test_the_specification_is_not_changed(init_args: dict[str, Any] | None) -> None:
     spec = {"class_path": "torch.optim.Adam", "init_args": init_args}
     before = deepcopy(spec)
     build_optimizer(spec, nn.Linear(3, 2).parameters())
     assert spec == before
 
 
-def test_arguments_that_are_refused_are_named() -> None:
+def test_invalid_arguments_are_reported() -> None:
     with pytest.raises(UserError, match=r"torch.optim.SGD rejects its arguments"):
         built("SGD", lr=0.1, beta=2)
 
 
-class Somebodys(Optimizer):
-    """An optimizer that accepts one argument only."""
+class OneArgument(Optimizer):
+    """An optimizer whose only argument is the learning rate."""
 
     def __init__(self, params: Any, lr: float) -> None:
         super().__init__(params, {"lr": lr})
 
 
-def test_another_class_of_the_same_name_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("src.training.optimizers.import_class", {"somebodys.SGD": Somebodys}.get)
-    own = {"class_path": "somebodys.SGD", "init_args": {"lr": 0.1}}
-    assert type(build_optimizer(own, nn.Linear(3, 2).parameters())) is Somebodys
+def test_another_class_of_the_same_name_is_not_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.training.optimizers.import_class", {"others.SGD": OneArgument}.get)
+    own = {"class_path": "others.SGD", "init_args": {"lr": 0.1}}
+    assert type(build_optimizer(own, nn.Linear(3, 2).parameters())) is OneArgument

@@ -1,4 +1,4 @@
-"""Runs of two processes: all stop when one gets a signal, or when one finds NaN."""
+"""Both processes of a run stop if one of them gets a signal or a NaN loss."""
 
 import json
 import os
@@ -21,11 +21,11 @@ FIT = ["fit", "--config", str(PROJECT / "configs/mnist_mlp.yaml"), "--trainer.de
        "--trainer.strategy=ddp", "--trainer.accelerator=cpu", "--trainer.max_epochs=40",
        "--data.val_size=50", "--data.verify=false", "--data.batch_size=5",
        "--trainer.enable_progress_bar=false"]  # fmt: skip
-SPOIL = "--trainer.callbacks+=tests.training.test_processes.SpoilOne"
+NAN_LOSS = "--trainer.callbacks+=tests.training.test_processes.MakeOneNaN"
 
 
-class SpoilOne(Callback):
-    """Replaces the loss of the second process by NaN in step 7."""
+class MakeOneNaN(Callback):
+    """Makes the loss of the second process NaN in step 7."""
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -36,7 +36,7 @@ class SpoilOne(Callback):
 
 @pytest.fixture
 def run(data_root: Path, tmp_path: Path) -> Iterator[Any]:
-    """Start a command in its own process group, which is killed at the end."""
+    """Return a function that starts a command; its process group is killed at the end."""
     started: list[subprocess.Popen[str]] = []
 
     def command(*words: str) -> subprocess.Popen[str]:
@@ -58,9 +58,9 @@ def run(data_root: Path, tmp_path: Path) -> Iterator[Any]:
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Return exit code and output of a process that ends within half a minute."""
-    _, said = process.communicate(timeout=60)
-    return process.returncode, said
+    """Wait at most a minute for a process, and return its exit code and error output."""
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
@@ -69,40 +69,40 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 
 def is_alive(number: int) -> bool:
-    """Return whether a process still runs; one that has ended but was not waited for does not."""
+    """Return whether a process is running, and not a zombie."""
     stat = Path(f"/proc/{number}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_where_one_meets_nan_both_stop(run: Any) -> None:
-    code, said = end(run(*FIT, SPOIL))
+def test_both_stop_if_one_gets_a_nan_loss(run: Any) -> None:
+    code, errors = end(run(*FIT, NAN_LOSS))
     assert code == 1
-    assert "is not finite" in said
-    assert "step 7" in said
+    assert "is not finite" in errors
+    assert "step 7" in errors
 
 
 @pytest.mark.parametrize("to", ["first", "second", "both"])
-def test_where_one_is_told_to_stop_both_do_and_the_run_goes_on(to: str, run: Any) -> None:
+def test_both_stop_if_one_gets_a_signal_and_the_run_can_be_resumed(to: str, run: Any) -> None:
     assert end(run(*FIT))[0] == 0
     process = run(*FIT)
     folder = Path("lightning_logs/mnist_mlp/version_1")
     while not list(folder.glob("checkpoints/*.ckpt")):
         time.sleep(0.05)
     second = children(process)
-    told = {"first": [process.pid], "second": second, "both": [process.pid, *second]}[to]
+    signalled = {"first": [process.pid], "second": second, "both": [process.pid, *second]}[to]
     began = time.monotonic()
-    for number in told:
+    for number in signalled:
         os.kill(number, signal.SIGTERM)
-    code, said = end(process)
-    assert code == 128 + signal.SIGTERM, said
+    code, errors = end(process)
+    assert code == 128 + signal.SIGTERM, errors
     assert time.monotonic() - began < 10
     while any(map(is_alive, second)):
         assert time.monotonic() - began < 10
         time.sleep(0.1)
     assert end(run("fit", "--resume", str(folder)))[0] == 0
-    whole, resumed = (
+    uninterrupted, resumed = (
         json.loads((folder.parent / name / "results.json").read_text())
         for name in ("version_0", "version_1")
     )
-    assert resumed["steps"] == whole["steps"]
-    assert resumed["metrics"] == whole["metrics"]
+    assert resumed["steps"] == uninterrupted["steps"]
+    assert resumed["metrics"] == uninterrupted["metrics"]

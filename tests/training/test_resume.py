@@ -66,14 +66,14 @@ def assert_same(folder: Path, expected: dict[str, Any]) -> None:
 
 @pytest.fixture(autouse=True)
 def _files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sort event files of the same second by creation, also beyond the tenth."""
+    """Number event files so that more than ten of the same second sort by creation."""
     counter = event_file_writer.AtomicCounter(10**6)
     monkeypatch.setattr(event_file_writer, "_global_uid", counter)
 
 
 @pytest.fixture
-def photographed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
-    """Save a checkpoint at every possible step, and copy the run folder after each."""
+def snapshots(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
+    """Save a checkpoint at every possible step, and copy the run folder after each one."""
     monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)
     monkeypatch.setattr("src.callbacks.resume_points.SHARE", 0)
     copies: list[Path] = []
@@ -81,7 +81,7 @@ def photographed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
 
     def saved(self: ResumePoints, trainer: Trainer, folder: Path) -> None:
         save(self, trainer, folder)
-        copies.append(tmp_path / f"photo{len(copies)}")
+        copies.append(tmp_path / f"snapshot{len(copies)}")
         shutil.copytree(folder.parent, copies[-1])
 
     monkeypatch.setattr(ResumePoints, "_save", saved)
@@ -110,18 +110,18 @@ def assert_resumes(name: str, run: Run, copies: list[Path], every: bool) -> None
 @pytest.mark.filterwarnings("ignore:Resuming elsewhere")
 @pytest.mark.parametrize("name", [name for name in SETTINGS if name not in SLOW])
 def test_a_resumed_run_equals_the_uninterrupted_one(
-    name: str, run: Run, photographed: list[Path]
+    name: str, run: Run, snapshots: list[Path]
 ) -> None:
-    assert_resumes(name, run, photographed, every=False)
+    assert_resumes(name, run, snapshots, every=False)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Resuming elsewhere")
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_run_can_be_resumed_from_each_of_its_checkpoints(
-    name: str, run: Run, photographed: list[Path]
+    name: str, run: Run, snapshots: list[Path]
 ) -> None:
-    assert_resumes(name, run, photographed, every=True)
+    assert_resumes(name, run, snapshots, every=True)
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_again(run: Run) -> None:
@@ -134,26 +134,26 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(run: Run) -> None
     assert_same(folder, expected)
 
 
-def test_a_run_that_was_moved_can_be_resumed(run: Run, photographed: list[Path]) -> None:
+def test_a_run_that_was_moved_can_be_resumed(run: Run, snapshots: list[Path]) -> None:
     run(*words("dropout"))
     expected = left(Path("lightning_logs/mnist_mlp/version_0"))
     moved = Path("elsewhere/mine/kept")
     moved.parent.mkdir(parents=True)
-    photographed[2].rename(moved)
+    snapshots[2].rename(moved)
     main(["fit", "--resume", str(moved)])
     assert_same(moved, expected)
     best = json.loads((moved / "results.json").read_text())["best_checkpoint"]
     assert Path(best).parent == moved / "checkpoints"
 
 
-def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_taken(
-    run: Run, photographed: list[Path]
+def test_a_damaged_newest_checkpoint_is_reported_and_the_previous_one_used(
+    run: Run, snapshots: list[Path]
 ) -> None:
     run(*words("dropout"))
     folder = Path("lightning_logs/mnist_mlp/version_0")
     expected = left(folder)
     shutil.rmtree(folder)
-    photographed[5].rename(folder)
+    snapshots[5].rename(folder)
     _, newest = sorted(folder.glob("checkpoints/resume-*"))
     newest.write_bytes(newest.read_bytes()[:-1000])
     with pytest.warns(UserWarning, match=rf"{newest.name} is damaged.*Trying the previous one"):
@@ -162,7 +162,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_taken(
     assert newest.with_suffix(".damaged").exists()
 
 
-def test_nothing_is_resumed_where_all_checkpoints_are_damaged(
+def test_resuming_fails_if_all_checkpoints_are_damaged(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(*words("one cycle"))
@@ -176,7 +176,7 @@ def test_nothing_is_resumed_where_all_checkpoints_are_damaged(
     assert "No checkpoint to resume from in" in capsys.readouterr().err
 
 
-def test_a_finished_run_says_so_and_is_left_alone(
+def test_resuming_a_finished_run_changes_nothing(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(*words("one cycle"))
@@ -202,7 +202,7 @@ def test_a_finished_run_trained_for_more_epochs_equals_a_longer_run(run: Run) ->
     assert "--resume" not in results["command"]
     [resumed] = results["resumed_by"]
     assert resumed.endswith(f"--resume {folder}/version_1 --trainer.max_epochs=5")
-    assert results["seconds"]["total"] > results["seconds"]["fit"]  # of both times
+    assert results["seconds"]["total"] > results["seconds"]["fit"]  # total of both commands
 
 
 CHANGES = {
@@ -216,7 +216,7 @@ CHANGES = {
     "--model.optimizer.lr=0.1": "model.optimizer.lr was 0.001, is 0.1",
     "--model.optimizer=SGD": "model.optimizer was Adam, is SGD",
     "--model=LeNet": "holds a ReLUMLP, but the model is LeNet",
-    "--trainer.max_epochs=9": "trainer.max_epochs was 3, is 9",  # OneCycleLR knows its end
+    "--trainer.max_epochs=9": "trainer.max_epochs was 3, is 9",  # OneCycleLR depends on it
     "--trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches was 1, is 2",
     "--trainer.precision=bf16-mixed": "trainer.precision was 32-true, is bf16-mixed",
 }
@@ -236,7 +236,7 @@ def cut_off(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_run_is_refused_with_both_values(
+def test_changed_settings_are_refused_with_both_values(
     change: str, cut_off: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -244,15 +244,15 @@ def test_a_changed_run_is_refused_with_both_values(
     before = {path: path.read_bytes() for path in cut_off.rglob("*") if path.is_file()}
     with pytest.raises(SystemExit) as stop:
         main(["fit", "--resume", str(cut_off), change])
-    said = capsys.readouterr().err
+    errors = capsys.readouterr().err
     assert stop.value.code == 1
-    assert CHANGES[change] in said
-    assert len(said[said.index("error:") :].strip().splitlines()) <= 3
+    assert CHANGES[change] in errors
+    assert len(errors[errors.index("error:") :].strip().splitlines()) <= 3
     after = {path: path.read_bytes() for path in cut_off.rglob("*") if path.is_file()}
     assert after == before
 
 
-def test_a_change_of_one_pixel_is_refused(
+def test_one_changed_pixel_is_refused(
     cut_off: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -267,7 +267,7 @@ def test_a_change_of_one_pixel_is_refused(
     assert "contents of the data was " in capsys.readouterr().err
 
 
-def test_another_number_of_threads_is_warned_of(
+def test_another_number_of_threads_gives_a_warning(
     cut_off: Path, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(data_root))
@@ -278,7 +278,7 @@ def test_another_number_of_threads_is_warned_of(
 
 
 class Signal(Callback):
-    """Sends this process a signal within a step."""
+    """Sends this process a signal at the end of a step."""
 
     def __init__(self, number: int, step: int) -> None:
         self.number, self.step = number, step
@@ -307,37 +307,37 @@ def test_a_signal_stops_a_run_that_can_then_be_resumed(
     assert sorted(path.name for path in folder.glob("checkpoints/resume-*")) == [
         "resume-step00000000.ckpt", "resume-step00000007.ckpt"
     ]  # fmt: skip
-    said = capsys.readouterr()
-    assert f"Stopped by {name} after step 7" in said.out
-    assert f"fit --resume {folder}" in said.err
+    printed = capsys.readouterr()
+    assert f"Stopped by {name} after step 7" in printed.out
+    assert f"fit --resume {folder}" in printed.err
     run("fit", "--resume", folder)
     assert_same(folder, expected)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "message"),
     [
         (["--resume", "nowhere"], "--resume nowhere is not a run folder"),
         (["--resume", "latest"], "there is no run in"),
         (["--resume", ".", "--ckpt_path=x"], "leave --ckpt_path out"),
     ],
 )
-def test_what_cannot_be_resumed_is_refused(
-    given: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_invalid_resume_options_are_refused(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(["fit", *given])
+        main(["fit", *options])
     assert stop.value.code == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_the_same_command_starts_a_run_and_resumes_it(run: Run, photographed: list[Path]) -> None:
-    again = [*words("one cycle"), "--resume=latest"]
-    run(*again)
+def test_the_same_command_starts_a_run_and_resumes_it(run: Run, snapshots: list[Path]) -> None:
+    command = [*words("one cycle"), "--resume=latest"]
+    run(*command)
     folder = Path("lightning_logs/mnist_logistic/version_0")
     expected = left(folder)
     shutil.rmtree(folder)
-    photographed[3].rename(folder)
-    run(*again)
+    snapshots[3].rename(folder)
+    run(*command)
     assert_same(folder, expected)
     assert [path.name for path in folder.parent.iterdir()] == ["version_0"]

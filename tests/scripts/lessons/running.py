@@ -16,7 +16,7 @@ from PIL import Image
 
 from scripts.lesson import LESSONS
 
-Run = SimpleNamespace  # the names of a lesson, its `text` and the folder of its `pictures`
+Run = SimpleNamespace  # the variables of a lesson, its `text` and the folder of its `pictures`
 
 
 def run_lesson(file: str, folder: Path, *changes: tuple[str, str]) -> Run:

@@ -42,9 +42,8 @@ def test_it_prints_its_sections(lesson: Any) -> None:
         assert part in lesson.text
 
 
-def test_its_pictures_are_written(lesson: Any) -> None:
-    names = ["4_boundary.png"]
-    assert_drawn(lesson, names)
+def test_it_draws_its_picture(lesson: Any) -> None:
+    assert_drawn(lesson, ["4_boundary.png"])
 
 
 def test_softmax_equals_scipy_for_large_scores_too(lesson: Any) -> None:
@@ -80,7 +79,7 @@ def test_it_learns_the_spirals(lesson: Any) -> None:
     (_, guessed), (_, half), (p, learned) = lesson.shapes.values()
     assert guessed < 0.6 < half < learned == 1
     at = np.abs(lesson.ends[:, None] - lesson.X.T.reshape(1, -1)).argmin(axis=0).reshape(2, -1)
-    np.testing.assert_array_equal(p[at[1], at[0]] > 0.5, lesson.y == 1)  # drawn where the data are
+    np.testing.assert_array_equal(p[at[1], at[0]] > 0.5, lesson.y == 1)  # the axes match the data
 
 
 def test_the_spirals_cannot_be_split_by_a_line(lesson: Any) -> None:
@@ -95,7 +94,7 @@ def test_the_spirals_cannot_be_split_by_a_line(lesson: Any) -> None:
     assert best < 0.8
 
 
-def test_softmax_twice_has_a_floor_and_no_slope(lesson: Any) -> None:
+def test_softmax_twice_has_a_lowest_loss_and_tiny_slopes(lesson: Any) -> None:
     for scores in np.random.default_rng(0).normal(scale=20, size=(200, 10)):
         assert -log_softmax(softmax(scores)).max() >= np.log(1 + 9 / np.e) - 1e-12
     for found, loss_of in (
@@ -122,10 +121,10 @@ def test_softmax_twice_has_a_floor_and_no_slope(lesson: Any) -> None:
         ("db2 = dZ2.sum(axis=0)", "db2 = -dZ2.sum(axis=0)", "db2"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the first one overflows again
-def test_a_wrong_formula_stops_it(right: str, wrong: str, named: str, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the first case overflows
+def test_it_fails_if_a_formula_is_wrong(right: str, wrong: str, named: str, tmp_path: Path) -> None:
     assert named in fails_when_broken(NAME, right, wrong, tmp_path)
 
 
-def test_each_cell_stands_alone() -> None:
+def test_it_opens_as_a_notebook() -> None:
     assert_cells(NAME)

@@ -1,4 +1,4 @@
-"""Lesson 6: without runs and MNIST, then with finished runs; its numbers by numpy."""
+"""Lesson 6: without runs, with finished runs, and its numbers computed again with numpy."""
 
 import json
 import shutil
@@ -46,11 +46,11 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def lesson(untrained: Run) -> Run:
-    """The lesson with these runs finished, beside two that must be ignored."""
+    """The lesson with these runs finished, and two more that must be ignored."""
     logs = untrained.pictures.parent
     for config in CONFIGS:
         (untrained.pictures / config).rename(logs / config)
-    for name in ("version_1", "version_2"):  # newer, but tested on few digits, or killed
+    for name in ("version_1", "version_2"):  # newer, but tested on few digits, and killed
         shutil.copytree(logs / "mnist_mlp/version_0", logs / "mnist_mlp" / name)
     few = logs / "mnist_mlp/version_1/results.json"
     few.write_text(json.dumps({**json.loads(few.read_text()), "tested": 20}))
@@ -145,12 +145,12 @@ def test_gaps_equal_those_of_the_curves(lesson: Run) -> None:
         assert f"with {idea} the gap " in lesson.text
 
 
-def test_a_wrong_count_stops_the_lesson(lesson: Run, tmp_path: Path) -> None:
+def test_it_fails_if_a_number_of_parameters_is_wrong(lesson: Run, tmp_path: Path) -> None:
     right = "layer.in_features + (layer.bias is not None)"
     shutil.copytree(lesson.pictures.parent, tmp_path / "lightning_logs")
     with pytest.raises(AssertionError, match="logistic regression: parameters: 7840"):
         run_on_the_digits(tmp_path, (right, "layer.in_features + 1"))
 
 
-def test_each_cell_stands_alone() -> None:
+def test_it_opens_as_a_notebook() -> None:
     assert_cells(FILE)

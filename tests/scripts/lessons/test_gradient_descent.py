@@ -47,12 +47,12 @@ def test_it_prints_its_sections(lesson: Any) -> None:
         assert part in lesson.text
 
 
-def test_its_pictures_are_written(lesson: Any) -> None:
+def test_it_draws_its_pictures(lesson: Any) -> None:
     names = ["3_learning_rate.png", "3_loss.png", "3_paths.gif", "3_paths.png", "3_saddle.png"]
     assert_drawn(lesson, names)
 
 
-def test_the_paths_move(lesson: Any) -> None:
+def test_the_paths_are_animated(lesson: Any) -> None:
     path = lesson.pictures / "3_paths.gif"
     assert path.stat().st_size < 1e6
     with Image.open(path) as moving:
@@ -69,7 +69,7 @@ def test_the_paths_move(lesson: Any) -> None:
     assert tuple(frames[0][0, 0]) == (255, 255, 255)
 
 
-def test_the_bound_of_the_learning_rate_holds(lesson: Any, line: Any) -> None:
+def test_descent_converges_below_the_bound_and_diverges_above(lesson: Any, line: Any) -> None:
     rows, y = line
     hessian = 2 / 64 * rows.T @ rows
     np.testing.assert_allclose(lesson.bowl, hessian, rtol=1e-12)
@@ -86,8 +86,8 @@ def test_the_bound_of_the_learning_rate_holds(lesson: Any, line: Any) -> None:
     assert excess[1.01] > 1e12
 
 
-def test_centred_inputs_make_a_rounder_bowl(line: Any) -> None:
-    """The first exercise."""
+def test_centred_inputs_have_a_diagonal_hessian(line: Any) -> None:
+    """The answer to the first exercise: its eigenvalues are also closer to each other."""
     rows, _ = line
     centred = rows - [rows[:, 0].mean(), 0]
     before, after = (np.linalg.eigvalsh(2 / 64 * each.T @ each) for each in (rows, centred))
@@ -96,7 +96,7 @@ def test_centred_inputs_make_a_rounder_bowl(line: Any) -> None:
     assert before[-1] / before[0] > 4 * after[-1] / after[0]
 
 
-def test_momentum_and_adam_by_their_formulas(lesson: Any, line: Any) -> None:
+def test_momentum_and_adam_equal_their_formulas(lesson: Any, line: Any) -> None:
     weights = other = lesson.start.numpy()
     velocity = mean = square = np.zeros(2)
     momentum, adam = [weights], [other]
@@ -115,13 +115,13 @@ def test_momentum_and_adam_by_their_formulas(lesson: Any, line: Any) -> None:
 
 
 def test_every_path_has_its_steps_and_ends_near_the_minimum(lesson: Any, line: Any) -> None:
-    least = loss(*line, lesson.best.numpy())
+    minimum = loss(*line, lesson.best.numpy())
     at_first = loss(*line, lesson.start.numpy())
     steps = {name: len(path) - 1 for name, (path, _) in lesson.paths.items()}
     assert list(steps.values()) == [40, 2560, 320, 40, 40]
     for path, _ in lesson.paths.values():
-        excess = loss(*line, path[-1].numpy()) - least
-        assert 0 <= excess < 0.02 * (at_first - least)
+        excess = loss(*line, path[-1].numpy()) - minimum
+        assert 0 <= excess < 0.02 * (at_first - minimum)
 
 
 def test_sorted_batches_do_not_reach_the_best_line(lesson: Any, line: Any) -> None:
@@ -134,9 +134,10 @@ def test_sorted_batches_do_not_reach_the_best_line(lesson: Any, line: Any) -> No
             weights = weights - 0.1 * slope(rows[batch], y[batch], weights)
             path.append(weights)
     np.testing.assert_allclose(lesson.in_order, path, rtol=1e-9)
-    least = loss(*line, lesson.best.numpy())
-    shuffled = [loss(*line, w.numpy()) - least for w in lesson.paths["mini-batches of 8"][0][-80:]]
-    assert loss(*line, weights) - least > 5 * np.mean(shuffled)
+    minimum = loss(*line, lesson.best.numpy())
+    last = lesson.paths["mini-batches of 8"][0][-80:]
+    shuffled = [loss(*line, w.numpy()) - minimum for w in last]
+    assert loss(*line, weights) - minimum > 5 * np.mean(shuffled)
 
 
 def test_the_saddle_point_is_a_saddle_point(lesson: Any) -> None:
@@ -173,9 +174,9 @@ def test_noise_leaves_the_ridge_and_the_shallow_minimum(lesson: Any) -> None:
         ("distance[0], 1 - 2 * share", "distance[0], 1 - share", "0.02 · 2/L"),
     ],
 )
-def test_a_wrong_formula_stops_it(right: str, wrong: str, named: str, tmp_path: Path) -> None:
+def test_it_fails_if_a_formula_is_wrong(right: str, wrong: str, named: str, tmp_path: Path) -> None:
     assert named in fails_when_broken(NAME, right, wrong, tmp_path)
 
 
-def test_each_cell_stands_alone() -> None:
+def test_it_opens_as_a_notebook() -> None:
     assert_cells(NAME)

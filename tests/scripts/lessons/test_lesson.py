@@ -15,7 +15,9 @@ def test_it_lists_six_lessons(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line[:9] for line in listed] == [f"Lesson {i}." for i in range(1, 7)]
 
 
-def test_it_runs_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_runs_one_lesson(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     started: list[str] = []
     monkeypatch.setattr(lesson.runpy, "run_path", lambda path, run_name: started.append(path))
     lesson.main(["4"])
@@ -25,7 +27,7 @@ def test_it_runs_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert last.endswith("scripts/lessons/4_backpropagation.py")
 
 
-def test_an_unknown_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_lesson_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         lesson.main(["7"])
     assert stop.value.code == 2

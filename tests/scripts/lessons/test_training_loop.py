@@ -62,10 +62,10 @@ def test_the_losses_equal_those_of_a_loop_in_numpy(lesson: Run) -> None:
     np.testing.assert_allclose(names["recorded"].values, expected, atol=1e-5)
 
 
-def test_one_step_is_checked_against_the_batch_it_took(lesson: Run) -> None:
+def test_one_step_equals_its_formula(lesson: Run) -> None:
     assert lesson.text.count("a bias after one step: b - rate * gradient") == 1
     bias = lesson.bias
-    assert bias.grad.abs().max() > 0.01  # or the check would be meaningless
+    assert bias.grad.abs().max() > 0.01  # otherwise the check would be meaningless
     found = lesson.moved[-1].bias
     np.testing.assert_allclose(found.detach(), (bias - 0.05 * bias.grad).detach(), atol=1e-7)
 
@@ -83,7 +83,7 @@ def test_choosing_on_the_test_set_is_biased_and_choosing_on_validation_is_not(
 ) -> None:
     points = lesson.points
     assert points.shape == (200, 4)
-    assert (points[:, 0] >= points[:, 2]).all()  # no epoch looks better than the best
+    assert (points[:, 0] >= points[:, 2]).all()  # the best epoch has the highest accuracy
     bias = points[:, 0] - points[:, 1]
     assert bias.mean() > 1
     assert abs((points[:, 2] - points[:, 3]).mean()) < 1
@@ -112,9 +112,9 @@ def test_sorted_batches_predict_the_last_class(lesson: Run) -> None:
         ("batches.set_epoch(epoch)\n    losses", "losses"),  # the same order in each epoch
     ],
 )
-def test_a_wrong_loop_stops_the_lesson(right: str, wrong: str, tmp_path: Path) -> None:
+def test_it_fails_if_the_loop_is_wrong(right: str, wrong: str, tmp_path: Path) -> None:
     assert "not" in fails_when_broken(FILE, right, wrong, tmp_path)
 
 
-def test_each_cell_stands_alone() -> None:
+def test_it_opens_as_a_notebook() -> None:
     assert_cells(FILE)
