@@ -194,5 +194,6 @@ def run(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
+def _one_thread_and_seed() -> None:
+    torch.manual_seed(0)  # or numbers would depend on the tests that ran before
     torch.set_num_threads(1)  # tiny models need no more, and results repeat

@@ -109,7 +109,7 @@ def test_unreadable_files_are_named_and_counted_with_exit_code_1(
     assert len(predictions(folder / "predict")) == 5
 
 
-def test_without_predictions_no_new_version_is_left(
+def test_without_predictions_no_folder_is_left(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = fit(run, "mnist_logistic")
@@ -119,6 +119,7 @@ def test_without_predictions_no_new_version_is_left(
         assert code == 1
         assert name in error
     assert [path.name for path in folder.parent.iterdir()] == ["version_0"]
+    assert not (folder / "predict").exists()
 
 
 def test_images_are_refused_for_runs_on_other_data(

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard.summary import scalar
 
@@ -56,13 +57,30 @@ def test_each_batch_calls_the_start_end_and_metrics_of_the_connector() -> None:
     assert [name for name, _, _ in connector.method_calls] == called[:3]
 
 
-def test_enter_hook_sets_the_current_hook_of_the_model() -> None:
-    made = trainer()
+def test_log_works_within_a_hook_and_refuses_outside_of_one() -> None:
+    refusals: list[str] = []
+
+    class Log(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+            internals.enter_hook(pl_module, None)
+            with pytest.raises(MisconfigurationException) as error:
+                pl_module.log("outside", 1.0)
+            refusals.append(str(error.value))
+            internals.enter_hook(pl_module, "on_train_batch_start")
+            pl_module.log("within", 1.0)
+
+    made = trained(callbacks=[Log()], limit_train_batches=1, limit_val_batches=0)
+    assert len(refusals) == 2
+    assert "within" in made.callback_metrics
+    assert "outside" not in made.callback_metrics
+
+
+def test_the_trainer_of_a_model_is_none_before_training() -> None:
     model = LinearRegression()
-    assert "_current_fx_name" in vars(model)
-    internals.enter_hook(model, "training_step")
-    assert model._current_fx_name == "training_step"
-    assert made.lightning_module is None
+    assert internals.trainer_of(model) is None
+    made = trainer(max_epochs=1)
+    made.fit(model, datamodule=Line())
+    assert internals.trainer_of(model) is made
 
 
 def test_lightning_registers_no_signal_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
