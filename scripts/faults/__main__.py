@@ -102,9 +102,7 @@ class Faults:
         self.failures += fuzz.faults
         slowest = f"{1000 * fuzz.worst:.0f} ms"
         name = "a damaged IDX file, md5 off and on"
-        return [
-            {"fault": name, "tries": fuzz.tries, "handled": fuzz.handled, "worst case": slowest}
-        ]
+        return [as_row(name, fuzz.tries, fuzz.handled, slowest)]
 
     def typos(self) -> list[Row]:
         parser, fit = build_parsers()
@@ -112,9 +110,7 @@ class Faults:
         self.failures += counts.failures
         worst = f"right key suggested {counts.suggested:,} times"
         name = "a typo in a key of a shipped config"
-        return [
-            {"fault": name, "tries": counts.typos, "handled": counts.refused, "worst case": worst}
-        ]
+        return [as_row(name, counts.typos, counts.refused, worst)]
 
     def processes(self) -> list[Row]:
         name = "a test set of 1 to 203 images on 1 to 4 processes"
