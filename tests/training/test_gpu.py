@@ -13,6 +13,7 @@ FIT = ["fit", "--config", str(PROJECT / "configs/mnist_relu_mlp.yaml"), "--data.
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:GPU available but not used")
 def test_a_run_on_the_gpu_reaches_the_loss_of_the_cpu(run: Run) -> None:
     on_gpu = run(*FIT, "--trainer.accelerator=gpu")
     on_cpu = run(*FIT, "--trainer.accelerator=cpu")
