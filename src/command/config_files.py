@@ -12,6 +12,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LARGEST = 1_000_000  # bytes; a config has a thousand
 MOST_ALIASES = 100
+MOST_LEVELS = 100
 MOST_VALUES = 100_000  # with every alias written out: nine lines of nine aliases are 387 million
 
 
@@ -51,6 +52,7 @@ class StrictLoader:
             yaml.YAMLError: In one line, if the text is not YAML or not a mapping of settings.
         """
         try:
+            _check_depth(text)
             # A plain value from the command line has neither keys nor aliases to check.
             root = yaml.compose(text, Loader=LOADER) if ":" in text or "*" in text else None
             if root:
@@ -61,6 +63,17 @@ class StrictLoader:
         if path and not isinstance(values, dict):
             raise yaml.YAMLError(f"{path} has no settings; expected lines such as model: LeNet")
         return values
+
+
+def _check_depth(text: str) -> None:
+    """Refuse a text with too many levels before a recursive function reads it, and may crash."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_LEVELS:
+            problem = "nested too deeply"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 def _check(node: yaml.Node, seen: Counter[str], sizes: dict[int, int]) -> int:

@@ -23,6 +23,12 @@ def cause(error: Exception, by: Exception) -> Exception:
         (RuntimeError("Error(s) in loading state_dict for Net:\n\tsize mismatch"), "size mismatch"),
         (RuntimeError("while loading state_dict"), "while loading state_dict"),
         (MemoryError(), "Not enough memory: give less"),
+        (
+            RuntimeError(
+                "CPUAllocator: can't allocate memory: you tried to allocate 40000000000 bytes."
+            ),
+            "Not enough memory: 40.0 GB were requested",
+        ),
         (OSError(28, "No space left on device", "x.ckpt"), "x.ckpt cannot be used: No space"),
         (ValueError("a bug"), None),
     ],

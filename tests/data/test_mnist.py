@@ -373,7 +373,7 @@ def test_digits_never_replace_another_data_set(tmp_path: Path, name: str, source
 
 
 def test_source_digits_is_refused_for_another_data_set() -> None:
-    with pytest.raises(UserError, match="not for KMNIST"):
+    with pytest.raises(UserError, match="replaces MNIST only, not KMNIST"):
         MNIST(name="KMNIST", source="digits")
 
 

@@ -148,7 +148,10 @@ def test_pickled_code_is_refused(
 
 
 def test_other_files_are_refused(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     [best] = folder.glob("checkpoints/best-*.ckpt")
     content = bytearray(best.read_bytes())
@@ -158,4 +161,6 @@ def test_other_files_are_refused(
     assert_refused("missing.ckpt", capsys, "is not a file; expected a checkpoint")
     assert_refused(folder / "config.yaml", capsys, "not a checkpoint")
     assert_refused(tmp_path, capsys, "is not a run folder")
+    Path("empty").mkdir()
+    monkeypatch.chdir("empty")
     assert_refused("latest", capsys, "there is no run")

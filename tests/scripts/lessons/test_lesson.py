@@ -41,4 +41,4 @@ def test_each_lesson_has_exercises_and_is_in_the_readme(number: int) -> None:
     title = re.match(r"Lesson \d\. ([^:]+):", str(ast.get_docstring(ast.parse(text))))
     assert title
     assert "xercise" in text
-    assert f"| {number} {title[1].lower()} |" in (PROJECT / "README.md").read_text().lower()
+    assert f"| {number} {title[1].lower()} |" in (PROJECT / "scripts/README.md").read_text().lower()
