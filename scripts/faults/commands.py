@@ -125,7 +125,7 @@ def build_parsers() -> tuple[Any, Any]:
     restrict_imports()
     read_strictly()
     try:
-        ParsersOnly()
+        ParsersOnly("fit")
     except Built as built:
         return built.args
     raise AssertionError("the command line has no parser")

@@ -72,6 +72,7 @@ class ExperimentCLI(ExperimentFlags):
         resumes = self.folder is not None and command.name == "fit"
         self.record, self.identity = RunRecord(command.words, resumes), Identity()
         super().__init__(
+            command.name,
             save_config_callback=RunConfig,
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={
