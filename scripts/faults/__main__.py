@@ -1,7 +1,8 @@
 """Injects faults into linenet and counts how often it handles them.
 
-    ./scripts/run faults                       # everything, half an hour; updates tests/README.md
+    ./scripts/run faults                       # everything, half an hour; updates the READMEs
     ./scripts/run faults kills --tries 20      # one section with a given number of tries
+    ./scripts/run faults signals --readme      # the last section of those run one by one
 
 `kills`, `writes` and `signals` interrupt real runs of five configs, at random moments or at a given
 point of writing a file, resume them, and compare weights, optimizer, curves and metrics bit by bit
@@ -159,6 +160,8 @@ def main() -> None:
     defaults = ", ".join(f"{name} {number:,}" for name, number in TRIES.items())
     tries = f"number of tries; default {defaults};\nthe other sections have a fixed number"
     parser.add_argument("--tries", type=PositiveInt, metavar="N", help=tries)
+    text = "also update the READMEs, from the newest results of each section at this commit"
+    parser.add_argument("--readme", action="store_true", help=text)
     seed = "seed of the random moments and positions; default 0"
     parser.add_argument("--seed", type=int, default=0, metavar="N", help=seed)
     arguments = parser.parse_args()
@@ -184,20 +187,32 @@ def run(arguments: argparse.Namespace) -> list[str]:
             write_whole(results_file, json.dumps(record, indent=2) + "\n")
             print(markdown(done[section]))
     print(*faults.failures[:10], f"Results: {results_file}", sep="\n")
-    if len(sys.argv) == 1:  # the READMEs show a default run only
-        into_page("tests/README.md", "faults", report(record))
-        into_page("README.md", "trust", summary(record))
+    if arguments.readme or len(sys.argv) == 1:
+        write_pages(record)
     return faults.failures
 
 
+def write_pages(record: dict[str, Any]) -> None:
+    """Write the tables of the READMEs, from the newest results of each section at one commit."""
+    records = [json.loads(path.read_text()) for path in sorted(LOGS.glob("*.json"))]
+    same = [one for one in records if one["git"] == record["git"]]
+    newest = {name: rows for one in same for name, rows in one["sections"].items()}
+    if missing := [name for name in SECTIONS if name not in newest]:
+        print(f"The READMEs are unchanged: not run at this commit: {', '.join(missing)}.")
+        return
+    whole = {**record, "sections": {name: newest[name] for name in SECTIONS}}
+    into_page("tests/README.md", "faults", report(whole))
+    into_page("README.md", "trust", summary(whole))
+
+
 def report(record: dict[str, Any]) -> str:
-    """Return the table of tests/README.md, with the command and the machine."""
+    """Return the table of tests/README.md, with the machine."""
     rows = [
         {k: f"{v:,}" if isinstance(v, int) else v for k, v in row.items()}
         for found in record["sections"].values()
         for row in found
     ]
-    return f"{markdown(rows)}\nMeasured by `{record['command']}`; {circumstances(record)}.\n"
+    return f"{markdown(rows)}\nMeasured by `./scripts/run faults`; {circumstances(record)}.\n"
 
 
 def summary(record: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ HARMLESS = (
     r"You're resuming from a checkpoint that ended before",  # the loader skips done batches
     r"Precision .* is not supported by the model summary",
     r"The number of training batches .* is smaller than the logging interval",  # Model adapts it
+    r"The given buffer is not writable",  # torch 2.11 reads .pt2 files like that
     r".*LightningCLI's args parameter is intended",  # main(args) called from Python
 )
 

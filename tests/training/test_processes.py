@@ -58,8 +58,8 @@ def run(data_root: Path, tmp_path: Path) -> Iterator[Any]:
 
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait at most a minute for a process, and return its exit code and error output."""
-    _, errors = process.communicate(timeout=60)
+    """Wait at most five minutes for a process, and return its exit code and error output."""
+    _, errors = process.communicate(timeout=300)
     return process.returncode, errors
 
 
