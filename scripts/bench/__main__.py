@@ -12,6 +12,7 @@ lightning_logs/bench/ with the machine and the versions.
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import tempfile
@@ -32,7 +33,7 @@ LOGS = Path("lightning_logs", "bench")
 
 def main() -> None:
     arguments = parse()
-    results_file = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
+    results_file = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{os.getpid()}.json"
     command = shlex.join(["./scripts/run", "bench", *sys.argv[1:]])
     record = {"command": command, **json.loads(python("-c", FACTS))}
     measured: dict[str, Rows] = {}

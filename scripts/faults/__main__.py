@@ -175,7 +175,7 @@ def main() -> None:
 
 def run(arguments: argparse.Namespace) -> list[str]:
     """Run the sections, print and write their tables, and return the failures."""
-    results_file = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
+    results_file = LOGS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{os.getpid()}.json"
     command = shlex.join(["./scripts/run", "faults", *sys.argv[1:]])
     facts = {"device": device_name(torch.device("cpu")), "versions": versions(), "git": git_state()}
     done: dict[str, list[Row]] = {}
