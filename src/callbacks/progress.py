@@ -10,11 +10,15 @@ from lightning.pytorch.callbacks import ProgressBar, RichModelSummary, TQDMProgr
 from rich.console import Console
 from rich.table import Column, Table
 
+from src.callbacks.best_checkpoint import BestCheckpoint
+
 NARROW = 100  # columns of a terminal; below, the bar shows one metric
 
 
 class EpochBar(TQDMProgressBar):
-    """A bar for each epoch with step, time and metrics; in a narrow terminal, with one metric.
+    """A bar for each epoch with step, time, metrics and the best validation so far.
+
+    In a narrow terminal it shows one metric and its best value.
 
     Args:
         monitor: The metric to show where there is room for one; by default the last one logged.
@@ -33,10 +37,11 @@ class EpochBar(TQDMProgressBar):
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)  # the run folder is printed at the end
+        metrics |= best_so_far(trainer)
         if shutil.get_terminal_size().columns >= NARROW or not metrics:
             return metrics
         name = self.monitor if self.monitor in metrics else [*metrics][-1]
-        return {name: metrics[name]}
+        return {shown: metrics[shown] for shown in (name, "best") if shown in metrics}
 
 
 class EpochLines(ProgressBar):
@@ -69,8 +74,19 @@ class EpochLines(ProgressBar):
             for name, v in trainer.progress_bar_metrics.items()
             if self.validated or not name.startswith("val/")  # else of an earlier epoch
         ]
+        values += [f"{name} {value:.4g}" for name, value in best_so_far(trainer).items()]
         seconds = time.perf_counter() - self.started
         print(", ".join([f"epoch {counted(trainer)}", *values, f"{seconds:.1f} s"]), flush=True)
+
+
+def best_so_far(trainer: Trainer) -> dict[str, float]:
+    """Return the best value yet of the metric that checkpoints are chosen by, as `best`."""
+    saver = trainer.checkpoint_callback
+    if not isinstance(saver, BestCheckpoint) or not saver.monitor:
+        return {}
+    values = (saver.best_model_score, trainer.callback_metrics.get(saver.monitor))
+    known = [float(value) for value in values if value is not None]
+    return {"best": (min if saver.mode == "min" else max)(known)} if known else {}
 
 
 def counted(trainer: Trainer) -> str:

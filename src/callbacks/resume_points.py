@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 
 from src.runs.checkpoints import RESUME, relocate, resume_files
@@ -22,6 +23,8 @@ SHARE = 100  # or so many times the duration of saving, if longer: it costs at m
 
 class ResumePoints(Callback):
     """Saves a checkpoint at the start, every few seconds and at the end; stops a run on request.
+
+    It is the first of the callbacks: none has changed the weights for its own use yet.
 
     It always saves between two steps or two epochs, when everything logged is written and nothing
     is half done: Lightning would repeat or skip something when it resumes within a step or just
@@ -64,6 +67,8 @@ class ResumePoints(Callback):
                 self._save_or_stop(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not ends_between_epochs(trainer):
+            self.saved_step = trainer.global_step  # an earlier checkpoint leads to the same end
         for due in (0.0, float("inf")):  # the second time for a signal that came while saving
             self.due = due
             self._save_or_stop(trainer)
@@ -120,6 +125,17 @@ class ResumePoints(Callback):
             command = f"python -m src.cli fit --resume {self.folder.parent}"
             print(f"To resume: {command}", file=sys.stderr)
         raise SystemExit(128 + number)
+
+
+def ends_between_epochs(trainer: Trainer) -> bool:
+    """Return whether the state at the end of training is one from which more epochs can be trained.
+
+    It is not if training ended within an epoch or was stopped early, which a longer run may not be,
+    nor if the end replaces the weights, which would not be done again.
+    """
+    averaged = any(isinstance(one, StochasticWeightAveraging) for one in trainer.callbacks)
+    complete = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+    return complete and not trainer.should_stop and not averaged
 
 
 @contextmanager

@@ -1,13 +1,19 @@
 """Writes the `config.yaml` of a run, which repeats it."""
 
+import warnings
 from pathlib import Path
+from typing import Any
 
+import yaml
+from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from src.files import write_whole
 from src.runs.find import header
+
+FAILED = "Unable to serialize instance"  # what jsonargparse writes instead of some values
 
 
 class RunConfig(SaveConfigCallback):
@@ -20,5 +26,31 @@ class RunConfig(SaveConfigCallback):
         config.pop("run", None)  # the config of that run is part of this one
         if "version" in (config.trainer.logger or {}).get("init_args", {}):
             config.trainer.logger.init_args.version = None  # the next run has a folder of its own
-        text = header(TrainerFn(stage).value) + self.parser.dump(config, skip_none=False)
-        write_whole(Path(str(trainer.loggers[0].log_dir), "config.yaml"), text)
+        text = yaml.safe_dump(plain(self.parser, config), allow_unicode=True, sort_keys=False)
+        path = Path(str(trainer.loggers[0].log_dir), "config.yaml")
+        write_whole(path, header(TrainerFn(stage).value) + text)
+
+
+def plain(parser: ArgumentParser, config: Namespace) -> dict[str, Any]:
+    """Return settings as they stand in a `config.yaml`: numbers, strings, lists and dictionaries.
+
+    jsonargparse cannot write a default such as `torch.device("cpu")`, nor a name given where a
+    function may be given, too. The default is left out, and the name kept.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", rf"\s*{FAILED}")
+        text = parser.dump(config, skip_none=False, skip_validation=True)
+    return _restored(yaml.safe_load(text), config.as_dict())
+
+
+def _restored(written: Any, given: Any) -> Any:
+    if isinstance(written, dict) and isinstance(given, dict):
+        parts = {name: (value, given.get(name)) for name, value in written.items()}
+        return {k: _restored(*pair) for k, pair in parts.items() if not _is_lost(*pair)}
+    if isinstance(written, list) and isinstance(given, list | tuple):
+        return [_restored(*pair) for pair in zip(written, given, strict=True)]
+    return given if str(written).startswith(FAILED) else written
+
+
+def _is_lost(written: Any, given: Any) -> bool:
+    return str(written).startswith(FAILED) and not isinstance(given, str | int | float)

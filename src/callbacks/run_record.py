@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from src.files import write_whole
@@ -38,7 +39,9 @@ class RunRecord(Callback):
         self.epoch_seconds: list[float] = []  # of training only, without validation
         self.part_seconds = 0.0  # of the epoch within which a resumed run starts
         self.samples = self.epochs = self.steps = self.tested = self.validated = 0
+        self.validated_step = -1  # the step after which val/... was measured
         self.evaluated = 0  # samples of the current validation or test
+        self.ended_by: str | None = None
         self.metrics: dict[str, float] = {}
         self.results: dict[str, Any] = {}
 
@@ -64,6 +67,7 @@ class RunRecord(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
             self.validated = self._total_evaluated(trainer)
+            self.validated_step = trainer.global_step
         if trainer.state.fn == TrainerFn.FITTING:
             self._validating += time.perf_counter() - self._validation_started
         else:
@@ -80,7 +84,8 @@ class RunRecord(Callback):
     ) -> None:
         self._note_metrics(trainer)
         checkpoint["record"] = {
-            "metrics": dict(self.metrics), "samples": self.samples,
+            "metrics": dict(self.metrics), "validated_step": self.validated_step,
+            "samples": self.samples,
             "fit_seconds": time.perf_counter() - self._fit_started,
             "epoch_seconds": list(self.epoch_seconds), "part_seconds": self._since_epoch_start(),
             "commands": list(self.commands), "total_seconds": time.perf_counter() - self.started,
@@ -90,6 +95,7 @@ class RunRecord(Callback):
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
+            self._take_validation(checkpoint)
             return
         record = dict(checkpoint["record"])
         commands, seconds = record.pop("commands", []), record.pop("total_seconds", 0.0)
@@ -97,9 +103,23 @@ class RunRecord(Callback):
         if self.resumes:  # not a new run that starts from the checkpoint of another one
             self.commands, self.started = commands + self.commands, self.started - seconds
 
+    def _take_validation(self, checkpoint: dict[str, Any]) -> None:
+        """Replace the validation metrics of the last epoch by those of the checkpoint to test.
+
+        One that was saved between two validations has none.
+        """
+        if not self.epochs:  # nothing was trained
+            return
+        record = checkpoint["record"]
+        validated = record.get("validated_step") == checkpoint["global_step"]
+        chosen = record["metrics"].items() if validated else []
+        others = [(name, value) for name, value in self.metrics.items() if name[:4] != "val/"]
+        self.metrics = dict([*others, *((k, v) for k, v in chosen if k.startswith("val/"))])
+
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.fit_seconds = time.perf_counter() - self._fit_started
         self.epochs, self.steps = trainer.current_epoch, trainer.global_step
+        self.ended_by = ended_by(trainer)
         checkpoint = getattr(trainer.checkpoint_callback, "best_model_path", None)
         self._write(trainer, pl_module, checkpoint)
 
@@ -157,6 +177,7 @@ class RunRecord(Callback):
             "best_checkpoint": checkpoint,
             "epochs": self.epochs if trained else None,
             "steps": self.steps if trained else None,
+            "ended_by": self.ended_by,
             "parameters": sum(p.numel() for p in model.parameters()),
             "seconds": self._seconds(),
             "samples_per_second": self._speed(),
@@ -177,3 +198,13 @@ class RunRecord(Callback):
     def _speed(self) -> float | None:
         seconds = sum(self.epoch_seconds)
         return round(self.samples / seconds, 1) if seconds else None
+
+
+def ended_by(trainer: Trainer) -> str | None:
+    """Return what ended a training before max_epochs and max_steps, None if nothing did."""
+    if not trainer.should_stop:
+        return None
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    if any((timer.time_remaining() or 0) <= 0 for timer in timers):
+        return "max_time"
+    return next((type(one).__name__ for one in trainer.early_stopping_callbacks), "a callback")

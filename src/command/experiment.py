@@ -24,6 +24,7 @@ from src.callbacks import (
     StepSeed,
 )
 from src.callbacks.progress import screen_callbacks
+from src.callbacks.run_config import plain
 from src.command.checks import check, check_accelerator, check_processes, check_saved
 from src.command.config_files import read_strictly
 from src.command.failures import short_errors
@@ -32,6 +33,7 @@ from src.command.quiet import quieten, quieten_evaluation
 from src.command.run_folder import experiment_name, is_rank_zero, moved, new_run_folder
 from src.command.run_selection import Command, select_run
 from src.command.signals import SignalHandlers
+from src.command.untrained import Untrained, place
 from src.data import TensorData
 from src.errors import UserError
 from src.files import remove_leftovers
@@ -41,9 +43,10 @@ from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, newest_intact
 from src.runs.curves import CurvesFile
+from src.runs.finished import stop_if_finished
 from src.runs.folders import locked
 from src.runs.report import write_report
-from src.runs.results import set_aside_results, stop_if_finished
+from src.runs.results import set_aside_results
 from src.runs.settings import differences
 from src.runs.summary import print_summary
 from src.training.epoch_loop import EpochLoop
@@ -120,7 +123,7 @@ class ExperimentCLI(ExperimentFlags):
         if is_rank_zero():
             self.stack.enter_context(locked(folder))
             remove_leftovers(folder)
-            stop_if_finished(folder, config.trainer)
+            stop_if_finished(folder, plain(self.parsers["fit"], config))
         newest = newest_intact(folder / "checkpoints")
         if is_rank_zero():
             print(f"Resuming {folder} from {newest.name if newest else 'its start'}.")
@@ -152,6 +155,7 @@ class ExperimentCLI(ExperimentFlags):
         settings = self.config_init[self.subcommand].trainer
         given = settings.plugins or []
         kwargs["plugins"] = [SafeCheckpointIO(), *(given if isinstance(given, list) else [given])]
+        self.untrained = Untrained(self.model, settings.callbacks)
         tensorboard = isinstance(settings.logger, TensorBoardLogger) and not settings.fast_dev_run
         resumes = self.subcommand == "fit" and self.folder
         if tensorboard and (resumes or is_rank_zero()):  # other processes get the folder from it
@@ -160,11 +164,11 @@ class ExperimentCLI(ExperimentFlags):
             trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, TypeError, ValueError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
+        trainer.callbacks.sort(key=place)
         keep_signal_handlers(trainer)
-        own_step = is_overridden("training_step", self.model, Model)
-        if not own_step and not is_overridden("train_dataloader", self.datamodule, TensorData):
-            loop = trainer.fit_loop.epoch_loop
-            trainer.fit_loop.epoch_loop = EpochLoop(trainer, loop.min_steps, loop.max_steps)
+        own = is_overridden("training_step", self.model, Model)
+        own |= is_overridden("train_dataloader", self.datamodule, TensorData)
+        trainer.fit_loop.epoch_loop = EpochLoop(trainer, own)
         if tensorboard and self.subcommand == "fit":
             trainer.loggers.append(CurvesFile(trainer, self.purge_step))
         return trainer
@@ -202,10 +206,11 @@ class ExperimentCLI(ExperimentFlags):
             self.datamodule.tell_skipped()
 
     def after_fit(self) -> None:
-        """Test the checkpoint that validation chose, once."""
+        """Test the checkpoint that validation chose, once, as `test --run` would."""
         check_saved(self.trainer)
         best = getattr(self.trainer.checkpoint_callback, "best_model_path", None)
-        self.test(self.model, self.datamodule, ckpt_path="best" if best else None)
+        model = self.untrained.put_into(self.trainer) if best else self.model
+        self.test(model, self.datamodule, ckpt_path=best or None)
 
     def test(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         self.trainer.test(model, datamodule, **{**kwargs, "verbose": False})

@@ -42,7 +42,7 @@ def user_error(error: BaseException | None) -> str | None:
             )
         error = error.__cause__
     if report.startswith(("Does not validate", "Problem with given")):  # a constructor refuses
-        return f"{essence(report)}\nTo see where, set the environment variable JSONARGPARSE_DEBUG."
+        return f"{essence(report)}\nTo see where: JSONARGPARSE_DEBUG=true python -m src.cli ..."
     return None
 
 

@@ -8,6 +8,10 @@ HARMLESS = (
     r".*use `self.log\(.*sync_dist=True\)`",  # metrics are summed over processes before logging
     r".*Checkpoint directory .* exists and is not empty",  # the folder of the run being tested
     r"You're resuming from a checkpoint that ended before",  # the loader skips done batches
+    r".*without a model. The last model of the previous",  # with OnExceptionCheckpoint
+    r".*is set, but there is no last checkpoint available",  # the same
+    r"You're using the WeightAveraging callback, but loading",  # the checkpoint holds the average
+    r"\s*Unable to serialize instance",  # jsonargparse; `config.yaml` is written without it
     r"Precision .* is not supported by the model summary",
     r"The number of training batches .* is smaller than the logging interval",  # Model adapts it
     r"The given buffer is not writable",  # torch 2.11 reads .pt2 files like that

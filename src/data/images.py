@@ -105,7 +105,12 @@ class ImageData(TensorData):
         return torch.from_numpy(resized(image, rows, columns, channels)).permute(2, 0, 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the normalisation and class names, which a network needs to make predictions."""
+        """Return the normalisation and class names, which a network needs to make predictions.
+
+        Empty if an error has ended the run before the images were read.
+        """
+        if not hasattr(self, "mean"):
+            return {}
         return {"mean": self.mean.cpu(), "std": self.std.cpu(), "class_names": self.class_names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

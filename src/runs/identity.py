@@ -3,6 +3,7 @@
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from lightning.pytorch.utilities import rank_zero_warn
 
 from src.errors import UserError
@@ -39,10 +40,24 @@ def decisive(trainer: Trainer, model: LightningModule, data: Any) -> Facts:
     facts |= {"data": type(data).__name__, **flat(dict(data.hparams), "data.")}
     facts |= {f"trainer.{name}": getattr(trainer, name, None) for name in TRAINER}
     facts |= {"trainer.precision": str(trainer.precision), "trainer.devices": trainer.world_size}
-    if facts.get("model.scheduler") == "OneCycleLR":  # its schedule depends on the length of a run
+    facts |= _of_callbacks(trainer)
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # set at run time
+    averaged = any(isinstance(one, StochasticWeightAveraging) for one in callbacks)
+    if averaged or facts.get("model.scheduler") == "OneCycleLR":  # they depend on the length
         facts |= {name: getattr(trainer, name.partition(".")[2]) for name in LENGTH}
     facts["contents of the data"] = data.digest
     return {name: plain(value) for name, value in facts.items() if name not in PLACES}
+
+
+def _of_callbacks(trainer: Trainer) -> Facts:
+    """Return the settings of callbacks whose saved state would replace them, or be lost."""
+    facts = {
+        f"{type(one).__name__}.{name}": getattr(one, name)
+        for one in trainer.early_stopping_callbacks
+        for name in ("monitor", "mode", "patience", "min_delta")
+    }
+    saver = trainer.checkpoint_callback
+    return facts | ({"checkpoint": saver.state_key} if saver else {})
 
 
 def plain(value: Any) -> Any:
@@ -62,7 +77,7 @@ def refuse(then: Facts, now: Facts) -> None:
     if changed:
         pairs = [f"{name} was {then.get(name)}, is {now.get(name)}" for name in changed[:3]]
         more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
-        fixed = " OneCycleLR has a fixed length." if {*LENGTH} & {*changed} else ""
+        fixed = " Its schedule has a fixed length." if {*LENGTH} & {*changed} else ""
         raise UserError(
             f"The run cannot be resumed with other settings: {'; '.join(pairs)}{more}.{fixed}\n"
             "Undo the change, or start a new run without --resume and --ckpt_path."

@@ -1,11 +1,9 @@
-"""Reads `results.json`, checks it against a new command, and preserves it when a run is resumed."""
+"""Reads `results.json`, and preserves it when a run is resumed."""
 
 import json
 import shutil
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from src.errors import UserError
 
@@ -27,25 +25,6 @@ def read_results(folder: Path) -> dict[str, Any] | None:
             f"{path} is damaged, or was not written by a run ({type(error).__name__}).\n"
             "Move it away; the run then counts as not tested."
         ) from error
-
-
-def stop_if_finished(folder: Path, trainer: Any) -> None:
-    """Exit if a run is finished and the command does not ask for more training.
-
-    Args:
-        folder: The run folder.
-        trainer: The trainer settings of the current command.
-
-    Raises:
-        SystemExit: With code 0 if nothing is left to do.
-    """
-    if read_results(folder) is None:
-        return
-    before = yaml.safe_load((folder / "config.yaml").read_text())["trainer"]
-    if all(before[name] == trainer[name] for name in ("max_epochs", "max_steps", "max_time")):
-        more = "To train longer, give --trainer.max_epochs (not with OneCycleLR, whose length is"
-        print(f"{folder} is finished: see {folder / 'results.json'}.\n{more} fixed).")
-        raise SystemExit(0)
 
 
 def set_aside_results(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Settings flattened to one level, and the settings that differ from their defaults."""
 
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from jsonargparse import ArgumentParser
 
@@ -36,6 +37,26 @@ def differences(settings: Settings, defaults: Settings) -> dict[str, tuple[Any, 
     return {
         name: (value, usual.get(name)) for name, value in ours.items() if value != usual.get(name)
     }
+
+
+class Change(NamedTuple):
+    """A setting that differs between two configs: its flag without dashes, and both values."""
+
+    name: str
+    old: Any
+    new: Any
+
+
+def changes(then: Any, now: Any, name: str = "") -> Iterator[Change]:
+    """Yield each setting that differs between two nested configs."""
+    if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        then, now = dict(enumerate(then)), dict(enumerate(now))
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in {**then, **now}:
+            part = "" if key in ("class_path", "init_args") else str(key)
+            yield from changes(then.get(key), now.get(key), ".".join(filter(None, (name, part))))
+    elif then != now:
+        yield Change(name, then, now)
 
 
 def _with_classes(settings: Settings, defaults: Settings) -> Settings:

@@ -63,7 +63,7 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
     if results["epochs"]:
         fit, total = results["seconds"]["fit"], results["seconds"]["total"]
         training = [
-            ("epochs", f"{results['epochs']} ({results['steps']} steps)"),
+            ("epochs", f"{results['epochs']} ({results['steps']} steps){_ended(results)}"),
             ("seconds", f"{fit:.1f} fit, {total:.1f} total"),
             ("samples per second", f"{results['samples_per_second']:,.0f}"),
         ]
@@ -74,6 +74,10 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
         ("data", f"{data['source']}\n{_sizes(results)}"),
         ("device", f"{results['device']}, {results['precision']}"),
     ]
+
+
+def _ended(results: dict[str, Any]) -> str:
+    return f", ended by {results['ended_by']}" if results.get("ended_by") else ""
 
 
 def _sizes(results: dict[str, Any]) -> str:

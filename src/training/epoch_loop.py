@@ -48,13 +48,25 @@ class EpochLoop(TrainingEpochLoop):
     hooks, which takes longer than the step of a small model. Here overridden hooks are looked up
     once. Numbers, counters and the order of calls are the same, except for the count of
     `zero_grad`, which nothing reads. A run that needs more than a plain step uses Lightning's.
+
+    The last step of a training is always validated.
+
+    Args:
+        trainer: The trainer.
+        own_batches: Whether batches or the training step are not those of this project; the step
+            is Lightning's then.
     """
 
-    plain = False
+    plain = own_batches = False
+
+    def __init__(self, trainer: Trainer, own_batches: bool) -> None:
+        limits = trainer.fit_loop.epoch_loop
+        super().__init__(trainer, limits.min_steps, limits.max_steps)
+        self.own_batches = own_batches
 
     def on_run_start(self, data_fetcher: DataFetcher) -> None:
         super().on_run_start(data_fetcher)
-        self.plain = is_plain(self.trainer)
+        self.plain = not self.own_batches and is_plain(self.trainer)
         groups = self.trainer.optimizers[0].param_groups if self.plain else []
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.listeners = {
@@ -87,6 +99,18 @@ class EpochLoop(TrainingEpochLoop):
 
     def _should_accumulate(self) -> bool:  # asked five times a step, and False in a plain one
         return not self.plain and super()._should_accumulate()
+
+    def _should_check_val_fx(self, data_fetcher: DataFetcher) -> bool:
+        """Validate when it is due, and after the last step."""
+        due = super()._should_check_val_fx(data_fetcher)
+        return due or (self.trainer.enable_validation and self._training_ends())
+
+    def _training_ends(self) -> bool:
+        trainer = self.trainer
+        last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
+        stops = trainer.should_stop and trainer.fit_loop._can_stop_early
+        steps_done = self.global_step >= self.max_steps != -1
+        return stops or steps_done or (last_epoch and self.batch_progress.is_last_batch)
 
     def _next_batch(self, data_fetcher: DataFetcher) -> tuple[Tensor, ...]:
         batch, _, _ = next(data_fetcher)

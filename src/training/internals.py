@@ -14,7 +14,8 @@ from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop as Tr
 
 # Base class and argument type of our `EpochLoop`: loops have had no public base class since 2.0.
 # If they change, plain steps fail at the first batch. `_should_accumulate` is overridden there, and
-# `_num_ready_batches_reached` says whether an epoch is over.
+# `_num_ready_batches_reached` says whether an epoch is over, and `_should_check_val_fx` whether to
+# validate.
 __all__ = ["DataFetcher", "TrainingEpochLoop"]
 
 
@@ -74,12 +75,13 @@ def logger_step(checkpoint: dict[str, Any]) -> int:
     return int(checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"])
 
 
-def saves_within_epochs(saver: ModelCheckpoint) -> bool:
-    """Return whether a checkpoint callback saves by steps or by time.
+def save_if_best(saver: ModelCheckpoint, trainer: Trainer) -> None:
+    """Save a checkpoint now if it is among the best, whatever the interval of saving.
 
-    If the names change, a run that would save nothing is refused too rarely.
+    If the names change, the end of a training between two intervals fails.
     """
-    return bool(saver._every_n_train_steps or saver._train_time_interval)
+    if not saver._should_skip_saving_checkpoint(trainer):
+        saver._save_topk_checkpoint(trainer, saver._monitor_candidates(trainer))
 
 
 def trainer_of(model: LightningModule) -> Trainer | None:

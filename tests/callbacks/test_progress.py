@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 
+from src.callbacks.best_checkpoint import BestCheckpoint
 from src.callbacks.progress import EpochBar, EpochLines, LayerTable, screen_callbacks
 from tests.conftest import PROJECT
 
@@ -47,16 +49,24 @@ def test_redirected_output_has_one_line_per_epoch(
     assert len(printed) < 5000
 
 
-@pytest.mark.parametrize(("columns", "shown"), [(60, {"val/acc"}), (80, {"val/acc"}), (120, 3)])
-def test_a_narrow_bar_shows_one_metric(
-    columns: int, shown: Any, monkeypatch: pytest.MonkeyPatch
+NARROW = {"val/acc": 0.9, "best": 0.95}
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [(60, NARROW), (80, NARROW), (120, {**NARROW, "train/loss": 0.1, "val/loss": 0.2})],
+)
+def test_a_narrow_bar_shows_one_metric_and_its_best(
+    columns: int, shown: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    saver = BestCheckpoint(monitor="val/acc", mode="max")
+    saver.best_model_score = torch.tensor(0.95)
+    trainer = SimpleNamespace(checkpoint_callback=saver, callback_metrics={"val/acc": 0.9})
     logged = {"v_num": "n_0", "train/loss": 0.1, "val/acc": 0.9, "val/loss": 0.2}
     monkeypatch.setattr(TQDMProgressBar, "get_metrics", lambda *_: dict(logged))
     monkeypatch.setenv("COLUMNS", str(columns))
-    metrics = EpochBar("val/acc").get_metrics(SimpleNamespace(), SimpleNamespace())
-    assert "v_num" not in metrics
-    assert (len(metrics) if shown == 3 else set(metrics)) == shown
+    metrics = EpochBar("val/acc").get_metrics(trainer, SimpleNamespace())
+    assert metrics == pytest.approx(shown)
 
 
 def test_a_terminal_gets_a_progress_bar_and_a_file_gets_lines(

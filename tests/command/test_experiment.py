@@ -40,8 +40,8 @@ def test_a_run_writes_its_files_and_results(run: Run, data_root: Path, pictures:
         "config", "command", "resumed_by", "model", "dataset", "seed", "metrics", "tested",
         "validated",
         "best_checkpoint", "epochs",
-        "steps", "parameters", "seconds", "samples_per_second", "device", "precision", "versions",
-        "git",
+        "steps", "ended_by", "parameters", "seconds", "samples_per_second", "device",
+        "precision", "versions", "git",
     }  # fmt: skip
     assert results["config"] == "mnist_relu_mlp"
     assert results["command"].startswith("python -m src.cli fit --config ")

@@ -32,7 +32,8 @@ def trained(**options: Any) -> Trainer:
 
 def test_the_base_classes_equal_those_in_use() -> None:
     assert type(trainer().fit_loop.epoch_loop) is internals.TrainingEpochLoop
-    for name in ("on_run_start", "advance", "_should_accumulate", "_num_ready_batches_reached"):
+    for name in ("on_run_start", "advance", "_should_accumulate",
+                 "_num_ready_batches_reached", "_should_check_val_fx"):  # fmt: skip
         assert callable(getattr(internals.TrainingEpochLoop, name))
     assert callable(internals.DataFetcher.__next__)
 
@@ -116,14 +117,13 @@ def test_the_step_of_the_curves_is_in_the_checkpoint(tmp_path: Path) -> None:
     assert internals.logger_step(saved) == made.global_step == 22
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [({}, False), ({"every_n_train_steps": 5}, True), ({"every_n_epochs": 2}, False)],
-)
-def test_saves_within_epochs_is_true_for_checkpoints_by_steps(
-    options: dict[str, int], expected: bool
-) -> None:
-    assert internals.saves_within_epochs(ModelCheckpoint(**options)) is expected
+def test_save_if_best_saves_at_a_step_that_is_not_due(tmp_path: Path) -> None:
+    saver = ModelCheckpoint(tmp_path, monitor="val/loss", every_n_epochs=9, filename="{step}")
+    made = trained(callbacks=[saver], enable_checkpointing=True)
+    assert not saver.best_model_path
+    for _ in range(2):  # the second time it is there already
+        internals.save_if_best(saver, made)
+        assert [path.name for path in tmp_path.iterdir()] == [f"step={made.global_step}.ckpt"]
 
 
 def test_a_summary_reaches_the_event_file(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from src.command.checks.monitors import check_monitors
 from src.errors import UserError
-from src.training.internals import saves_within_epochs
 
 LEAST = {  # smallest values; the trainer does not check them
     "accumulate_grad_batches": 1,
@@ -83,8 +82,8 @@ def check_saved(trainer: Trainer) -> None:
     saved = any(one.best_model_path or one.last_model_path for one in savers)
     if savers and not saved and not trainer.fast_dev_run:
         raise UserError(
-            "The run has ended without saving a checkpoint: none was due yet.\n"
-            "Give --checkpoint.every_n_epochs or every_n_train_steps a smaller number."
+            f"The run has ended without a checkpoint: {savers[0].monitor} was never logged.\n"
+            "Log it in the model, or give --checkpoint.monitor another metric or null."
         )
 
 
@@ -114,19 +113,8 @@ def _check_length(trainer: Trainer, scheduler: dict[str, Any], by_epoch: bool) -
 
 
 def _check_saving(trainer: Trainer) -> None:
-    every, epochs = trainer.check_val_every_n_epoch, trainer.max_epochs
-    if trainer.limit_val_batches and every and epochs and 0 < epochs < every:
+    if any(saver.save_top_k == 0 for saver in _savers(trainer)):
         raise UserError(
-            f"--trainer.check_val_every_n_epoch {every} is more than --trainer.max_epochs {epochs}:"
-            f" nothing would be validated or saved.\nGive --trainer.check_val_every_n_epoch a"
-            f" number up to {epochs}, or --trainer.limit_val_batches 0."
+            "--checkpoint.save_top_k 0 would save nothing; give 1.\n"
+            "To save nothing on purpose: --trainer.enable_checkpointing false."
         )
-    for saver in _savers(trainer):
-        every_n = saver.every_n_epochs or 0
-        seldom = every_n == 0 or 0 < (epochs or 0) < every_n
-        name = "save_top_k" if saver.save_top_k == 0 else "every_n_epochs"
-        if saver.save_top_k == 0 or (seldom and not saves_within_epochs(saver)):
-            raise UserError(
-                f"--checkpoint.{name} {getattr(saver, name)} would save nothing; give 1.\n"
-                "To save nothing on purpose: --trainer.enable_checkpointing false."
-            )

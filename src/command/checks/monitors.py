@@ -37,7 +37,7 @@ def _monitors(trainer: Trainer, model: LightningModule) -> Iterator[tuple[str, s
     """Yield each option and the metric that it monitors, other than epoch and step."""
     for callback in trainer.callbacks:
         kind = type(callback).__name__
-        option = "--checkpoint.monitor" if kind == "ModelCheckpoint" else f"monitor of {kind}"
+        option = "--checkpoint.monitor" if kind == "BestCheckpoint" else f"monitor of {kind}"
         monitor = getattr(callback, "monitor", None)
         if isinstance(monitor, str) and monitor not in ("epoch", "step"):
             yield option, monitor
