@@ -187,7 +187,7 @@ def run(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
 
     def command(*words: str) -> dict[str, Any]:
         main([str(word) for word in words])
-        newest = max(Path("lightning_logs").glob("*/*/results.json"), key=os.path.getmtime)
+        newest = max(Path("lightning_logs").rglob("results.json"), key=os.path.getmtime)
         return json.loads(newest.read_text())
 
     return command

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import StochasticWeightAveraging
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, StochasticWeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from src.runs.checkpoints import RESUME, relocate, resume_files
 from src.training.internals import end_restart, resume_at_epoch_start
@@ -28,8 +29,9 @@ class ResumePoints(Callback):
 
     It always saves between two steps or two epochs, when everything logged is written and nothing
     is half done: Lightning would repeat or skip something when it resumes within a step or just
-    before a validation. A validation under way is finished first. The last two checkpoints are
-    kept, in case the newest is damaged.
+    before a validation. A validation under way is finished first. If a callback acts at the start
+    of an epoch, it saves between epochs only: Lightning would not tell it when resuming. The last
+    two checkpoints are kept, in case the newest is damaged.
 
     Args:
         request: Says that the run is to stop.
@@ -46,6 +48,7 @@ class ResumePoints(Callback):
         self.due = time.monotonic() + SECONDS if saved else 0.0
         self.request.training = True
         self.single_process = trainer.world_size == 1
+        self.only_between_epochs = any(starts_epochs(callback) for callback in trainer.callbacks)
         end_restart(trainer)
         if self.folder and trainer.is_global_zero:
             for path in resume_files(self.folder):
@@ -60,7 +63,7 @@ class ResumePoints(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if self.single_process and not self._urgency():
+        if self.only_between_epochs or (self.single_process and not self._urgency()):
             return
         if is_between_steps(trainer, batch_idx):
             with not_begun(trainer.fit_loop.epoch_loop.batch_progress):
@@ -125,6 +128,13 @@ class ResumePoints(Callback):
             command = f"python -m src.cli fit --resume {self.folder.parent}"
             print(f"To resume: {command}", file=sys.stderr)
         raise SystemExit(128 + number)
+
+
+def starts_epochs(callback: Callback) -> bool:
+    """Return whether a callback of the user changes something at the start of an epoch."""
+    harmless = isinstance(callback, ProgressBar | LearningRateMonitor)
+    ours = type(callback).__module__.startswith("src.")
+    return is_overridden("on_train_epoch_start", callback) and not harmless and not ours
 
 
 def ends_between_epochs(trainer: Trainer) -> bool:

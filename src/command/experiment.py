@@ -25,7 +25,13 @@ from src.callbacks import (
 )
 from src.callbacks.progress import screen_callbacks
 from src.callbacks.run_config import plain
-from src.command.checks import check, check_accelerator, check_processes, check_saved
+from src.command.checks import (
+    check,
+    check_accelerator,
+    check_callbacks,
+    check_processes,
+    check_saved,
+)
 from src.command.config_files import read_strictly
 from src.command.failures import short_errors
 from src.command.flags import ExperimentFlags
@@ -150,6 +156,8 @@ class ExperimentCLI(ExperimentFlags):
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
         check(self.trainer, self.model, self.datamodule, str(self.subcommand))
+        if self.subcommand == "fit":
+            check_callbacks(self.trainer, self.model, bool(self.ckpt_path))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings = self.config_init[self.subcommand].trainer

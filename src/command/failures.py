@@ -25,6 +25,8 @@ def user_error(error: BaseException | None) -> str | None:
         if isinstance(error, UserError | MisconfigurationException):
             return str(error)
         text = str(error)
+        if isinstance(error, ModuleNotFoundError) and error.name is None:  # raised by a library
+            return f"{text.splitlines()[0]}\nInstall it with pip, or leave out what needs it."
         if "loading state_dict" in text:
             return f"The checkpoint does not fit the model: {text.splitlines()[:2][-1].strip()}"
         if "`val_check_interval`" in text:

@@ -1,14 +1,12 @@
 """The flags of the command line: Lightning's, this project's, and the links between them."""
 
-from enum import Enum
 from typing import Any
 
-import torch
-from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from src.callbacks import Figures
 from src.callbacks.best_checkpoint import BestCheckpoint
+from src.command.defaults import better, with_directions, with_names
 from src.command.messages import CONFIGS
 from src.command.parser import HelpFormatter, ShortErrorParser
 from src.data import TensorData
@@ -61,7 +59,7 @@ class ExperimentFlags(LightningCLI):
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
         super().parse_arguments(parser, args)
-        self.config = named(self.config)
+        self.config = with_directions(with_names(self.config))
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
         """Return the command that is run: parsers of the others would take a third of a second."""
@@ -92,21 +90,3 @@ class ExperimentFlags(LightningCLI):
         parser.link_arguments("seed_everything", "data.init_args.seed")
         for fact in ("input_shape", "num_outputs"):
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
-
-
-def named(value: Any) -> Any:
-    """Return settings with devices and enums by name, as YAML and `config.yaml` have them.
-
-    They stand in a config if they are the default of a class that the user has chosen.
-    """
-    if isinstance(value, Namespace):
-        return Namespace({name: named(part) for name, part in vars(value).items()})
-    if isinstance(value, list):
-        return [named(part) for part in value]
-    value = value.value if isinstance(value, Enum) else value
-    return str(value) if isinstance(value, torch.device) else value
-
-
-def better(monitor: str | None) -> str:
-    """Return `min` for a metric whose name ends in loss or mse, else `max`."""
-    return "min" if str(monitor).endswith(("loss", "mse")) else "max"

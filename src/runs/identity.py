@@ -3,7 +3,7 @@
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import StochasticWeightAveraging
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, StochasticWeightAveraging
 from lightning.pytorch.utilities import rank_zero_warn
 
 from src.errors import UserError
@@ -56,6 +56,9 @@ def _of_callbacks(trainer: Trainer) -> Facts:
         for one in trainer.early_stopping_callbacks
         for name in ("monitor", "mode", "patience", "min_delta")
     }
+    for one in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(one, GradientAccumulationScheduler):  # it changes the trainer's number
+            facts["trainer.accumulate_grad_batches"] = str(one.scheduling)
     saver = trainer.checkpoint_callback
     return facts | ({"checkpoint": saver.state_key} if saver else {})
 

@@ -110,7 +110,9 @@ class EpochLoop(TrainingEpochLoop):
         last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
         stops = trainer.should_stop and trainer.fit_loop._can_stop_early
         steps_done = self.global_step >= self.max_steps != -1
-        return stops or steps_done or (last_epoch and self.batch_progress.is_last_batch)
+        # Not `is_last_batch`, which is also true before the last step of a resumed run.
+        last_batch = self.batch_progress.current.ready == trainer.num_training_batches
+        return stops or steps_done or (last_epoch and last_batch)
 
     def _next_batch(self, data_fetcher: DataFetcher) -> tuple[Tensor, ...]:
         batch, _, _ = next(data_fetcher)

@@ -30,7 +30,8 @@ COSINE = ["--model.scheduler=CosineAnnealingLR", "--model.scheduler.T_max=15",
 PLATEAU = ["--model.scheduler=lightning.pytorch.cli.ReduceLROnPlateau",
            "--model.scheduler.monitor=val/loss", "--model.scheduler.patience=0",
            "--model.scheduler.threshold=1e9"]  # fmt: skip
-EARLY = ["--trainer.callbacks+=lightning.pytorch.callbacks.EarlyStopping",
+CALLBACK = "--trainer.callbacks+=lightning.pytorch.callbacks"
+EARLY = [f"{CALLBACK}.EarlyStopping",
          "--trainer.callbacks.monitor=val/loss", "--trainer.callbacks.min_delta=1e9",
          "--trainer.callbacks.patience=2", "--trainer.max_epochs=6"]  # fmt: skip
 SETTINGS = {
@@ -45,13 +46,18 @@ SETTINGS = {
     "rarely validated": ("mnist_relu_mlp", ["--trainer.check_val_every_n_epoch=2"]),
     "steps": ("mnist_relu_mlp", ["--trainer.max_epochs=-1", "--trainer.max_steps=12"]),
     "stopped early": ("mnist_relu_mlp", EARLY),
+    "moving average": ("mnist_relu_mlp", [f"{CALLBACK}.EMAWeightAveraging"]),
+    "average": ("mnist_relu_mlp", [f"{CALLBACK}.StochasticWeightAveraging",
+                "--trainer.callbacks.swa_lrs=0.01", "--trainer.callbacks.swa_epoch_start=1"]),
+    "accumulated later": ("mnist_relu_mlp", [f"{CALLBACK}.GradientAccumulationScheduler",
+                          "--trainer.callbacks.scheduling={1: 2}"]),
     "one batch": ("mnist_relu_mlp", ["--data.batch_size=250"]),
     "one batch of all": ("line", ["--trainer.max_epochs=4", "--trainer.check_val_every_n_epoch=2"]),
-}
+}  # fmt: skip
 
 
 SLOW = ("one cycle", "momentum", "cosine", "accumulated", "rarely validated", "stopped early",
-        "plateau", "one batch")  # fmt: skip
+        "plateau", "one batch", "average")  # fmt: skip
 
 
 def words(name: str) -> list[str]:

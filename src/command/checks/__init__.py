@@ -1,5 +1,6 @@
 """The checks of settings: single values, contradictions between settings, monitored metrics."""
 
+from src.command.checks.callbacks import check_callbacks
 from src.command.checks.contradictions import (
     check,
     check_accelerator,
@@ -8,4 +9,11 @@ from src.command.checks.contradictions import (
 )
 from src.command.checks.values import invalid_values
 
-__all__ = ["check", "check_accelerator", "check_processes", "check_saved", "invalid_values"]
+__all__ = [
+    "check",
+    "check_accelerator",
+    "check_callbacks",
+    "check_processes",
+    "check_saved",
+    "invalid_values",
+]
