@@ -16,8 +16,10 @@ from src.callbacks.resume_points import ResumePoints
 from src.callbacks.run_config import RunConfig
 from src.callbacks.run_record import RunRecord
 from src.callbacks.step_seed import StepSeed
+from src.callbacks.unchanged import Unchanged
 
 __all__ = [
     "ClosedForm", "Figures", "FiniteGuard", "HParams", "Identity", "LayerHealth",
     "OwnImagesReport", "PredictionWriter", "ResumePoints", "RunConfig", "RunRecord", "StepSeed",
+    "Unchanged",
 ]  # fmt: skip

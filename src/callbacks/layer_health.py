@@ -64,7 +64,7 @@ class LayerHealth(Callback):
         self.logged = step
         parameters = dict(pl_module.named_parameters())
         norms = {
-            f"gradient/{name.removesuffix('.weight')}": parameter.grad.norm().item()
+            f"gradient/{name.removesuffix('.weight')}": norm(parameter.grad).item()
             for name, parameter in parameters.items()
             if name.endswith(".weight") and parameter.grad is not None
         }
@@ -77,6 +77,11 @@ class LayerHealth(Callback):
         with measured(pl_module) as shares, torch.no_grad():
             pl_module(batch_of(data, "val", slice(SAMPLES), pl_module.device))
         log(trainer, shares, trainer.global_step - 1)
+
+
+def norm(gradient: Tensor) -> Tensor:
+    """Return the length of a gradient, whose square may not fit into 16 bits."""
+    return gradient.norm(dtype=torch.promote_types(gradient.dtype, torch.float32))
 
 
 def line(parameters: Mapping[str, Tensor]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from src.callbacks import (
     RunConfig,
     RunRecord,
     StepSeed,
+    Unchanged,
 )
 from src.callbacks.progress import screen_callbacks
 from src.callbacks.run_config import plain
@@ -93,6 +94,7 @@ class ExperimentCLI(ExperimentFlags):
                     StepSeed(),
                     FiniteGuard(),
                     LayerHealth(),
+                    Unchanged(),
                     self.identity,
                     ResumePoints(request),
                 ]

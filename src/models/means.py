@@ -17,9 +17,10 @@ class Means:
         self.score_name = "acc"
         self._start(torch.device("cpu"))
 
-    def _start(self, device: torch.device) -> None:
-        self._loss, self._score = torch.zeros((), device=device), torch.zeros((), device=device)
-        self._examples = 0
+    def _start(self, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+        """Reset the sums; they have 32 bits in a run of 16: above 2,048 a sum would not grow."""
+        zero = torch.zeros((), device=device, dtype=torch.promote_types(dtype, torch.float32))
+        self._loss, self._score, self._examples = zero, zero.clone(), 0
 
     def add(self, loss: Tensor, output: Tensor, y: Tensor) -> None:
         """Add a batch: its mean loss, its outputs `(B, num_outputs)` and its targets."""
@@ -27,11 +28,13 @@ class Means:
         if not n:  # the batch of a process that got no example
             return
         if y.is_floating_point():
-            self.score_name, score = "mse", n * F.mse_loss(output.detach(), y)
+            wide = torch.promote_types(y.dtype, torch.float32)
+            error = F.mse_loss(output.detach().to(wide), y.to(wide))
+            self.score_name, score = "mse", n * error
         else:
             self.score_name, score = "acc", (output.argmax(dim=1) == y).sum()
         if not self._examples:
-            self._start(y.device)
+            self._start(y.device, loss.dtype)
         self._loss.add_(loss.detach(), alpha=n)
         self._score.add_(score)
         self._examples += n

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -50,15 +51,27 @@ def build_optimizer(
             does not choose another; results are equal up to rounding.
 
     Raises:
-        UserError: If the optimizer rejects its arguments.
+        UserError: If the optimizer rejects its arguments, or would not train.
     """
     arguments = dict(given.get("init_args") or {})
     module, _, name = given["class_path"].rpartition(".")
     asked = any(arguments.get(way) for way in ("foreach", "differentiable"))
     known = module.startswith("torch.optim") and name in FUSED
-    if fused and known and not asked and arguments.get("fused") is None:
+    parameters = [*parameters]
+    broken = name == "SGD" and any(map(is_half_on_cpu, parameters))
+    if broken and arguments.get("fused"):
+        raise UserError(
+            "--model.optimizer.fused true: fused SGD trains no weight matrix in 16 bits on a CPU.\n"
+            "Leave it out, or give --trainer.precision bf16-mixed."
+        )
+    if fused and known and not asked and not broken and arguments.get("fused") is None:
         arguments["fused"] = True
     return _build("optimizer", {**given, "init_args": arguments}, parameters)
+
+
+def is_half_on_cpu(parameter: nn.Parameter) -> bool:
+    """Return whether fused SGD may ignore a parameter: pytorch/pytorch issue 191763."""
+    return parameter.device.type == "cpu" and parameter.dtype in (torch.float16, torch.bfloat16)
 
 
 def build_scheduler(given: Spec, optimizer: Optimizer, total_steps: float | None) -> Any:

@@ -199,9 +199,17 @@ def test_schedulers_accept_a_metric_logged_every_few_epochs(run: Run) -> None:
     assert run("fit", "--config", CONFIGS / "regression_mlp.yaml", *words)["epochs"] == 20
 
 
+@pytest.mark.filterwarnings("ignore:The first epoch has not changed")  # a bias, by rounding
 def test_sixteen_bit_precision_runs_on_a_cpu(run: Run) -> None:
     assert fit(run, "mnist_lenet", "--trainer.precision=bf16-mixed")["precision"] == "bf16-mixed"
     assert fit(run, "mnist_lenet", "--trainer.precision=bf16-true")["precision"] == "bf16-true"
+
+
+@pytest.mark.parametrize("precision", ["16-true", "bf16-true", "64-true"])
+def test_weights_are_trained_in_every_precision(precision: str, run: Run) -> None:
+    usual = fit(run, "mnist_logistic", "--model.optimizer.lr=0.01")["metrics"]["train/acc"]
+    words = [f"--trainer.precision={precision}", "--model.optimizer.lr=0.01"]
+    assert fit(run, "mnist_logistic", *words)["metrics"]["train/acc"] == pytest.approx(usual, 0.02)
 
 
 def test_counts_are_exact_in_sixteen_bits(run: Run) -> None:

@@ -55,6 +55,19 @@ def test_means_over_unequal_batches_of_classes_equal_those_over_all_samples() ->
     assert score == pytest.approx((outputs.argmax(axis=1) == classes).mean(), rel=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_sums_of_an_epoch_are_exact_in_every_precision(dtype: torch.dtype) -> None:
+    sums, output = Means(), torch.tensor([[0.0, 1.0]], dtype=dtype).expand(100, 2)
+    torch.set_default_dtype(dtype)  # as Lightning does in a run of this precision
+    try:
+        for batch in range(550):  # 55,000 samples, 90 of each 100 right
+            y = (torch.arange(100) >= 10).long()
+            sums.add(torch.tensor(0.5 + batch % 2), output, y)
+        assert sums.pop(CPU).tolist() == [55_000.0, 49_500.0, 55_000.0]
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_means_over_unequal_batches_of_numbers_equal_those_over_all_samples() -> None:
     loss, score, n, name = means(batches := regression_batches())
     outputs, targets = concatenated(batches)

@@ -110,3 +110,30 @@ def test_another_class_of_the_same_name_is_not_fused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("src.training.optimizers.import_class", {"others.SGD": OneArgument}.get)
     own = {"class_path": "others.SGD", "init_args": {"lr": 0.1}}
     assert type(build_optimizer(own, nn.Linear(3, 2).parameters())) is OneArgument
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(10, 784), (10,)])
+def test_a_step_in_every_precision_equals_one_in_64_bits(
+    name: str, dtype: torch.dtype, shape: tuple[int, ...]
+) -> None:
+    start, gradient = torch.randn(shape).to(dtype), torch.randn(shape).to(dtype)
+    given = {"class_path": f"torch.optim.{name}", "init_args": {"lr": 0.25, "eps": 1e-4}}
+    if name == "SGD":
+        del given["init_args"]["eps"]
+    ends = []
+    for kind in (dtype, torch.float64):
+        parameter = nn.Parameter(start.clone().to(kind))
+        parameter.grad = gradient.to(kind)
+        build_optimizer(given, [parameter], fused=kind == dtype).step()
+        ends.append(parameter.detach().double())
+    torch.testing.assert_close(*ends, atol=4 * torch.finfo(dtype).eps, rtol=4e-2)
+    assert (ends[0] != start.double()).float().mean() > 0.9
+
+
+def test_fused_sgd_in_16_bits_is_refused_on_a_cpu() -> None:
+    given = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1, "fused": True}}
+    parameter = nn.Parameter(torch.zeros(2, 2, dtype=torch.bfloat16))
+    with pytest.raises(UserError, match="fused true"):
+        build_optimizer(given, [parameter])
