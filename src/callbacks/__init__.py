@@ -11,6 +11,7 @@ from src.callbacks.hparams import HParams
 from src.callbacks.identity import Identity
 from src.callbacks.layer_health import LayerHealth
 from src.callbacks.own_images import OwnImagesReport
+from src.callbacks.partial_groups import PartialGroups
 from src.callbacks.predictions import PredictionWriter
 from src.callbacks.resume_points import ResumePoints
 from src.callbacks.run_config import RunConfig
@@ -20,6 +21,6 @@ from src.callbacks.unchanged import Unchanged
 
 __all__ = [
     "ClosedForm", "Figures", "FiniteGuard", "HParams", "Identity", "LayerHealth",
-    "OwnImagesReport", "PredictionWriter", "ResumePoints", "RunConfig", "RunRecord", "StepSeed",
-    "Unchanged",
+    "OwnImagesReport", "PartialGroups", "PredictionWriter", "ResumePoints", "RunConfig",
+    "RunRecord", "StepSeed", "Unchanged",
 ]  # fmt: skip

@@ -40,6 +40,7 @@ class RunRecord(Callback):
         self.part_seconds = 0.0  # of the epoch within which a resumed run starts
         self.samples = self.epochs = self.steps = self.tested = self.validated = 0
         self.validated_step = -1  # the step after which val/... was measured
+        self.per_epoch, self.partial = 0.0, False  # samples; whether the last epoch was cut
         self.evaluated = 0  # samples of the current validation or test
         self.ended_by: str | None = None
         self.metrics: dict[str, float] = {}
@@ -75,6 +76,10 @@ class RunRecord(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.epoch_seconds.append(self._since_epoch_start())
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        self.partial = done < trainer.num_training_batches
+        batches = trainer.num_training_batches if trainer.current_epoch else done
+        self.per_epoch = batches * trainer.datamodule.batch_size * trainer.world_size
 
     def _since_epoch_start(self) -> float:
         return time.perf_counter() - self._epoch_started - self._validating
@@ -85,6 +90,7 @@ class RunRecord(Callback):
         self._note_metrics(trainer)
         checkpoint["record"] = {
             "metrics": dict(self.metrics), "validated_step": self.validated_step,
+            "per_epoch": self.per_epoch, "partial": self.partial,
             "samples": self.samples,
             "fit_seconds": time.perf_counter() - self._fit_started,
             "epoch_seconds": list(self.epoch_seconds), "part_seconds": self._since_epoch_start(),
@@ -172,6 +178,8 @@ class RunRecord(Callback):
             "dataset": trainer.datamodule.describe(),
             "seed": trainer.datamodule.seed,
             "metrics": self.metrics,
+            "partial_epoch": self.partial,
+            "trained": self._trained(trainer.datamodule),
             "tested": self.tested,
             "validated": self.validated,
             "best_checkpoint": checkpoint,
@@ -186,6 +194,11 @@ class RunRecord(Callback):
             "versions": versions(),
             "git": git_state(),
         }
+
+    def _trained(self, data: Any) -> int:
+        """Return the number of samples trained on, fewer than there are if a limit is set."""
+        size = len(data.splits["train"].indices) if "train" in data.splits else 0
+        return int(min(size, self.per_epoch))
 
     def _seconds(self) -> dict[str, float | None]:
         """Return the seconds of fit, of training only, of the median epoch, and of the command."""

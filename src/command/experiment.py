@@ -17,6 +17,7 @@ from src.callbacks import (
     Identity,
     LayerHealth,
     OwnImagesReport,
+    PartialGroups,
     PredictionWriter,
     ResumePoints,
     RunConfig,
@@ -93,6 +94,7 @@ class ExperimentCLI(ExperimentFlags):
                     OwnImagesReport(),
                     StepSeed(),
                     FiniteGuard(),
+                    PartialGroups(),
                     LayerHealth(),
                     Unchanged(),
                     self.identity,
@@ -175,6 +177,8 @@ class ExperimentCLI(ExperimentFlags):
         except (MisconfigurationException, TypeError, ValueError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
         trainer.callbacks.sort(key=place)
+        if settings.limit_val_batches == 0:
+            trainer.limit_val_batches = 0  # overfit_batches has replaced it
         keep_signal_handlers(trainer)
         own = is_overridden("training_step", self.model, Model)
         own |= is_overridden("train_dataloader", self.datamodule, TensorData)

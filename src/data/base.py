@@ -101,17 +101,24 @@ class TensorData(LightningDataModule):
         return self._loader("train", self.batch_size, seed=seed, done=self._batches_done)
 
     def val_dataloader(self) -> BatchLoader:
-        return self._loader("val", self._evaluation_batch())
+        return self._evaluation_loader("val", "limit_val_batches")
 
     def test_dataloader(self) -> BatchLoader:
-        return self._loader("test", self._evaluation_batch())
+        return self._evaluation_loader("test", "limit_test_batches")
 
     def predict_dataloader(self) -> BatchLoader:
-        return self.test_dataloader()
+        return self._evaluation_loader("test", "limit_predict_batches")
 
-    def _evaluation_batch(self) -> int:
-        limit = EVALUATION_VALUES // prod(self.input_shape)
-        return max(self.batch_size, min(EVALUATION_BATCH, limit))
+    def _evaluation_loader(self, name: str, limit: str) -> BatchLoader:
+        """Return large batches of a split, or those of the user if their number is limited."""
+        share = getattr(self.trainer, limit, 1.0)
+        if isinstance(share, float) and share == 1:
+            largest = EVALUATION_VALUES // prod(self.input_shape)
+            return self._loader(name, max(self.batch_size, min(EVALUATION_BATCH, largest)))
+        loader = self._loader(name, self.batch_size)
+        if isinstance(share, float) and 0 < share * len(loader) < 1:
+            setattr(self.trainer, limit, 1)  # Lightning refuses a share of less than one batch
+        return loader
 
     def _batches_done(self) -> int:
         """Return the number of batches of this epoch that were done before a resume, else 0."""

@@ -50,6 +50,8 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
     stages = ("test", "val", "train")
     names = [name for stage in stages for name in sorted(metrics) if name.startswith(f"{stage}/")]
     labels = {"train/loss": "train/loss, last batch"}  # the others are means over an epoch
+    if results.get("partial_epoch"):
+        labels |= {f"train/{name}": f"train/{name}, part of an epoch" for name in ("acc", "mse")}
     scores = [
         (labels.get(name, name), _number(name, metrics[name]))
         for name in names
@@ -81,8 +83,9 @@ def _ended(results: dict[str, Any]) -> str:
 
 
 def _sizes(results: dict[str, Any]) -> str:
-    """Return the sizes of the splits; of one evaluated in part, how many samples were."""
-    evaluated = {"test": results["tested"], "val": results.get("validated")}
+    """Return the sizes of the splits; of one used in part, how many samples were."""
+    used = {"trained": "train", "validated": "val", "tested": "test"}
+    evaluated = {split: results.get(name) for name, split in used.items()}
     texts = []
     for name, size in results["dataset"]["sizes"].items():
         seen = evaluated.get(name) or size

@@ -28,7 +28,7 @@ def test_the_summary_shows_how_many_images_were_tested(
     run("fit", *words, "--trainer.max_epochs=1", "--trainer.limit_test_batches=1",
         "--data.batch_size=50")  # fmt: skip
     out = capsys.readouterr().out
-    assert "250 train, 50 val, 130 test" in out
+    assert "250 train, 50 val, 50 of 130 test" in out
     folder = Path("lightning_logs/mnist_logistic/version_0")
     run("validate", "--run", str(folder), "--trainer.limit_val_batches=1")
     assert "50 val, 130 test" in capsys.readouterr().out
