@@ -38,7 +38,7 @@ from src.command.config_files import read_strictly
 from src.command.failures import short_errors
 from src.command.flags import ExperimentFlags
 from src.command.quiet import quieten, quieten_evaluation
-from src.command.run_folder import experiment_name, is_rank_zero, moved, new_run_folder
+from src.command.run_folder import experiment_name, is_rank_zero, moved, new_run_folder, own_folders
 from src.command.run_selection import Command, select_run
 from src.command.signals import SignalHandlers
 from src.command.untrained import Untrained, place
@@ -52,7 +52,7 @@ from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, newest_intact
 from src.runs.curves import CurvesFile
 from src.runs.finished import stop_if_finished
-from src.runs.folders import locked
+from src.runs.folders import claim, locked
 from src.runs.report import write_report
 from src.runs.results import set_aside_results
 from src.runs.settings import differences
@@ -179,6 +179,9 @@ class ExperimentCLI(ExperimentFlags):
         trainer.callbacks.sort(key=place)
         if settings.limit_val_batches == 0:
             trainer.limit_val_batches = 0  # overfit_batches has replaced it
+        if self.subcommand == "fit" and is_rank_zero():
+            for folder in own_folders(trainer):
+                claim(folder, bool(self.folder), self.stack)
         keep_signal_handlers(trainer)
         own = is_overridden("training_step", self.model, Model)
         own |= is_overridden("train_dataloader", self.datamodule, TensorData)

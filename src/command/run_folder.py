@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -51,3 +52,9 @@ def moved(logger: TensorBoardLogger, folder: Path, spec: Any, **options: Any) ->
     place = {"save_dir": folder.parents[1], "name": folder.parent.name, "version": folder.name}
     arguments = {**spec.init_args.as_dict(), **spec.get("dict_kwargs", {})}
     return type(logger)(**{**arguments, **place, **options})
+
+
+def own_folders(trainer: Trainer) -> set[Path]:
+    """Return the folders outside the run folder that the user has named for checkpoints."""
+    named = [getattr(saver, "dirpath", None) for saver in trainer.checkpoint_callbacks]
+    return {Path(folder) for folder in named if folder}

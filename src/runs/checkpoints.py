@@ -96,12 +96,13 @@ def identity_of(checkpoint: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def relocate(checkpoint: dict[str, Any], path: Path, saver: Any) -> None:
-    """Update the paths in the state of the checkpoint callback if the run folder was moved."""
+    """Update the paths in the state of checkpoint callbacks if the run folder was moved."""
     folder = str(saver.dirpath) if saver else ""
     if not saver or path.resolve().parent != Path(folder).resolve():
         return  # a new run that continues from a checkpoint of another one
+    before = checkpoint["callbacks"].get(saver.state_key, {}).get("dirpath")
     for state in checkpoint["callbacks"].values():
-        if before := state.get("dirpath"):
+        if before and state.get("dirpath") == before:  # not a folder that the user has named
             for name, value in state.items():
                 if isinstance(value, str):
                     state[name] = value.replace(before, folder)

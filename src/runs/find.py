@@ -49,6 +49,8 @@ def best_checkpoint(folder: Path) -> Path:
     saved = [path for path in folder.glob("checkpoints/*.ckpt") if "resume-" not in path.name]
     if chosen := results.get("best_checkpoint"):  # compare names: the folder may have been moved
         saved = [path for path in saved if path.name == Path(str(chosen)).name]
+        if not saved and Path(str(chosen)).is_file():  # in a folder that the user has named
+            return Path(str(chosen))
     if len(saved) == 1:
         return saved[0]
     found = ", ".join(sorted(path.name for path in saved)) or "none"

@@ -81,6 +81,27 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def claim(folder: Path, resumes: bool, stack: ExitStack) -> None:
+    """Lock a folder for checkpoints that the user has named, for one run.
+
+    Args:
+        folder: The folder, which is created.
+        resumes: Whether the run that its checkpoints belong to is resumed.
+        stack: Keeps the lock.
+
+    Raises:
+        UserError: If it holds checkpoints already, or another run is using it.
+    """
+    found = sorted(path.name for path in folder.glob("*.ckpt"))
+    if found and not resumes:
+        raise UserError(
+            f"The checkpoint folder {folder} belongs to another run: it holds {found[0]}.\n"
+            "Give another --checkpoint.dirpath, or leave it out: each run has its own folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    stack.enter_context(locked(folder))
+
+
 def _remove_if_empty(folder: Path) -> None:
     with suppress(OSError):  # it is not empty
         folder.rmdir()

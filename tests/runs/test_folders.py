@@ -13,6 +13,7 @@ import pytest
 
 from scripts.faults.processes import TOGETHER
 from scripts.faults.runs import differences, kill, left, start, wait
+from src.cli import main
 from src.command.run_selection import Command, select_run
 from src.errors import UserError
 from src.runs.find import find, header
@@ -147,3 +148,32 @@ def test_results_are_set_aside_only_after_a_finished_test() -> None:
     set_aside_results(folder)
     assert (folder / "figures/curves.png").exists()
     assert (folder / "figures-epoch2/curves.png").read_text() == "second"
+
+
+CALLBACKS = "--trainer.callbacks"
+NAMED = {
+    "checkpoint": ["--checkpoint.dirpath=ck"],
+    "another": [f"{CALLBACKS}+=lightning.pytorch.callbacks.ModelCheckpoint",
+                f"{CALLBACKS}.dirpath=ck"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_folder_for_checkpoints_belongs_to_one_run(
+    name: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", "--config", PROJECT / "configs/mnist_logistic.yaml", "--data.val_size=50",
+             "--trainer.max_epochs=1", *NAMED[name]]  # fmt: skip
+    metrics = run(*words)["metrics"]
+    before = {path: path.read_bytes() for path in Path("ck").glob("*.ckpt")}
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    assert stop.value.code == 1
+    error = capsys.readouterr().err
+    assert f"{Path('ck').resolve()} belongs to another run: it holds" in error
+    assert {path: path.read_bytes() for path in Path("ck").glob("*.ckpt")} == before
+    folder = Path("lightning_logs/mnist_logistic/version_0")
+    tested = run("test", "--run", folder)["metrics"]
+    assert tested == {k: v for k, v in metrics.items() if k.startswith("test/")}
+    (folder / "results.json").unlink()
+    assert run("fit", "--resume", folder)["metrics"] == metrics
