@@ -5,7 +5,6 @@ imported, which takes three seconds.
 """
 
 import ast
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
+
+from src.arguments import completed, meant, slip
 
 PROJECT = Path(__file__).resolve().parents[1]
 COMMANDS = {
@@ -74,6 +75,9 @@ def parse(words: list[str]) -> tuple[str, list[str]]:
         fail(unknown(command, words))
     if command != "fit" and not any(word.startswith(CHOOSING) for word in after):
         fail(f"{command} needs a run: give --run lightning_logs/NAME/version_N, or latest.")
+    after = completed(after)
+    if message := slip(command, after):
+        fail(message)
     return command, after
 
 
@@ -89,14 +93,13 @@ def unknown(command: str, words: list[str]) -> str:
     if command.startswith("-"):
         given = [word for word in words if word in COMMANDS][:1] or ["fit"]
         others = [word for word in words if word not in given]
-        return (
-            f"the command comes first, before {command}.\n"
-            f"Did you mean python -m src.cli {shlex.join([*given, *others])}?"
-        )
+        return f"the command comes first, before {command}.\n{meant(given[0], others)}"
     if command in tools():
         return f"{command} is a tool.\nStart it with ./scripts/run {command}"
     near = get_close_matches(command, [*COMMANDS, *tools(), *OTHER_NAMES], n=1) or [*COMMANDS]
     near = [OTHER_NAMES.get(name, name) for name in near]
+    if near[0] in COMMANDS and words[1:]:
+        return f"there is no command {command!r}.\n{meant(near[0], words[1:])}"
     return f"there is no command {command!r}.\nDid you mean {' or '.join(near)}?"
 
 

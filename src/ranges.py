@@ -10,3 +10,20 @@ Pixels = restricted_number_type("PixelsUpTo1000", float, [(">=", 0), ("<=", 1_00
 Degrees = restricted_number_type("DegreesUpTo180", float, [(">=", 0), ("<=", 180)])
 Slant = restricted_number_type("DegreesUpTo89", float, [(">=", 0), ("<=", 89)])
 Seed = restricted_number_type("SeedUpTo2to32", int, [(">=", 0), ("<", 2**32)])
+
+KINDS = {  # the types above and jsonargparse's, for error messages
+    "CountUpTo10Million": "a whole number from 1 to 10,000,000",
+    "WidthUpTo100000": "a whole number from 1 to 100,000",
+    "PaddingUpTo1000": "a whole number from 0 to 1,000",
+    "SideUpTo10000": "a whole number from 1 to 10,000",
+    "PixelsUpTo1000": "a number from 0 to 1,000",
+    "DegreesUpTo180": "a number from 0 to 180",
+    "DegreesUpTo89": "a number from 0 to 89",
+    "SeedUpTo2to32": "a whole number from 0 to 4,294,967,295",
+    "PositiveInt": "a whole number above 0",
+    "NonNegativeInt": "a whole number of at least 0",
+    "PositiveFloat": "a number above 0",
+    "NonNegativeFloat": "a number of at least 0",
+    "ClosedUnitInterval": "a number from 0 to 1",
+    "OpenUnitInterval": "a number between 0 and 1",
+}

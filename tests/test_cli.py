@@ -3,11 +3,16 @@
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from src import cli
+from src.arguments import completed
 from tests.conftest import PROJECT
+
+CONFIGS = PROJECT / "configs"
+MLP = ["--config", "mlp.yaml"]
 
 
 def entry(*words: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +48,14 @@ def test_the_version_names_commit_torch_and_lightning() -> None:
     ("words", "message"),
     [
         (["trian"], "Did you mean fit?"),
+        (["trian", "--config", "x.yaml"], "Did you mean python -m src.cli fit --config x.yaml?"),
+        (["fit"], "Did you mean python -m src.cli fit --config configs/mnist_mlp.yaml?"),
+        (["fit", f"{CONFIGS}/line.yaml"], f"python -m src.cli fit --config {CONFIGS}/line.yaml?"),
+        (["fit", *MLP, "--lr", "0.1"], "fit --config mlp.yaml --model.optimizer.lr 0.1?"),
+        (["fit", *MLP, "--batch_size=9"], "fit --config mlp.yaml --data.batch_size=9?"),
+        (["fit", *MLP, "--epochs", "9"], "fit --config mlp.yaml --trainer.max_epochs 9?"),
+        (["fit", "--seed", "1"], "fit --config configs/mnist_mlp.yaml --seed_everything 1?"),
+        (["fit", "-c", f"{CONFIGS}/with/fast.yaml"], "fit --config configs/mnist_mlp.yaml -c "),
         (["tset"], "Did you mean test?"),
         (["compare", "x"], "compare is a tool.\nStart it with ./scripts/run compare"),
         (["--config", "x.yaml"], "Did you mean python -m src.cli fit --config x.yaml?"),
@@ -62,6 +75,29 @@ def test_a_wrong_command_gets_a_suggestion_without_importing_torch(
     assert len(done.stderr.splitlines()) <= 3
 
 
-@pytest.mark.parametrize("after", [["--help", "--version", "fit"], ["--", "x"], ["--run"], []])
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        (["--model.optimizer.lr", "-1e-3"], ["--model.optimizer.lr=-1e-3"]),
+        (["--a", "-.5", "--b", "-1.", "--c", "-inf"], ["--a=-.5", "--b=-1.", "--c=-inf"]),
+        (["--a=1", "-1", "--list", "[-1, 2]"], ["--a=1", "-1", "--list", "[-1, 2]"]),
+        (["--a", "-c", "mine.yaml"], ["--a", "-c", "mine.yaml"]),
+    ],
+)
+def test_negative_numbers_in_every_notation_are_values(given: list[str], taken: list[str]) -> None:
+    assert completed(given) == taken
+
+
+@pytest.mark.parametrize("words", [["--config", "line"], ["-c", "line.yaml"], ["--config=line"]])
+def test_a_config_may_be_given_by_its_name(words: list[str]) -> None:
+    assert Path(completed(words)[-1].rpartition("=")[2]).resolve() == CONFIGS / "line.yaml"
+    assert completed(["-c", "with/fast"])[1].endswith("configs/with/fast.yaml")
+    Path("line").write_text("mine")
+    Path("line.yaml").write_text("mine")
+    assert completed(words) == words  # a file of the user comes first
+    assert completed(["-c", "none"]) == ["-c", "none"]
+
+
+@pytest.mark.parametrize("after", [["--help", "--version", "fit"], ["--", "x"], ["--run"]])
 def test_arguments_after_the_command_are_kept(after: list[str]) -> None:
     assert cli.parse(["fit", *after]) == ("fit", after)

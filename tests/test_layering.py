@@ -9,7 +9,7 @@ from tests.conftest import PROJECT
 
 SRC = PROJECT / "src"
 LAYERS = [  # lowest first; packages of one layer do not import one another
-    ["errors"],
+    ["arguments", "errors"],
     ["torchvision_compat"],
     ["libraries"],
     ["files", "imports", "progress_bar", "ranges"],

@@ -12,8 +12,10 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import src.data
 import src.models
+from src.arguments import OTHER_FLAGS
 from src.command.config_files import CONFIGS
 from src.imports import refusal
+from src.ranges import KINDS
 
 MODULES = (src.models, src.data, callbacks, loggers, torch.optim, torch.optim.lr_scheduler)
 
@@ -25,6 +27,7 @@ SEARCH = re.compile(
     r"|Expected a <class 'NoneType'>|Given value|Importing '|$"
 )
 UNKNOWN = re.compile(r"(?:unrecognized arguments: -*|[Oo]ption ')([\w.+]+)(?!.*accepted before)")
+LIST = re.compile(r"Expected a list, got (\d+)$")
 NO_SPEC = re.compile(r"(?:but got|Not a valid subclass[\s\S]*Given value:) ({.*)")
 # Patterns and their replacements in the line with the error.
 WORDS = (
@@ -38,6 +41,7 @@ WORDS = (
     (r"(Not of type \w+): (could|invalid|float|int).*", r"\1"),
     (r"<class '([\w.]+)'>", r"\1"),
     (r"typing\.Literal", "one of "),
+    (r"Expected a collections.abc.Sequence. Got value:", "Expected a list, got"),
     (r"a dot import path string:", "the name of a class, got"),
 )
 
@@ -48,8 +52,10 @@ def explain(message: str, parser: LightningArgumentParser) -> str:
     for path in re.findall(r"Importing '([\w.]+)' is not allowed", message):
         if path.rpartition(".")[2] in given:  # the parser also reports its own imports
             return refusal(path)
+    if match := LIST.search(essence(message)):
+        return f"{essence(message)}\nDid you mean [{match[1]}]?"
     wrong, known = _suspect(message, [*parser.get_defaults().keys(branches=True)])
-    near = nearest(wrong, known)
+    near = [f"--{OTHER_FLAGS[wrong]}"] if wrong in OTHER_FLAGS else nearest(wrong, known)
     return essence(message) + (f"\nDid you mean {' or '.join(near)}?" if near else "")
 
 
@@ -68,7 +74,7 @@ def essence(message: str) -> str:
     key = ".".join(re.findall(r'Parser key "(?:fit\.)?([\w.]+)"', message))
     key = key.replace("init_args.", "")
     value = re.findall(r"Given value: (?:NestedArg\(.*val=)?'?(.+?)'?\)?$", message, re.MULTILINE)
-    if value and re.match("Not of type|Expected", error) and "got" not in error.lower():
+    if value and error.startswith("Expected") and "got" not in error.lower():
         error += f", got {shortened(value[-1])}"
     return f"--{key}: {error}" if key else error
 
@@ -78,7 +84,12 @@ def _complaint(message: str) -> str:
     lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
     for pattern, words in WORDS:
         lines = [re.sub(pattern, words, line) for line in lines]
+    lines = [re.sub(r"Not of type (\w+)", _expected, line) for line in lines]
     return shortened(next((line for line in lines if not SEARCH.match(line)), lines[0]), 300)
+
+
+def _expected(match: re.Match[str]) -> str:
+    return f"Expected {KINDS.get(match[1], match[1])}"
 
 
 def shortened(text: str, length: int = 60) -> str:

@@ -104,7 +104,7 @@ def test_values_other_than_finite_numbers_are_refused(
 ) -> None:
     text = error(parser, config, flag, value) or ""
     assert f"--{flag}: " in text
-    assert "xpected" in text or "Not of type" in text
+    assert "xpected" in text
 
 
 @pytest.mark.parametrize("value", [0, -1, 100_001, "x"])

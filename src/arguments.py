@@ -1,0 +1,104 @@
+"""The words of a command before they are parsed: short forms made whole, common slips explained.
+
+It is pure and imports no library, so that an answer comes at once.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from os.path import relpath
+from pathlib import Path
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+NEGATIVE = re.compile(
+    r"-(\.?\d|inf|nan)"
+)  # Python's argparse takes -1e-3 for a flag (issue 105712)
+OTHER_FLAGS = {  # names that others use, and ours
+    "lr": "model.optimizer.lr", "learning_rate": "model.optimizer.lr",
+    "optimizer": "model.optimizer",
+    "momentum": "model.optimizer.momentum", "weight_decay": "model.optimizer.weight_decay",
+    "batch_size": "data.batch_size",
+    "epochs": "trainer.max_epochs", "max_epochs": "trainer.max_epochs",
+    "num_epochs": "trainer.max_epochs", "max_steps": "trainer.max_steps",
+    "seed": "seed_everything", "hidden": "model.hidden", "dropout": "model.dropout",
+    "dataset": "data", "device": "trainer.accelerator", "gpus": "trainer.devices",
+    "devices": "trainer.devices", "precision": "trainer.precision",
+    "ckpt": "ckpt_path",
+}  # fmt: skip
+CONFIG_FLAGS = ("-c", "--config")
+CHOOSING = ("-c", "--config", "--model", "--resume", "--run")
+EXAMPLE = ["--config", "configs/mnist_mlp.yaml"]
+
+
+def completed(words: list[str]) -> list[str]:
+    """Return words with negative numbers joined to their flags, and configs by name as files."""
+    found: list[str] = []
+    for word in words:
+        before = found[-1] if found else ""
+        if NEGATIVE.match(word) and before.startswith("--") and "=" not in before:
+            found[-1] = f"{before}={word}"
+        elif before in CONFIG_FLAGS:
+            found.append(config_file(word))
+        elif word.startswith("--config="):
+            found.append(f"--config={config_file(word.removeprefix('--config='))}")
+        else:
+            found.append(word)
+    return found
+
+
+def config_file(name: str) -> str:
+    """Return the file of a config that is given by name, such as `mnist_lenet` or `with/fast`."""
+    path = CONFIGS / f"{name.removesuffix('.yaml')}.yaml"
+    bare = re.fullmatch(r"[\w/.-]+", name) and not Path(name).exists() and path.is_file()
+    return relpath(path) if bare else name
+
+
+def slip(command: str, words: list[str]) -> str | None:
+    """Return what is wrong with a command line, and the line to type instead; None if nothing is.
+
+    Args:
+        command: `fit`, `validate`, `test` or `predict`.
+        words: The words after it.
+    """
+    if command == "fit" and not words:
+        return f"fit needs a model and data, from a config.\n{meant('fit', EXAMPLE)}"
+    first = words[0] if words else ""
+    if not first.startswith("-") and (first.endswith((".yaml", ".yml")) or is_config(first)):
+        right = completed(["--config", *words])
+        return f"{first} is given without --config.\n{meant(command, right)}"
+    for place, word in enumerate(words):
+        name, equal, value = word.removeprefix("--").partition("=")
+        if word.startswith("--") and (ours := OTHER_FLAGS.get(name)):
+            chosen = any(one.startswith(CHOOSING) for one in words)
+            right = [*words[:place], f"--{ours}{equal}{value}", *words[place + 1 :]]
+            right = right if chosen else [*EXAMPLE, *right]
+            return f"there is no flag --{name}.\n{meant(command, right)}"
+    return overlay_alone(command, words)
+
+
+def overlay_alone(command: str, words: list[str]) -> str | None:
+    """Return the message for a command whose only configs are overlays, and that names no model."""
+    configs = [*given_configs(words)]
+    if not configs or any(word.startswith(("--model", "--run", "--resume")) for word in words):
+        return None
+    if not all(CONFIGS / "with" in Path(config).resolve().parents for config in configs):
+        return None
+    right = meant(command, [*EXAMPLE, *words])
+    return f"{configs[0]} only changes a config, which must come before it.\n{right}"
+
+
+def given_configs(words: list[str]) -> Iterator[str]:
+    for before, word in zip(["", *words], words, strict=False):
+        if before in CONFIG_FLAGS:
+            yield word
+        elif word.startswith("--config="):
+            yield word.removeprefix("--config=")
+
+
+def is_config(name: str) -> bool:
+    return config_file(name) != name
+
+
+def meant(command: str, words: list[str]) -> str:
+    """Return the line to type instead."""
+    return f"Did you mean python -m src.cli {shlex.join([command, *words])}?"
