@@ -28,7 +28,8 @@ def user_error(error: BaseException | None) -> str | None:
         if isinstance(error, ModuleNotFoundError) and error.name is None:  # raised by a library
             return f"{text.splitlines()[0]}\nInstall it with pip, or leave out what needs it."
         if "loading state_dict" in text:
-            return f"The checkpoint does not fit the model: {text.splitlines()[:2][-1].strip()}"
+            reason = text.splitlines()[:2][-1].strip().replace(": copying", ":\ncopying")
+            return f"The checkpoint does not fit the model: {reason}"
         if "`val_check_interval`" in text:
             return f"--trainer.val_check_interval: {text.strip().splitlines()[0]}"
         if isinstance(error, BrokenPipeError):

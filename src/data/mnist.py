@@ -72,7 +72,7 @@ class MNIST(ImageData):
                 if not self._found(urls):
                     fetch(urls, md5, self.folder / _file_name(urls))
         except UserError as error:
-            self.failure = f" ({error})"
+            self.failure = f"{error}"
 
     def load(self) -> tuple[Images, Images]:
         if self.wanted == "digits":
@@ -128,16 +128,16 @@ class MNIST(ImageData):
         """Return scikit-learn's digits if requested or allowed; warn if they replace MNIST."""
         if self.wanted == "mnist" or self.name != "MNIST":
             names = ", ".join(_file_name(urls) for urls, _ in self._resources())
+            tried = f"The download failed: {self.failure}.\n" if self.failure else ""
             raise UserError(
-                f"{self.name} is not in {self.folder}{self.failure}.\n"
-                f"Put {names} there (.gz or not),\n"
-                "or say where they are with --data.root FOLDER or DATA_DIR."
+                f"{self.name} is not in {self.folder}.\n{tried}Put {names} there (.gz or not),"
+                " or say where they are with --data.root FOLDER or DATA_DIR."
             )
         if self.wanted == "auto":
             rank_zero_warn(
-                f"NOT MNIST: it is not in {self.folder}{self.failure}. Using the 1,797"
-                " small digits of scikit-learn, whose results do not compare with MNIST's."
-                " To stop instead, give --data.source mnist."
+                f"NOT MNIST: it is not in {self.folder}. Using the 1,797 small digits of"
+                " scikit-learn,\nwhose results do not compare with MNIST's."
+                f" To stop instead, give --data.source mnist.\n{self.failure}".rstrip()
             )
         self.name = "digits, NOT MNIST"
         self.source = "scikit-learn digits (1,797 real digits of 8x8 pixels; NOT MNIST)"

@@ -22,6 +22,7 @@ def refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int = 2)
     text = capsys.readouterr().err.strip()
     assert text.startswith("error: ")
     assert len(text.splitlines()) <= 3
+    assert len(text.splitlines()[0]) <= 160
     assert all(len(line) < 400 for line in text.splitlines())
     return text
 
