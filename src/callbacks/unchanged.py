@@ -23,9 +23,11 @@ class Unchanged(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         now = [pair for pair in trained(pl_module) if pair[0] in self.before]
-        same = [name for name, value in now if torch.equal(value, self.before[name])]
+        same = {name: value for name, value in now if torch.equal(value, self.before[name])}
+        if len(same) < len(now):  # a bias may stay the same by rounding
+            same = {name: value for name, value in same.items() if value.ndim > 1}
         if same:
-            names = f"{', '.join(same[:3])}{' and others' if len(same) > 3 else ''}"
+            names = f"{', '.join([*same][:3])}{' and others' if len(same) > 3 else ''}"
             rank_zero_warn(
                 f"The first epoch has not changed {names}: the run trains nothing there."
                 " Check the learning rate, the precision, and that the loss depends on them."

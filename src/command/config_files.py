@@ -12,6 +12,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LARGEST = 1_000_000  # bytes; a config has a thousand
 MOST_ALIASES = 100
+BASE_60 = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")  # of a plain 1:30, which is 90
 MOST_LEVELS = 100
 MOST_VALUES = 100_000  # with every alias written out: nine lines of nine aliases are 387 million
 
@@ -83,6 +84,8 @@ def _check(node: yaml.Node, seen: Counter[str], sizes: dict[int, int]) -> int:
         if not sizes[id(node)] or seen["aliases"] > MOST_ALIASES:
             raise _error(node, f"over {MOST_ALIASES} aliases, or one within itself")
         return sizes[id(node)]
+    if isinstance(node, yaml.ScalarNode) and ":" in node.value and node.tag in BASE_60:
+        raise _error(node, f"YAML takes {node.value} for a number of base 60: put it into quotes")
     sizes[id(node)] = 0
     sizes[id(node)] = 1 + sum(_check(part, seen, sizes) for part in _parts(node))
     if sizes[id(node)] > MOST_VALUES:

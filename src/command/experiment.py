@@ -38,7 +38,14 @@ from src.command.config_files import read_strictly
 from src.command.failures import short_errors
 from src.command.flags import ExperimentFlags
 from src.command.quiet import quieten, quieten_evaluation
-from src.command.run_folder import experiment_name, is_rank_zero, moved, new_run_folder, own_folders
+from src.command.run_folder import (
+    experiment_name,
+    is_rank_zero,
+    log_graph,
+    moved,
+    new_run_folder,
+    own_folders,
+)
 from src.command.run_selection import Command, select_run
 from src.command.signals import SignalHandlers
 from src.command.untrained import Untrained, place
@@ -51,6 +58,7 @@ from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, newest_intact
 from src.runs.curves import CurvesFile
+from src.runs.find import LOGS
 from src.runs.finished import stop_if_finished
 from src.runs.folders import claim, locked
 from src.runs.report import write_report
@@ -151,6 +159,8 @@ class ExperimentCLI(ExperimentFlags):
             self.save_config_callback = None  # there is no run folder to save it into
         elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
             logger.init_args.name = experiment_name(config)
+            if logger.init_args.save_dir == str(LOGS):  # not chosen: it follows the trainer's
+                logger.init_args.save_dir = config.trainer.default_root_dir or str(LOGS)
         if config.trainer.enable_checkpointing is False:  # else Lightning refuses ModelCheckpoint
             self.parsers[str(self.subcommand)].callback_keys.remove("checkpoint")
         self.trainer_defaults["callbacks"] += screen_callbacks(
@@ -177,6 +187,8 @@ class ExperimentCLI(ExperimentFlags):
         except (MisconfigurationException, TypeError, ValueError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
         trainer.callbacks.sort(key=place)
+        if settings.profiler and trainer.loggers and not trainer.profiler.filename:
+            trainer.profiler.filename = "profile"  # in the run folder; the default is not shown
         if settings.limit_val_batches == 0:
             trainer.limit_val_batches = 0  # overfit_batches has replaced it
         if self.subcommand == "fit" and is_rank_zero():
@@ -207,6 +219,9 @@ class ExperimentCLI(ExperimentFlags):
             self.identity.compare(self.trainer, self.model, self.datamodule)
         if self.folder and is_rank_zero():
             set_aside_results(self.folder)
+        logger = self.config.fit.trainer.logger
+        if logger and logger.init_args.get("log_graph") and is_rank_zero():
+            log_graph(self.trainer.logger, self.model.net, self.datamodule.input_shape)
 
     def before_predict(self) -> None:
         """Replace the test set by own images, if some were given."""

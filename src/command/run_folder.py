@@ -4,10 +4,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch import nn
 
 from src.runs.folders import new_folder, new_version
 
@@ -19,8 +21,8 @@ def is_rank_zero() -> bool:
 
 def experiment_name(config: Namespace) -> str:
     """Return the name of the first config file, the one that others override, or of the model."""
-    stem = Path(config.config[0]).stem if config.config else None
-    return stem or config.model.class_path.split(".")[-1]
+    files = [file for file in config.config or [] if file]  # None for YAML given as text
+    return Path(files[0]).stem if files else config.model.class_path.split(".")[-1]
 
 
 def new_run_folder(
@@ -50,8 +52,16 @@ def moved(logger: TensorBoardLogger, folder: Path, spec: Any, **options: Any) ->
         options: Further arguments of the logger.
     """
     place = {"save_dir": folder.parents[1], "name": folder.parent.name, "version": folder.name}
+    place["log_graph"] = False  # Lightning's would normalise the example a second time
     arguments = {**spec.init_args.as_dict(), **spec.get("dict_kwargs", {})}
     return type(logger)(**{**arguments, **place, **options})
+
+
+def log_graph(logger: Any, net: nn.Module, input_shape: tuple[int, ...]) -> None:
+    """Write the graph of a network into TensorBoard's GRAPHS tab."""
+    net.eval()  # dropout would draw random numbers
+    logger.experiment.add_graph(net, torch.zeros(1, *input_shape))
+    net.train()
 
 
 def own_folders(trainer: Trainer) -> set[Path]:

@@ -18,6 +18,7 @@ def print_summary(results: dict[str, Any], folder: str | None, report: Path | No
     if folder:
         rows.append(("run folder", folder))
         rows += [("report", str(report))] if report else []
+        rows += [("profile", str(path)) for path in sorted(Path(folder).glob("*-profile*.txt"))]
         rows.append(("curves", f"tensorboard --logdir {training_of(Path(folder)).parents[1]}"))
     console = Console()
     if not console.is_terminal:  # nobody resizes a file: leave lines whole

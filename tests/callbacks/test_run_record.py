@@ -26,7 +26,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 def test_training_seconds_exclude_validation(clock: list[float]) -> None:
     trainer: Any = SimpleNamespace(
         world_size=2, state=SimpleNamespace(fn=TrainerFn.FITTING), callback_metrics={},
-        sanity_checking=True,
+        sanity_checking=True, current_epoch=0, num_training_batches=1,
+        datamodule=SimpleNamespace(batch_size=10),
+        fit_loop=SimpleNamespace(
+            epoch_loop=SimpleNamespace(
+                batch_progress=SimpleNamespace(current=SimpleNamespace(ready=1))
+            )
+        ),
     )  # fmt: skip
     record = RunRecord([])
     record.on_fit_start(trainer, None)

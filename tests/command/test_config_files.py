@@ -92,3 +92,13 @@ def test_values_on_the_command_line_are_checked_too(text: str) -> None:
     read_strictly()
     with pytest.raises(yaml.YAMLError):
         get_loader("yaml")(text)
+
+
+@pytest.mark.parametrize("value", ["1:30", "10:30:00", "1:30.5"])
+def test_a_number_of_base_60_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.yaml").write_text(f"model: LeNet\ndata: MNIST\ntrainer:\n  max_time: {value}\n")
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "mine.yaml"])
+    error = capsys.readouterr().err
+    assert f"mine.yaml, line 4: YAML takes {value} for a number of base 60" in error
+    assert "quotes" in error

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src.cli import main
 from tests.conftest import PROJECT
@@ -105,3 +106,42 @@ def test_validate_writes_results_but_no_report(run: Run, pictures: None) -> None
     assert (folder / "report.html").is_file()
     assert (folder / "validate/results.json").is_file()
     assert not (folder / "validate/report.html").exists()
+
+
+def test_a_config_given_as_text_names_its_run_after_the_model(run: Run) -> None:
+    text = "{model: LogisticRegression, data: MNIST}"
+    run("fit", "--config", text, "--data.val_size=50", "--trainer.max_epochs=1")
+    assert Path("lightning_logs/LogisticRegression/version_0/results.json").is_file()
+
+
+def test_the_default_root_dir_holds_the_runs(run: Run) -> None:
+    line = ["fit", "--config", PROJECT / "configs/line.yaml", "--trainer.max_epochs=1"]
+    main([*map(str, line), "--trainer.default_root_dir=elsewhere"])
+    assert Path("elsewhere/line/version_0/results.json").is_file()
+    main([*map(str, line), "--trainer.default_root_dir=a", "--trainer.logger.save_dir=b"])
+    assert Path("b/line/version_0/results.json").is_file()
+
+
+@pytest.mark.parametrize("profiler", ["simple", "advanced"])
+def test_a_profile_is_written_into_the_run_folder(
+    profiler: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["fit", "--config", PROJECT / "configs/line.yaml", "--trainer.max_epochs=1"]
+    run(*line, f"--trainer.profiler={profiler}")
+    path = Path("lightning_logs/line/version_0/fit-profile.txt")
+    assert "run_training_batch" in path.read_text()
+    assert str(path) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["line", "mnist_logistic", "mnist_sigmoid_mlp", "mnist_mlp", "mnist_lenet"]
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_the_graph_of_each_model_is_logged_without_moving_its_numbers(name: str, run: Run) -> None:
+    words = ["fit", "--config", PROJECT / f"configs/{name}.yaml", "--trainer.max_epochs=1"]
+    words += ["--data.val_size=50"] if name != "line" else []
+    metrics = run(*words)["metrics"]
+    assert run(*words, "--trainer.logger.log_graph=true")["metrics"] == metrics
+    events = EventAccumulator(f"lightning_logs/{name}/version_1")
+    events.Reload()
+    assert "weight" in str(events.Graph())
