@@ -169,7 +169,7 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_folder(root: Path, classes: dict[str, int], train: int, test: int) -> None:
-    """Write PNG images of random sizes into train/<class>/ and test/<class>/."""
+    """Write different PNG images of several sizes into train/<class>/ and test/<class>/."""
     for split, n in (("train", train), ("test", test)):
         for name, shift in classes.items():
             folder = root / split / name
@@ -177,6 +177,7 @@ def write_folder(root: Path, classes: dict[str, int], train: int, test: int) -> 
             for i in range(n):
                 pixels = np.full((40 + i % 3, 48, 3), 30, dtype=np.uint8)
                 pixels[:, 4 * shift : 4 * shift + 8] = 200
+                pixels[-16:, -8:] = 30 + 2 * i % 60 + (split == "test")  # no image is in both
                 Image.fromarray(pixels).save(folder / f"{i:03}.png")
 
 

@@ -7,7 +7,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from src.data import CIFAR10, MNIST, ImageFolder
-from src.data.image_files import list_images, read_images
+from src.data.class_folders import list_images
+from src.data.image_files import read_images
 from src.data.images import ImageData
 from src.errors import UserError
 

@@ -9,8 +9,9 @@ import torch
 from torchvision import datasets
 
 from src.data.checks import check_md5, is_file
+from src.data.class_folders import list_images
 from src.data.download import fetch, temporary_folder
-from src.data.image_files import list_images, read_images
+from src.data.image_files import read_images
 from src.data.images import ImageData, Images
 from src.errors import UserError
 

@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from src.data.image_files import list_images, read_images
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from src.data.class_folders import list_images
+from src.data.image_files import read_images
 from src.data.images import ImageData, Images
 from src.ranges import Side
 
@@ -12,7 +17,9 @@ from src.ranges import Side
 class ImageFolder(ImageData):
     """Images of any size and mode from `PATH/train/<class>/*` and `PATH/test/<class>/*`.
 
-    The folder names are the class names; files and folders that start with a dot are ignored.
+    The folder names are the class names; hidden files and those of file managers are ignored. With
+    a folder `val` or `valid` beside them, its images are the validation set, and `val_size` is not
+    used. An image that is in two splits is counted, and told in a warning.
     Images are PNG, JPEG, BMP, GIF, WEBP, TIFF or PPM files with one frame, 8 or 16 bits and up to
     89 million pixels; they are resized to a square and kept in memory as uint8.
 
@@ -44,8 +51,25 @@ class ImageFolder(ImageData):
         self.input_shape = [channels, side, side]
 
     def load(self) -> tuple[Images, Images]:
-        train, test = (
-            read_images(self.path, self.files[split], self.size, self.channels)
-            for split in ("train", "test")
-        )
+        splits = {
+            split: read_images(self.path, classes, self.size, self.channels)
+            for split, classes in self.files.items()
+        }
+        train, test, val = splits["train"], splits["test"], splits.get("val")
+        warn_of_equal(train[0], test[0], "test")
+        if val:
+            warn_of_equal(train[0], val[0], "validation")
+            self.own_validation = len(val[0])
+            train = torch.cat([train[0], val[0]]), torch.cat([train[1], val[1]])
         return train, test
+
+
+def warn_of_equal(train: Tensor, others: Tensor, split: str) -> None:
+    """Warn if images of a split are also training images: its metrics would be too good."""
+    known = {image.numpy().tobytes() for image in train}
+    count = sum(image.numpy().tobytes() in known for image in others)
+    if count:
+        rank_zero_warn(
+            f"{count:,} of {len(others):,} {split} images are training images, too:"
+            " the results are better than on images not seen before."
+        )

@@ -44,6 +44,7 @@ class ImageData(TensorData):
 
     num_classes: int
     class_names: list[str]
+    own_validation = 0  # images at the end of the training set that are the validation set
 
     def __init__(
         self,
@@ -75,9 +76,7 @@ class ImageData(TensorData):
 
     def read(self) -> dict[str, Split]:
         (x, y), (test_x, test_y) = self.load()
-        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(self.split_seed))
-        held_out, rest = order[: self.val_size], order[self.val_size :]
-        self._check_size("val_size", self.val_size, len(x) - 1)
+        held_out, rest = self._split(len(x))
         self._check_size("train_size", self.train_size, len(rest))
         self._check_size("test_size", self.test_size, len(test_x))
         train = rest[: self.train_size]
@@ -89,6 +88,16 @@ class ImageData(TensorData):
             "val": Split(x, y, held_out),
             "test": Split(test_x, test_y, tested_indices),
         }
+
+    def _split(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return the indices held out for validation, and the shuffled others."""
+        generator = torch.Generator().manual_seed(self.split_seed)
+        if self.own_validation:
+            others = n - self.own_validation
+            return torch.arange(others, n), torch.randperm(others, generator=generator)
+        order = torch.randperm(n, generator=generator)
+        self._check_size("val_size", self.val_size, n - 1)
+        return order[: self.val_size], order[self.val_size :]
 
     def padded(self, x: Tensor) -> Tensor:
         """Return images (n, channels, rows, columns) with `pad` black pixels added on each side."""

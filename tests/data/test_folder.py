@@ -254,11 +254,11 @@ def test_a_val_size_of_all_images_is_refused(folder: Path) -> None:
         ready(folder, val_size=8)
 
 
-def test_files_in_subfolders_of_a_class_are_ignored(folder: Path) -> None:
+def test_class_folders_within_class_folders_are_refused(folder: Path) -> None:
     (folder / "train/cat/deeper").mkdir()
     (folder / "train/cat/000.png").rename(folder / "train/cat/deeper/000.png")
-    for path in (folder, zipped(folder)):
-        assert len(ready(path).splits["train"].x) == 7
+    refused(folder, folder / "train/cat", "holds a folder, deeper")
+    refused(zipped(folder), "pets.zip/train/cat", "holds a folder, deeper")
 
 
 def test_labels_and_names_agree_where_one_name_begins_with_another(tmp_path: Path) -> None:
@@ -267,10 +267,10 @@ def test_labels_and_names_agree_where_one_name_begins_with_another(tmp_path: Pat
         for name, shade in shades.items():
             folder = tmp_path / split / name
             folder.mkdir(parents=True)
-            Image.new("L", (8, 8), shade).save(folder / "0.png")
+            Image.new("L", (8, 8), shade + (split == "test")).save(folder / "0.png")
     data = ImageFolder(str(tmp_path), size=8, channels=1)
     _, (x, y) = data.load()
-    found = {data.class_names[label]: int(x[i].max()) for i, label in enumerate(y.tolist())}
+    found = {data.class_names[label]: int(x[i].max()) - 1 for i, label in enumerate(y.tolist())}
     assert found == shades
 
 
@@ -280,7 +280,7 @@ def test_an_entry_that_is_not_a_file_is_refused_by_name(
     path = folder / "train/cat/x.png"
     make_non_file(path)
     if path.is_dir():
-        ready(folder)  # subfolders of a class are ignored
+        refused(folder, path.parent, "holds a folder, x.png")
     else:
         refused(folder, path, "expected a file")
 
