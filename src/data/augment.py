@@ -19,7 +19,8 @@ class Augment:
     resampling, as in Simard, Steinkraus and Platt (2003). Pixels from outside the image are black.
 
     Args:
-        shift: Maximum shift in pixels, in each direction.
+        shift: Maximum shift of the middle of the image in pixels, in each direction; rotation,
+            scale and shear do not enlarge it.
         rotation: Maximum rotation in degrees, in either direction.
         scale: Maximum relative change of the sampling step, drawn for each axis separately: 0.1
             scales images by a factor of 1/1.1 to 1/0.9.
@@ -28,7 +29,8 @@ class Augment:
         elastic_sigma: Standard deviation in pixels of the Gaussian that smooths this field.
         flip: Probability of a horizontal flip.
         crop: Black pixels to add on each side before a random crop to the original size.
-        erase: Probability of setting a rectangle of a tenth to a third of each side to black.
+        erase: Probability of setting a rectangle of a tenth to a third of each side, and at least
+            one pixel, to black.
     """
 
     shift: Pixels = 0.0
@@ -77,9 +79,12 @@ class Augment:
         dx, dy = u[4] * self.shift * 2 / width, u[5] * self.shift * 2 / height
         cos, sin, slant = angle.cos(), angle.sin(), shear.tan()
         ratio = height / width  # rotates in pixels, although both sides span [-1, 1]
-        first = torch.stack([cos * sx, (cos * slant - sin) * sy * ratio, dx], dim=-1)
-        second = torch.stack([sin * sx / ratio, (sin * slant + cos) * sy, dy], dim=-1)
-        return torch.stack([first, second], dim=1)
+        first = torch.stack([cos * sx, (cos * slant - sin) * sy * ratio], dim=-1)
+        second = torch.stack([sin * sx / ratio, (sin * slant + cos) * sy], dim=-1)
+        linear = torch.stack([first, second], dim=1)
+        # Shifted first, then turned and scaled: the other order would scale the shift, too.
+        offset = linear @ torch.stack([dx, dy], dim=-1)[:, :, None]
+        return torch.cat([linear, offset], dim=2)
 
 
 def _displacement(x: Tensor, strength: float, sigma: float, generator: torch.Generator) -> Tensor:
@@ -114,7 +119,8 @@ def _erase(x: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     u = torch.rand(5, batch, 1, generator=generator, device=x.device)
     inside = []
     for side, size, place in ((height, u[0], u[1]), (width, u[2], u[3])):
-        length = side * (0.1 + size * (1 / 3 - 0.1))
+        # The millionth is for rounding: an interval of length 1 may miss every middle of a pixel.
+        length = (side * (0.1 + size * (1 / 3 - 0.1))).clamp(min=1 + 1e-6)
         start = place * (side - length)
         pixel = torch.arange(side, device=x.device) + 0.5
         inside.append((pixel >= start) & (pixel < start + length))  # (B, side)

@@ -145,6 +145,25 @@ def test_a_full_shift_moves_by_whole_pixels_and_brings_in_black() -> None:
     torch.testing.assert_close(Augment(shift=3)(x, generator()), expected, rtol=0, atol=0.01)
 
 
+@pytest.mark.parametrize("other", [{"scale": 0.3}, {"rotation": 45.0}, {"shear": 20.0}])
+@pytest.mark.parametrize(("height", "width"), [(40, 40), (30, 50)])
+def test_a_shift_is_not_enlarged_by_other_changes(
+    other: dict[str, float], height: int, width: int
+) -> None:
+    augment = Augment(shift=3, **other)
+    for moved in centre(augment(blob(2000, height, width), generator())):
+        assert np.abs(moved).max() == pytest.approx(3, abs=0.02)
+        assert moved.std() == pytest.approx(3 / sqrt(3), rel=0.05)
+
+
+def test_a_shift_alone_is_exactly_that_of_the_matrix() -> None:
+    u = 2 * torch.rand(6, 5, generator=generator()) - 1
+    matrices = Augment(shift=3)._matrices(torch.zeros(5, 1, 12, 20), generator())
+    expected = torch.stack([u[4] * 3.0 * 2 / 20, u[5] * 3.0 * 2 / 12], dim=1)
+    assert torch.equal(matrices[:, :, 2], expected)
+    assert torch.equal(matrices[:, :, :2], torch.eye(2).expand(5, 2, 2))
+
+
 @pytest.mark.usefixtures("extreme")
 @pytest.mark.parametrize(("angle", "turns"), [(90, 1), (180, 2), (270, 3)])
 def test_a_full_rotation_by_90_degrees_is_a_quarter_turn(angle: int, turns: int) -> None:
@@ -268,6 +287,25 @@ def test_erase_blackens_a_rectangle_of_a_tenth_to_a_third(height: int, width: in
         starts = inside.int().diff(dim=1, prepend=torch.zeros(1000, 1, dtype=torch.int)) == 1
         assert (starts.sum(dim=1) == 1).all()
         assert inside.any(dim=0).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3), (4, 4), (5, 9), (7, 28), (10, 12)])
+def test_erase_1_reaches_every_image_of_any_size(height: int, width: int) -> None:
+    black = Augment(erase=1)(torch.ones(20_000, 1, height, width), generator()) == 0
+    assert black.any(dim=(2, 3)).all()
+    for place, side in ((3, height), (2, width)):
+        assert black.any(dim=place).sum(dim=2).max() <= -(-side // 3)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.4999999, 0.5, 0.5000001, 0.7, 0.9999999])
+def test_erase_meets_a_pixel_wherever_it_starts(
+    place: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for size in (0.0, 1e-7, 0.999):
+        draws = torch.tensor([size, place, size, place, 0.0])[:, None, None]
+        monkeypatch.setattr(torch, "rand", lambda *_, u=draws, **__: u)
+        for side in range(1, 13):
+            assert (Augment(erase=1)(torch.ones(1, 1, side, side), generator()) == 0).any()
 
 
 def test_erase_happens_with_its_probability() -> None:
