@@ -24,8 +24,11 @@ class RunConfig(SaveConfigCallback):
         if config.pop("resume", None):
             config.ckpt_path = None
         config.pop("run", None)  # the config of that run is part of this one
-        if "version" in (config.trainer.logger or {}).get("init_args", {}):
-            config.trainer.logger.init_args.version = None  # the next run has a folder of its own
+        loggers = config.trainer.logger
+        for logger in loggers if isinstance(loggers, list) else [loggers]:
+            arguments = getattr(logger, "init_args", {})  # none for true and false
+            if "version" in arguments:
+                arguments["version"] = None  # the next run has a folder of its own
         text = yaml.safe_dump(plain(self.parser, config), allow_unicode=True, sort_keys=False)
         path = Path(str(trainer.loggers[0].log_dir), "config.yaml")
         write_whole(path, header(TrainerFn(stage).value) + text)

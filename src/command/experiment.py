@@ -157,9 +157,11 @@ class ExperimentCLI(ExperimentFlags):
         logger = config.trainer.logger
         if not logger:
             self.save_config_callback = None  # there is no run folder to save it into
-        elif hasattr(logger, "init_args") and logger.init_args.get("name") is None:
+        elif hasattr(logger, "init_args") and logger.init_args.get("name", "") is None:
             logger.init_args.name = experiment_name(config)
-            if logger.init_args.save_dir == str(LOGS):  # not chosen: it follows the trainer's
+            if logger.init_args.get("save_dir") == str(
+                LOGS
+            ):  # not chosen: it follows the trainer's
                 logger.init_args.save_dir = config.trainer.default_root_dir or str(LOGS)
         if config.trainer.enable_checkpointing is False:  # else Lightning refuses ModelCheckpoint
             self.parsers[str(self.subcommand)].callback_keys.remove("checkpoint")
@@ -220,7 +222,8 @@ class ExperimentCLI(ExperimentFlags):
         if self.folder and is_rank_zero():
             set_aside_results(self.folder)
         logger = self.config.fit.trainer.logger
-        if logger and logger.init_args.get("log_graph") and is_rank_zero():
+        given = getattr(logger, "init_args", Namespace())
+        if given.get("log_graph") and is_rank_zero():
             log_graph(self.trainer.logger, self.model.net, self.datamodule.input_shape)
 
     def before_predict(self) -> None:
