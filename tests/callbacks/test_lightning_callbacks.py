@@ -98,7 +98,7 @@ def test_a_new_run_does_not_start_from_the_exception_of_another(
     shutil.copy(next(FOLDER.glob("checkpoints/best-*.ckpt")), "x/on_exception.ckpt")
     with pytest.raises(SystemExit):
         main([str(word) for word in words("OnExceptionCheckpoint")])
-    assert "x/on_exception.ckpt exists already" in capsys.readouterr().err
+    assert "belongs to another run: it holds on_exception.ckpt" in capsys.readouterr().err
 
 
 def test_a_missing_package_is_named(

@@ -1,15 +1,11 @@
 """Checks of Lightning's callbacks: those that cannot work here are refused, with another way."""
 
-from pathlib import Path
-from typing import Any
-
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     BaseFinetuning,
     BatchSizeFinder,
     LearningRateFinder,
     ModelPruning,
-    OnExceptionCheckpoint,
     SpikeDetection,
 )
 
@@ -44,14 +40,3 @@ def check_callbacks(trainer: Trainer, model: LightningModule, resumes: bool) -> 
                 "A run with ModelPruning cannot be resumed: its masks are in no checkpoint.\n"
                 "Start it again without --resume and --ckpt_path."
             )
-        if isinstance(callback, OnExceptionCheckpoint) and not resumes:
-            _check_exception_file(callback)
-
-
-def _check_exception_file(callback: Any) -> None:
-    path = Path(callback.ckpt_path)
-    if path.exists():  # Lightning would start the new run from it
-        raise UserError(
-            f"OnExceptionCheckpoint: {path} exists already, from another run.\n"
-            "Move it away, or give --trainer.callbacks.dirpath another folder."
-        )
