@@ -10,9 +10,8 @@ from os.path import relpath
 from pathlib import Path
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-NEGATIVE = re.compile(
-    r"-(\.?\d|inf|nan)"
-)  # Python's argparse takes -1e-3 for a flag (issue 105712)
+NEGATIVE = re.compile(r"-(\.?\d|inf|nan)")  # argparse takes -1e-3 for a flag (cpython#105712)
+FILE_LOGGER = re.compile(r"--trainer\.logger\+=([\w.]+\.)?(CSV|TensorBoard)Logger")
 OTHER_FLAGS = {  # names that others use, and ours
     "lr": "model.optimizer.lr", "learning_rate": "model.optimizer.lr",
     "optimizer": "model.optimizer",
@@ -31,7 +30,10 @@ EXAMPLE = ["--config", "configs/mnist_mlp.yaml"]
 
 
 def completed(words: list[str]) -> list[str]:
-    """Return words with negative numbers joined to their flags, and configs by name as files."""
+    """Return words with negative numbers joined to their flags, and configs by name as files.
+
+    A further logger of files gets the folder of all runs: it requires one.
+    """
     found: list[str] = []
     for word in words:
         before = found[-1] if found else ""
@@ -43,6 +45,8 @@ def completed(words: list[str]) -> list[str]:
             found.append(f"--config={config_file(word.removeprefix('--config='))}")
         else:
             found.append(word)
+        if FILE_LOGGER.fullmatch(word):
+            found.append("--trainer.logger.save_dir=lightning_logs")
     return found
 
 

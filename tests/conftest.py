@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import struct
 import sys
@@ -18,9 +19,10 @@ import src.libraries  # noqa: F401  (first)
 
 # isort: split
 import torch
+from lightning.pytorch import Trainer
 from PIL import Image
 
-from src.callbacks import Figures
+from src.callbacks import Figures, ResumePoints
 from src.cli import main
 from src.command.experiment import ExperimentCLI
 from src.data import MNIST
@@ -192,6 +194,23 @@ def run(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
         return json.loads(newest.read_text())
 
     return command
+
+
+@pytest.fixture
+def snapshots(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
+    """Save a checkpoint at every possible step, and copy the run folder after each one."""
+    monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)
+    monkeypatch.setattr("src.callbacks.resume_points.SHARE", 0)
+    copies: list[Path] = []
+    save = ResumePoints._save
+
+    def saved(self: ResumePoints, trainer: Trainer, folder: Path) -> None:
+        save(self, trainer, folder)
+        copies.append(tmp_path / f"snapshot{len(copies)}")
+        shutil.copytree(folder.parent, copies[-1])
+
+    monkeypatch.setattr(ResumePoints, "_save", saved)
+    return copies
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from typing import Any
 import torch.distributed
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from matplotlib.figure import Figure
@@ -19,12 +18,13 @@ from src.files import write_whole
 from src.plots.style import DPI, png
 from src.runs.curves import Points, read_curves
 from src.training.internals import write_summary
+from src.training.run_trainer import run_folder
 
 
 class Figures(Callback):
     """Draws what was learned and where it fails, at the end of fit and test.
 
-    Pictures go into `figures/` of the run folder and to TensorBoard, whose logger is required.
+    Pictures go into `figures/` of the run folder, and to TensorBoard if its logger is used.
     Those that do not apply to a run, such as the confusion matrix of a regression, are left out.
 
     Args:
@@ -102,15 +102,14 @@ class Figures(Callback):
         return Seen(model, trainer.datamodule, split, output, y) if trainer.is_global_zero else None
 
     def _publish(self, trainer: Trainer, drawings: Drawings, stage: str, place: str = "") -> None:
-        logger = trainer.logger
-        if not isinstance(logger, TensorBoardLogger) or not trainer.is_global_zero:
+        if run_folder(trainer) is None:  # also in all processes but the first
             return
         for name, draw in drawings.items():
             if name in self.drop or (self.only is not None and name not in self.only):
                 continue
             try:
                 figure = draw()
-                publish(logger, figure, f"{stage}/{name}", f"{place}{name}", trainer.global_step)
+                publish(trainer, figure, f"{stage}/{name}", f"{place}{name}", trainer.global_step)
                 del figure
                 gc.collect()  # a figure is a reference cycle that holds megabytes of pixels
             except Exception as error:  # a failed picture must not cost the results of the run
@@ -127,11 +126,12 @@ def whole(trainer: Trainer, share: Tensor) -> Tensor:
     return torch.cat(shares)[torch.cat(places).argsort()]
 
 
-def publish(logger: TensorBoardLogger, figure: Figure, tag: str, name: str, step: int) -> None:
+def publish(trainer: Trainer, figure: Figure, tag: str, name: str, step: int) -> None:
     """Write a picture as PNG into the run folder, and the same PNG to TensorBoard."""
-    content = png(figure)
-    write_whole(Path(logger.log_dir, "figures", f"{name}.png"), content)
+    content, folder = png(figure), run_folder(trainer)
+    if folder:
+        write_whole(folder / "figures" / f"{name}.png", content)
     width, height = (int(inches * DPI) for inches in figure.get_size_inches())
     image = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=content)
     summary = Summary(value=[Summary.Value(tag=tag, image=image)])
-    write_summary(logger, summary, step)
+    write_summary(trainer, summary, step)

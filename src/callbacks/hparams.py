@@ -1,7 +1,6 @@
 """Fills TensorBoard's HPARAMS tab with settings and final metrics."""
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams as summarise
 
 from src.runs.settings import flat
@@ -21,11 +20,10 @@ class HParams(Callback):
         self.names = [name for name in trainer.callback_metrics if name.startswith("val/")]
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        logger = trainer.logger
-        if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero and self.names:
+        if trainer.is_global_zero and self.names:
             tested = [name for name in trainer.callback_metrics if name.startswith("test/")]
             all_settings = flat({**pl_module.hparams, **trainer.datamodule.hparams})
             settings = {name: v for name, v in all_settings.items() if v is not None}
             metrics = dict.fromkeys([*tested, *self.names], 0.0)
             for part in summarise(settings, metrics):
-                write_summary(logger, part)
+                write_summary(trainer, part)

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from src.callbacks.figures import publish, whole
 from src.plots import image_probabilities
+from src.training.run_trainer import run_folder
 
 LISTED = 20  # images in the table; the CSV has all
 PAGE, PAGES = 24, 10  # images per picture, and number of pictures
@@ -51,8 +51,7 @@ class OwnImagesReport(Callback):
         images = whole(trainer, torch.cat(self.images))[: PAGE * PAGES]
         if trainer.is_global_zero:
             Console().print(table(trainer.datamodule, probabilities))
-            if isinstance(trainer.logger, TensorBoardLogger):
-                draw(trainer.logger, trainer.datamodule, images, probabilities)
+            draw(trainer, images, probabilities)
 
 
 def table(data: Any, probabilities: Tensor) -> Table:
@@ -68,14 +67,17 @@ def table(data: Any, probabilities: Tensor) -> Table:
     return found
 
 
-def draw(logger: TensorBoardLogger, data: Any, images: Tensor, probabilities: Tensor) -> None:
-    """Draw the images, 24 per picture."""
+def draw(trainer: Trainer, images: Tensor, probabilities: Tensor) -> None:
+    """Draw the images into the run folder, if there is one, 24 per picture."""
+    data, folder = trainer.datamodule, run_folder(trainer)
+    if folder is None:
+        return
     for number, page in enumerate(torch.arange(len(images)).split(PAGE), start=1):
         captions = [caption(data, probabilities, i) for i in page.tolist()]
         names, name = data.class_names, f"own_images_{number:02}"
         figure = image_probabilities(images[page], probabilities[page], names, captions)
-        publish(logger, figure, f"predict/{name}", name, step=0)
-    print(f"The images as the network gets them: {logger.log_dir}/figures/own_images_*.png")
+        publish(trainer, figure, f"predict/{name}", name, step=0)
+    print(f"The images as the network gets them: {folder}/figures/own_images_*.png")
 
 
 def caption(data: Any, probabilities: Tensor, index: int) -> str:

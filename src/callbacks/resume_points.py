@@ -41,8 +41,8 @@ class ResumePoints(Callback):
         self.request = request
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        saving = trainer.logger and trainer.checkpoint_callbacks and not trainer.fast_dev_run
-        self.folder = Path(str(trainer.log_dir), "checkpoints") if saving else None
+        place = trainer.log_dir
+        self.folder = Path(place, "checkpoints") if place and trainer.checkpoint_callbacks else None
         saved = self.folder and (self.folder / RESUME.format(step=trainer.global_step)).exists()
         self.saved_step = trainer.global_step if saved else -1
         self.due = time.monotonic() + SECONDS if saved else 0.0

@@ -1,7 +1,6 @@
 """Writes the `config.yaml` of a run, which repeats it."""
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from src.files import write_whole
 from src.runs.find import header
+from src.training.run_trainer import run_folder
 
 FAILED = "Unable to serialize instance"  # what jsonargparse writes instead of some values
 
@@ -25,13 +25,12 @@ class RunConfig(SaveConfigCallback):
             config.ckpt_path = None
         config.pop("run", None)  # the config of that run is part of this one
         loggers = config.trainer.logger
-        for logger in loggers if isinstance(loggers, list) else [loggers]:
-            arguments = getattr(logger, "init_args", {})  # none for true and false
-            if "version" in arguments:
-                arguments["version"] = None  # the next run has a folder of its own
+        for spec in loggers if isinstance(loggers, list) else [loggers] * bool(loggers):
+            if "version" in spec.get("init_args", {}):
+                spec.init_args.version = None  # the next run has a folder of its own
         text = yaml.safe_dump(plain(self.parser, config), allow_unicode=True, sort_keys=False)
-        path = Path(str(trainer.loggers[0].log_dir), "config.yaml")
-        write_whole(path, header(TrainerFn(stage).value) + text)
+        if folder := run_folder(trainer):
+            write_whole(folder / "config.yaml", header(TrainerFn(stage).value) + text)
 
 
 def plain(parser: ArgumentParser, config: Namespace) -> dict[str, Any]:

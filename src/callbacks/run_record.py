@@ -160,7 +160,7 @@ class RunRecord(Callback):
         if not trainer.is_global_zero:
             return
         self.results = self._results(trainer, model, folder, str(checkpoint or "") or None)
-        if trainer.logger and folder:
+        if folder:
             write_whole(Path(folder, "results.json"), json.dumps(self.results, indent=2) + "\n")
 
     def _note_metrics(self, trainer: Trainer) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
@@ -41,10 +41,17 @@ from src.command.quiet import quieten, quieten_evaluation
 from src.command.run_folder import (
     experiment_name,
     is_rank_zero,
-    log_graph,
-    moved,
     new_run_folder,
     own_folders,
+    place_checkpoints,
+)
+from src.command.run_loggers import (
+    brought,
+    complete,
+    drop_repeated,
+    log_graph,
+    runs_folder,
+    wants_graph,
 )
 from src.command.run_selection import Command, select_run
 from src.command.signals import SignalHandlers
@@ -58,7 +65,6 @@ from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, newest_intact
 from src.runs.curves import CurvesFile
-from src.runs.find import LOGS
 from src.runs.finished import stop_if_finished
 from src.runs.folders import claim, locked
 from src.runs.report import write_report
@@ -115,7 +121,11 @@ class ExperimentCLI(ExperimentFlags):
     def parse_arguments(self, parser: Any, args: Any) -> None:
         """Parse, then choose and read the checkpoint before anything is built."""
         super().parse_arguments(parser, args)
-        self.choose_checkpoint(self.config.subcommand, self.config[self.config.subcommand])
+        command, config = self.config.subcommand, self.config[self.config.subcommand]
+        complete(config.trainer, experiment_name(config), self.parsers[command])
+        if self.folder:
+            drop_repeated(config.trainer)
+        self.choose_checkpoint(command, config)
 
     def choose_checkpoint(self, command: str, config: Namespace) -> None:
         """Set `ckpt_path`, and keep it from Lightning, which would let it override settings."""
@@ -154,15 +164,6 @@ class ExperimentCLI(ExperimentFlags):
         check_processes(config.trainer.devices)
         if self.subcommand != "fit":
             quieten_evaluation()
-        logger = config.trainer.logger
-        if not logger:
-            self.save_config_callback = None  # there is no run folder to save it into
-        elif hasattr(logger, "init_args") and logger.init_args.get("name", "") is None:
-            logger.init_args.name = experiment_name(config)
-            if logger.init_args.get("save_dir") == str(
-                LOGS
-            ):  # not chosen: it follows the trainer's
-                logger.init_args.save_dir = config.trainer.default_root_dir or str(LOGS)
         if config.trainer.enable_checkpointing is False:  # else Lightning refuses ModelCheckpoint
             self.parsers[str(self.subcommand)].callback_keys.remove("checkpoint")
         self.trainer_defaults["callbacks"] += screen_callbacks(
@@ -180,38 +181,53 @@ class ExperimentCLI(ExperimentFlags):
         given = settings.plugins or []
         kwargs["plugins"] = [SafeCheckpointIO(), *(given if isinstance(given, list) else [given])]
         self.untrained = Untrained(self.model, settings.callbacks)
-        tensorboard = isinstance(settings.logger, TensorBoardLogger) and not settings.fast_dev_run
-        resumes = self.subcommand == "fit" and self.folder
-        if tensorboard and (resumes or is_rank_zero()):  # other processes get the folder from it
-            kwargs["logger"] = self._in_run_folder(settings.logger)
+        if folder := self._run_folder():
+            kwargs["logger"] = self._loggers(folder)
         try:
             trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, TypeError, ValueError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
+        trainer.run_folder = folder
         trainer.callbacks.sort(key=place)
-        if settings.profiler and trainer.loggers and not trainer.profiler.filename:
+        if settings.profiler and folder and not trainer.profiler.filename:
             trainer.profiler.filename = "profile"  # in the run folder; the default is not shown
         if settings.limit_val_batches == 0:
             trainer.limit_val_batches = 0  # overfit_batches has replaced it
         if self.subcommand == "fit" and is_rank_zero():
-            for folder in own_folders(trainer):
-                claim(folder, bool(self.folder), self.stack)
+            for own_folder in own_folders(trainer):
+                claim(own_folder, bool(self.folder), self.stack)
+        if folder:
+            place_checkpoints(trainer, folder)
         keep_signal_handlers(trainer)
         own = is_overridden("training_step", self.model, Model)
         own |= is_overridden("train_dataloader", self.datamodule, TensorData)
         trainer.fit_loop.epoch_loop = EpochLoop(trainer, own)
-        if tensorboard and self.subcommand == "fit":
-            trainer.loggers.append(CurvesFile(trainer, self.purge_step))
+        if self.subcommand == "fit" and self._leaves_files():
+            trainer.loggers.append(CurvesFile(trainer, folder, self.purge_step))
         return trainer
 
-    def _in_run_folder(self, logger: TensorBoardLogger) -> TensorBoardLogger:
-        """Return the logger for the folder of this run, where checkpoints and all else go, too."""
-        command, spec = str(self.subcommand), self.config[self.subcommand].trainer.logger
+    def _leaves_files(self) -> bool:
+        settings = self.config[self.subcommand].trainer
+        return not settings.fast_dev_run and bool(
+            settings.logger or settings.enable_checkpointing is not False
+        )
+
+    def _run_folder(self) -> Path | None:
+        """Return the folder of this run; None if it leaves no files, or another process knows."""
+        command, config = str(self.subcommand), self.config[self.subcommand]
+        if not self._leaves_files() or not is_rank_zero():
+            return None
         if command == "fit" and self.folder:
-            return moved(logger, self.folder, spec, purge_step=self.purge_step)
-        root, version = Path(logger.root_dir), spec.init_args.get("version")
-        folder = new_run_folder(command, self.folder, root, version, self.stack)
-        return moved(logger, folder, spec)
+            return self.folder
+        root, version = runs_folder(config.trainer, experiment_name(config))
+        return new_run_folder(command, self.folder, root, version, self.stack)
+
+    def _loggers(self, folder: Path) -> list[Logger]:
+        """Return the loggers, with the run folder as theirs."""
+        built = self.config_init[self.subcommand].trainer.logger
+        loggers = built if isinstance(built, list) else [built] * bool(built)
+        purge_step = self.purge_step if self.subcommand == "fit" and self.folder else None
+        return brought(loggers, self.config[self.subcommand].trainer.logger, folder, purge_step)
 
     def before_fit(self) -> None:
         """Validate the run identity before anything is written into the folder of a resumed run."""
@@ -221,10 +237,8 @@ class ExperimentCLI(ExperimentFlags):
             self.identity.compare(self.trainer, self.model, self.datamodule)
         if self.folder and is_rank_zero():
             set_aside_results(self.folder)
-        logger = self.config.fit.trainer.logger
-        given = getattr(logger, "init_args", Namespace())
-        if given.get("log_graph") and is_rank_zero():
-            log_graph(self.trainer.logger, self.model.net, self.datamodule.input_shape)
+        if wants_graph(self.config.fit.trainer.logger) and is_rank_zero():
+            log_graph(self.trainer, self.model.net, self.datamodule.input_shape)
 
     def before_predict(self) -> None:
         """Replace the test set by own images, if some were given."""
@@ -258,7 +272,7 @@ class ExperimentCLI(ExperimentFlags):
         self._print_results()
 
     def _print_results(self) -> None:
-        folder = self.trainer.log_dir if self.trainer.logger else None
+        folder = self.trainer.log_dir
         if self.trainer.is_global_zero:
             print_summary(self.record.results, folder, self._report(folder))
 

@@ -26,7 +26,7 @@ def user_error(error: BaseException | None) -> str | None:
             return str(error)
         text = str(error)
         if isinstance(error, ModuleNotFoundError) and error.name is None:  # raised by a library
-            return f"{text.splitlines()[0]}\nInstall it with pip, or leave out what needs it."
+            return _missing(text.splitlines()[0])
         if "loading state_dict" in text:
             reason = text.splitlines()[:2][-1].strip().replace(": copying", ":\ncopying")
             return f"The checkpoint does not fit the model: {reason}"
@@ -45,8 +45,17 @@ def user_error(error: BaseException | None) -> str | None:
             )
         error = error.__cause__
     if report.startswith(("Does not validate", "Problem with given")):  # a constructor refuses
-        return f"{essence(report)}\nTo see where: JSONARGPARSE_DEBUG=true python -m src.cli ..."
+        if "HINT: Try running `pip install" in (reason := essence(report)):
+            return _missing(reason)
+        return f"{reason}\nTo see where: JSONARGPARSE_DEBUG=true python -m src.cli ..."
     return None
+
+
+def _missing(text: str) -> str:
+    """Return the message for a package that is not installed, with the line that installs it."""
+    line = re.search(r"`(pip install [^`]+)`", text)
+    install = line[1] if line else "pip install NAME"
+    return f"{text.partition(' HINT: ')[0]}\nTo install it: {install}; or leave it out."
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from src.data import TensorData
 from src.errors import UserError
 from src.models import Model
 from src.ranges import Seed
+from src.training.run_trainer import RunTrainer
 
 DEFAULTS = CONFIGS / "defaults.yaml"
 RUN_FLAGS = {  # of each command: flag, type and help
@@ -45,6 +46,7 @@ class ExperimentFlags(LightningCLI):
         super().__init__(
             Model,
             TensorData,
+            trainer_class=RunTrainer,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,

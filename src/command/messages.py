@@ -27,6 +27,8 @@ SEARCH = re.compile(
     r"|Expected a <class 'NoneType'>|Given value|Importing '|$"
 )
 UNKNOWN = re.compile(r"(?:unrecognized arguments: -*|[Oo]ption ')([\w.+]+)(?!.*accepted before)")
+# A list that was first taken for a single class; what is wrong with one of its items comes later.
+AS_ONE = re.compile(r"Not a valid subclass of \w+\. Got value: \[[\s\S]*?(?=Problem with given)")
 LIST = re.compile(r"Expected a list, got (\d+)$")
 NO_SPEC = re.compile(r"(?:but got|Not a valid subclass[\s\S]*Given value:) ({.*)")
 # Patterns and their replacements in the line with the error.
@@ -65,7 +67,7 @@ def nearest(wrong: str, known: list[str]) -> list[str]:
     head, _, rest = wrong.partition(".")
     heads = {name.partition(".")[0] for name in known}
     corrected = {f"{right}.{rest}" for right in heads if rest and head not in heads}
-    return get_close_matches(wrong, sorted({*known, *corrected}), n=3, cutoff=0.5)
+    return get_close_matches(wrong, sorted({*known, *corrected} - {wrong}), n=3, cutoff=0.5)
 
 
 def essence(message: str) -> str:
@@ -81,7 +83,7 @@ def essence(message: str) -> str:
 
 def _complaint(message: str) -> str:
     """Return the first line of a report that describes the error, reworded."""
-    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
+    lines = [line.strip().removeprefix("- ") for line in AS_ONE.sub("", message).splitlines()]
     for pattern, words in WORDS:
         lines = [re.sub(pattern, words, line) for line in lines]
     lines = [re.sub(r"Not of type (\w+)", _expected, line) for line in lines]

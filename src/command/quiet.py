@@ -6,6 +6,7 @@ import warnings
 HARMLESS = (
     r".*isinstance\(treespec, LeafSpec\)",  # Lightning's use of torch internals
     r".*use `self.log\(.*sync_dist=True\)`",  # metrics are summed over processes before logging
+    r"Experiment logs directory .* exists and is not empty",  # the run folder; its rows are kept
     r".*Checkpoint directory .* exists and is not empty",  # the folder of the run being tested
     r"You're resuming from a checkpoint that ended before",  # the loader skips done batches
     r".*without a model. The last model of the previous",  # with OnExceptionCheckpoint

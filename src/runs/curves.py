@@ -22,16 +22,17 @@ class CurvesFile(Logger):
     `step` is TensorBoard's; `epoch` is the number of finished epochs, with fractions.
 
     Args:
-        trainer: The trainer, whose first logger knows the run folder.
+        trainer: The trainer.
+        folder: The run folder; only the first process needs it.
         purge_step: The step from which a resumed run continues; rows from it on are dropped.
     """
 
     name, version = "curves", ""
 
-    def __init__(self, trainer: Trainer, purge_step: int) -> None:
+    def __init__(self, trainer: Trainer, folder: Path | None, purge_step: int) -> None:
         super().__init__()
         self.trainer, self.purge_step = trainer, purge_step
-        self.path: Path | None = None
+        self.path, self.begun = folder and folder / "curves.csv", False
         self.rows: list[list[Any]] = []
 
     @rank_zero_only
@@ -52,7 +53,9 @@ class CurvesFile(Logger):
     def save(self) -> None:
         """Append the new rows; Lightning calls this after each time that it has logged."""
         if self.path is None:
-            self.path = Path(str(self.trainer.loggers[0].log_dir), "curves.csv")
+            return
+        if not self.begun:
+            self.begun = True
             write_whole(self.path, HEADER + "".join(rows_before(self.path, self.purge_step)))
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows(self.rows)

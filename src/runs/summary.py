@@ -19,7 +19,7 @@ def print_summary(results: dict[str, Any], folder: str | None, report: Path | No
         rows.append(("run folder", folder))
         rows += [("report", str(report))] if report else []
         rows += [("profile", str(path)) for path in sorted(Path(folder).glob("*-profile*.txt"))]
-        rows.append(("curves", f"tensorboard --logdir {training_of(Path(folder)).parents[1]}"))
+        rows.append(("curves", _curves(training_of(Path(folder)))))
     console = Console()
     if not console.is_terminal:  # nobody resizes a file: leave lines whole
         console = Console(width=1000)
@@ -31,6 +31,12 @@ def print_summary(results: dict[str, Any], folder: str | None, report: Path | No
         style = "bold red" if "NOT MNIST" in text else None
         table.add_row(name, wrapped(text, width), style=style)
     console.print(table)
+
+
+def _curves(folder: Path) -> str:
+    """Return what shows the curves: TensorBoard, or without its logger any program for tables."""
+    events = any(folder.rglob("events.out.*"))
+    return f"tensorboard --logdir {folder.parents[1]}" if events else str(folder / "curves.csv")
 
 
 def wrapped(text: str, width: int) -> str:

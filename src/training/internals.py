@@ -92,10 +92,12 @@ def trainer_of(model: LightningModule) -> Trainer | None:
     return model._trainer
 
 
-def write_summary(logger: TensorBoardLogger, summary: Any, step: int | None = None) -> None:
-    """Write a ready-made protocol buffer, an encoded image or hyperparameters, to TensorBoard.
+def write_summary(trainer: Trainer, summary: Any, step: int | None = None) -> None:
+    """Write a protocol buffer, an encoded image or hyperparameters, to TensorBoard, if it is used.
 
     The public calls would encode an image twice, and log every metric a second time. If the name
     changes, pictures and the HPARAMS tab fail.
     """
-    logger.experiment._get_file_writer().add_summary(summary, step)
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment._get_file_writer().add_summary(summary, step)

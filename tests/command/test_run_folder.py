@@ -145,16 +145,3 @@ def test_the_graph_of_each_model_is_logged_without_moving_its_numbers(name: str,
     events = EventAccumulator(f"lightning_logs/{name}/version_1")
     events.Reload()
     assert "weight" in str(events.Graph())
-
-
-@pytest.mark.parametrize(
-    "words", [["--trainer.logger=true"], ["--trainer.logger=CSVLogger"],
-              ["--trainer.logger+=CSVLogger", "--trainer.logger.save_dir=lightning_logs"]],
-    ids=["the default", "one", "two"],
-)  # fmt: skip
-@pytest.mark.filterwarnings("ignore:Experiment logs directory")
-def test_a_run_ends_with_a_result_whatever_its_loggers(
-    words: list[str], run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main([*LINE, *words])
-    assert "test/mse" in capsys.readouterr().out

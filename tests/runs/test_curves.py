@@ -23,14 +23,13 @@ FOLDER = Path("lightning_logs/mnist_relu_mlp/version_0")
 
 def trainer(batches: int = 10, accumulated: int = 1) -> Any:
     return SimpleNamespace(
-        loggers=[SimpleNamespace(log_dir=".")], num_training_batches=batches,
-        accumulate_grad_batches=accumulated, global_step=0,
+        num_training_batches=batches, accumulate_grad_batches=accumulated, global_step=0
     )  # fmt: skip
 
 
 def test_values_are_appended_and_read_back() -> None:
     fake = trainer()
-    file = CurvesFile(fake, purge_step=0)
+    file = CurvesFile(fake, Path(), purge_step=0)
     third = 1 / 3
     for step, values in [(5, {"a": 0.1, "b/c": third}), (15, {"a": 1e-30, "epoch": 1})]:
         fake.global_step = step
@@ -53,7 +52,7 @@ def test_epochs_are_computed_from_optimizer_steps(
 ) -> None:
     fake = trainer(batches, accumulated)
     fake.global_step = 30
-    file = CurvesFile(fake, purge_step=0)
+    file = CurvesFile(fake, Path(), purge_step=0)
     file.log_metrics({"a": 1}, 29)
     file.save()
     assert read_curves((Path("curves.csv")).read_text()) == {"a": ([epochs], [1])}
@@ -64,7 +63,7 @@ def test_rows_after_the_checkpoint_and_a_partial_line_are_removed() -> None:
     kept = "3,0.3,a,1.0\n9,0.9,b,nan\n9,0.9,a,2.0\n"
     path.write_text(f"{HEADER}{kept}10,1.0,a,3.0\n100,10.0,a,4.0\n5,0.5,a,5.")
     assert "".join(rows_before(path, 10)) == kept
-    file = CurvesFile(trainer(), purge_step=10)
+    file = CurvesFile(trainer(), Path(), purge_step=10)
     file.log_metrics({"a": 7.0}, 10)
     file.save()
     assert path.read_text() == f"{HEADER}{kept}10,0,a,7.0\n"

@@ -15,7 +15,6 @@ from lightning.pytorch import Callback, Trainer
 from tensorboard.summary.writer import event_file_writer
 
 from scripts.faults.runs import differences, left
-from src.callbacks import ResumePoints
 from src.cli import main
 from tests.conftest import PROJECT
 
@@ -75,23 +74,6 @@ def _files_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Number event files so that more than ten of the same second sort by creation."""
     counter = event_file_writer.AtomicCounter(10**6)
     monkeypatch.setattr(event_file_writer, "_global_uid", counter)
-
-
-@pytest.fixture
-def snapshots(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
-    """Save a checkpoint at every possible step, and copy the run folder after each one."""
-    monkeypatch.setattr("src.callbacks.resume_points.SECONDS", 0.0)
-    monkeypatch.setattr("src.callbacks.resume_points.SHARE", 0)
-    copies: list[Path] = []
-    save = ResumePoints._save
-
-    def saved(self: ResumePoints, trainer: Trainer, folder: Path) -> None:
-        save(self, trainer, folder)
-        copies.append(tmp_path / f"snapshot{len(copies)}")
-        shutil.copytree(folder.parent, copies[-1])
-
-    monkeypatch.setattr(ResumePoints, "_save", saved)
-    return copies
 
 
 def assert_resumes(name: str, run: Run, copies: list[Path], every: bool) -> None:
