@@ -16,6 +16,7 @@ from scripts.draw.answers import answer, as_url, from_url, opened
 from scripts.draw.samples import samples
 from scripts.draw.views import view
 from scripts.shared.trained import Trained
+from src.data.digit_strokes import NotOneDigit
 from src.errors import UserError
 
 HERE = Path(__file__).parent
@@ -52,9 +53,18 @@ class Page:
 
     def show(self, image: Image.Image | None = None) -> list[Any]:
         """Return the content of the page for an image, or for an empty pad."""
-        answers = [answer(run, image) for run in self.runs]
+        try:
+            answers = [answer(run, image) for run in self.runs]
+        except NotOneDigit as error:
+            message = f"{error}: the network reads a single one."
+            return [
+                as_url(image) if image else "",
+                message,
+                *[view(run, None) for run in self.runs],
+            ]
         blank = image is not None and answers[0] is None
-        message = "This image is blank: nothing stands out from its background." if blank else ""
+        what = "No digit found" if self.runs[0].data.trusted_from else "This image is blank"
+        message = f"{what}: nothing stands out from its background." if blank else ""
         views = map(view, self.runs, answers)
         return [as_url(image) if image else "", message, *views]
 

@@ -1,6 +1,7 @@
 """Shows the predictions for own images: a table, and pictures of the network's input."""
 
 from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from torch import Tensor
 
 from src.callbacks.figures import publish, whole
+from src.inference.predictions import remark
 from src.plots import image_probabilities
 from src.training.run_trainer import run_folder
 
@@ -50,7 +52,10 @@ class OwnImagesReport(Callback):
         probabilities = whole(trainer, torch.cat(self.probabilities))
         images = whole(trainer, torch.cat(self.images))[: PAGE * PAGES]
         if trainer.is_global_zero:
-            Console().print(table(trainer.datamodule, probabilities))
+            data = trainer.datamodule
+            doubts = (probabilities.amax(dim=1) < data.trusted_from).tolist()
+            data.doubtful = [*compress(data.file_names, doubts)]
+            Console().print(table(data, probabilities))
             draw(trainer, images, probabilities)
 
 
@@ -58,9 +63,13 @@ def table(data: Any, probabilities: Tensor) -> Table:
     """Return a table of the first images, each with its two most probable classes."""
     found = Table("file", "prediction", "probability", "second best", title="Your images")
     found.columns[0].overflow = "fold"
+    if data.trusted_from:
+        found.add_column("remark")
     for name, likely in zip(data.file_names[:LISTED], probabilities[:LISTED], strict=True):
         first, *others = _likeliest(data, likely)
-        words = name, *first, *(" ".join(other) for other in others)
+        words = [name, *first, *(" ".join(other) for other in others)]
+        if data.trusted_from:
+            words.append(remark(data, likely.max().item()))
         found.add_row(*map(Text, words))  # file names may look like markup
     if len(probabilities) > LISTED:
         found.caption = f"and {len(probabilities) - LISTED:,} more in predictions.csv"

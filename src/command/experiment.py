@@ -250,7 +250,7 @@ class ExperimentCLI(ExperimentFlags):
             self.datamodule = own
 
     def after_predict(self) -> None:
-        """Exit with code 1 if some files could not be read."""
+        """Exit with code 1 if some files could not be read, or their prediction not be trusted."""
         if isinstance(self.datamodule, OwnImages) and is_rank_zero():
             self.datamodule.tell_skipped()
 

@@ -5,20 +5,17 @@ middle, light on black, as for MNIST (LeCun et al., Proceedings of the IEEE 86, 
 III.A). MNIST's own images stay the same, except for a few grey levels at the edges.
 """
 
-from math import ceil
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-Grey = NDArray[np.float64]
+from src.data.digit_strokes import digit_strokes
+from src.data.ink import Grey, border, ink_on_surface
 
 SIDE = 28  # pixels of each side of the result
-MAX_SIDE = 560  # larger images are reduced to this: their detail is lost in 28 pixels anyway
-MIN_INK = 0.1  # of the strongest ink; fainter pixels are background
-BACKGROUND_SHARE = 0.4  # of all pixels are assumed to be free of ink
+LARGE, PHOTO = 560, 240  # pixels to which pictures and photographs are reduced
+CROPPED = 32  # images of this side or less have been cut to one digit
 BORDER_SHARE = 0.08  # a component on more of the border is no stroke, unless it is the only one
 MIN_AREA = 0.05  # of the largest stroke; smaller components are dust
 STROKE_WIDTHS = (1.8, 3.6)  # range for the result, in pixels; MNIST's strokes have 2.6 +- 0.8
@@ -31,11 +28,18 @@ def digit_frame(image: Image.Image, box: int = 20, by_mass: bool = True) -> NDAr
     Args:
         image: Dark on light or light on dark, of any size and mode.
         box: Length of the longer side of the strokes, in pixels.
-        by_mass: Centre the strokes by mass and adjust their width; False centres the bounding box.
+        by_mass: Find a digit, centre it by mass and adjust its stroke width; False takes all that
+            stands out, and centres the bounding box.
+
+    Raises:
+        NotOneDigit: If several digits are found.
     """
     grey = image.convert("L")
-    grey.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
-    ink = strokes(np.asarray(grey, dtype=np.float64))
+    longest = PHOTO if by_mass else LARGE
+    grey.thumbnail((longest, longest), Image.Resampling.BOX)
+    pixels = np.asarray(grey, dtype=np.float64)
+    find = digit_strokes if by_mass and max(grey.size) > CROPPED else strokes
+    ink = find(pixels)
     if not ink.any():
         return np.zeros((SIDE, SIDE), dtype=np.uint8)
     if by_mass:
@@ -49,52 +53,16 @@ def strokes(grey: Grey) -> Grey:
     Strokes are darker or lighter than the background, whichever stands out more. Background noise,
     specks of dust and objects along the border, e.g. the table around the paper, are removed.
     """
-    above = (grey - background(grey)).round(6)  # bit-identical for inverted images
-    ink = np.maximum(above if (above * above * above).sum() > 0 else -above, 0)
-    # The standard deviation of the background: 40 % of |z| are below 0.52.
-    noise = np.quantile(np.abs(above), BACKGROUND_SHARE) / 0.52
-    foreground = ink > max(MIN_INK * ink.max(), 5 * noise, 8)
+    ink = ink_on_surface(grey)
+    foreground = ink.amount > ink.least
     components, count = ndimage.label(foreground, np.ones((3, 3)))
     areas = np.bincount(components.ravel(), minlength=count + 1) * (np.arange(count + 1) > 0)
-    on_border = np.bincount(_border(components), minlength=count + 1)
+    on_border = np.bincount(border(components), minlength=count + 1)
     inside = np.where(on_border < BORDER_SHARE * on_border.sum(), areas, 0)
     if inside.max() >= MIN_AREA * areas.max():
         areas = inside
     large = areas >= MIN_AREA * areas.max()
-    return np.where(foreground & large[components], ink, 0)
-
-
-def background(grey: Grey, rounds: int = 10) -> Grey:
-    """Return the estimated brightness of the background at each pixel, under uneven light.
-
-    Fits a quadratic surface to the pixels that fit it best, by the iterations of Rousseeuw and Van
-    Driessen, "Computing LTS regression for large data sets", 2006. Keeps the better fit of two
-    starting points: the median brightness of the border, and of the whole image.
-
-    Args:
-        grey: Brightness of each pixel (rows, columns).
-        rounds: Number of iterations.
-    """
-    rows, columns = (np.linspace(-1, 1, n) for n in grey.shape)
-    y, x = np.meshgrid(rows, columns, indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    every = max(1, max(grey.shape) // 40)  # enough pixels to fit six coefficients
-    a, b = terms[::every, ::every].reshape(-1, 6), grey[::every, ::every].ravel()
-    fits = []
-    for start in (np.median(_border(grey)), np.median(grey)):
-        distance = np.abs(b - start)
-        for _ in range(rounds):
-            best = distance.argsort(kind="stable")[: ceil(BACKGROUND_SHARE * len(b))]
-            solution = np.linalg.lstsq(a[best], b[best], rcond=None)[0]
-            distance = np.abs(b - a @ solution)
-        fits.append((np.sort(distance)[: len(best)].sum(), solution.tolist()))
-    surface: Grey = terms @ np.array(min(fits)[1])
-    return surface
-
-
-def _border(values: NDArray[Any]) -> NDArray[Any]:
-    """Return the values along the four sides of the image."""
-    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+    return np.where(foreground & large[components], ink.amount, 0)
 
 
 def adjust_stroke_width(ink: Grey, box: int) -> Grey:

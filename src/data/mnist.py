@@ -17,6 +17,9 @@ from src.data.idx import read_idx
 from src.data.images import ImageData, Images
 from src.errors import UserError
 
+# Least probability of a trustworthy prediction for a photograph; measured in scripts/README.md.
+TRUSTED = 0.9
+
 # Published md5 sums of unpacked files; torchvision lists those of the .gz files.
 UNPACKED = {
     "MNIST": {
@@ -58,6 +61,8 @@ class MNIST(ImageData):
         self.name, self.wanted, self.verify = name, source, verify
         self.folder = self.root / name / "raw"
         self.failure = ""  # why the download failed
+        self.digits = name in ("MNIST", "QMNIST")
+        self.trusted_from = TRUSTED if self.digits else 0.0
         self.family = getattr(datasets, name)  # torchvision's list of files, mirrors and classes
         self.class_names = [label.split(" - ")[0] for label in self.family.classes]
         side = 28 + 2 * self.pad
@@ -86,10 +91,12 @@ class MNIST(ImageData):
     def as_example(self, image: Image.Image) -> Tensor:
         """Return any image in the format of the data set, uint8 (1, 28, 28), light on black.
 
-        Digits fit 20x20 and are centred by mass; FashionMNIST and KMNIST fill 28x28.
+        Digits are found, fit 20x20 and are centred by mass; FashionMNIST and KMNIST fill 28x28.
+
+        Raises:
+            NotOneDigit: If several digits are found.
         """
-        digits = self.family in (datasets.MNIST, datasets.QMNIST)
-        frame = digit_frame(image) if digits else digit_frame(image, box=28, by_mass=False)
+        frame = digit_frame(image) if self.digits else digit_frame(image, box=28, by_mass=False)
         return torch.from_numpy(frame)[None]
 
     def _resources(self) -> list[tuple[list[str], str]]:

@@ -26,7 +26,7 @@ class OwnImages(LightningDataModule):
     """Image files and folders, preprocessed as in the training of a network.
 
     Folders are searched recursively, in alphabetical order, without hidden files. Files that cannot
-    be read are left out and listed in `skipped`.
+    be read, or show two digits or none, are left out and listed in `skipped`.
 
     Args:
         paths: The files and folders.
@@ -45,6 +45,8 @@ class OwnImages(LightningDataModule):
         self.class_names, self.denormalise = data.class_names, data.denormalise
         self.file_names: list[str] = []  # names of the images that were read, in order
         self.skipped: list[tuple[str, str]] = []  # names of the others, and the errors
+        self.trusted_from = data.trusted_from
+        self.doubtful: list[str] = []  # names of the images whose prediction is not to be trusted
         self.examples = torch.empty(0)
 
     def setup(self, stage: str = "predict") -> None:
@@ -72,20 +74,25 @@ class OwnImages(LightningDataModule):
         """Print each file that was left out, and why.
 
         Raises:
-            UserError: If there are any; it states their number.
+            UserError: If there are any, or predictions not to be trusted; it states their numbers.
         """
         for name, why in self.skipped:
             print(f"left out: {name}: {why}", file=sys.stderr)
-        if self.skipped:
-            count, total = len(self.skipped), len(self.skipped) + len(self.file_names)
-            raise UserError(
-                f"{count} of {total} files could not be predicted; they are listed above."
+        total, left_out = len(self.skipped) + len(self.file_names), len(self.skipped)
+        failures = [f"{left_out} of {total} files could not be predicted; they are listed above."]
+        if doubts := len(self.doubtful):
+            failures.append(
+                f"{doubts} of {total} predictions should not be trusted: their probability is below"
+                f" {self.trusted_from:.0%}, e.g. {self.doubtful[0]:.60}."
             )
+        if failures := failures[not left_out :]:
+            raise UserError("\n".join(failures))
 
     def _example(self, file: Path) -> Tensor:
         example = self.data.as_example(decoded(content_of(file)))
         if example.min() == example.max():
-            raise ValueError("it has a single colour: nothing stands out from the background")
+            what = "no digit found" if self.trusted_from else "it has a single colour"
+            raise ValueError(f"{what}: nothing stands out from the background")
         return example
 
     def predict_dataloader(self) -> BatchLoader:

@@ -10,7 +10,8 @@ Row = list[Any]
 def header(data: Any) -> list[str]:
     """Return the names of the columns, which depend on the data module."""
     if data.file_names is not None:
-        return ["file", "prediction", *data.class_names]
+        remarks = ["remark"] if data.trusted_from else []
+        return ["file", "prediction", *remarks, *data.class_names]
     if data.class_names is None:
         outputs = range(data.num_outputs)
         return ["index", *(f"target_{i}" for i in outputs), *(f"prediction_{i}" for i in outputs)]
@@ -30,9 +31,16 @@ def row(data: Any, index: int, output: list[float], target: Any) -> Row:
     if names is None:
         return [index, *target, *output]
     best = max(range(len(names)), key=output.__getitem__)
-    files = data.file_names
-    sample = [index, names[target]] if files is None else [files[index]]
-    return [*sample, names[best], *(f"{p:.6g}" for p in output)]
+    probabilities = [f"{p:.6g}" for p in output]
+    if data.file_names is None:
+        return [index, names[target], names[best], *probabilities]
+    remarks = [remark(data, max(output))] if data.trusted_from else []
+    return [data.file_names[index], names[best], *remarks, *probabilities]
+
+
+def remark(data: Any, likely: float) -> str:
+    """Return whether a prediction for an own image is not to be trusted, given its probability."""
+    return "not to be trusted" if likely < data.trusted_from else ""
 
 
 def as_csv(rows: list[Row]) -> str:

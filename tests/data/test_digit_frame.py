@@ -6,14 +6,9 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from src.data import MNIST
-from src.data.digit_frame import (
-    STROKE_WIDTHS,
-    adjust_stroke_width,
-    background,
-    digit_frame,
-    strokes,
-)
+from src.data.digit_frame import STROKE_WIDTHS, adjust_stroke_width, digit_frame, strokes
 from src.data.digits import load_digits
+from src.data.ink import background
 from tests.conftest import REAL_DATA
 
 

@@ -74,6 +74,16 @@ def test_an_answer_equals_the_output_of_the_model(model: type[Model]) -> None:
     assert found.fall[0, 0] == pytest.approx(0, abs=1e-6)  # only background is hidden there
 
 
+def test_several_digits_are_told() -> None:
+    both = Image.new("RGB", (784, 392), "white")
+    both.paste(seven(), (0, 0))
+    both.paste(seven(), (392, 0))
+    shown, message, side = Page([opened_run()]).show(both)
+    assert shown.startswith("data:image/png")
+    assert message == "2 digits found; crop to one: the network reads a single one."
+    assert side == view(opened_run(), None)
+
+
 def test_occlusion_equals_a_plain_loop() -> None:
     x = torch.rand(3, 9, 12, generator=torch.Generator().manual_seed(0))
     weights = torch.randn(3, 9, 12, generator=torch.Generator().manual_seed(1))
