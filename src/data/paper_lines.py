@@ -11,6 +11,7 @@ Mask = NDArray[np.bool_]
 ANGLES = np.arange(-8, 8.1, 0.5)  # of a line, in degrees
 COVERED = 0.6  # of the columns, by a line across the image
 THICK = 0.035  # of the rows: a thicker line is a stroke
+CROSSING = 9  # pixels of a line that an upright line may cover
 MARGIN = 0.08  # of the columns: lines begin and end in the margins
 ENOUGH = 1500  # pixels to find the angle of lines
 
@@ -21,21 +22,29 @@ def without_lines(mask: Mask, ink: Ink) -> Mask:
     A stroke that crosses a line is kept whole: it continues on both sides, or is darker.
     """
     faint = ink.amount > 0.5 * ink.least
-    mask = _without_level_lines(mask, faint, ink.amount)
-    return _without_level_lines(mask.T, faint.T, ink.amount.T).T
+    level, upright = _thin_lines(faint), _thin_lines(faint.T).T
+    strokes = mask & ~level & ~upright
+    across = _crossing(strokes, level, ink.amount)
+    along: Mask = _crossing(strokes.T, upright.T, ink.amount.T).T
+    return strokes | (mask & (across | along))
 
 
-def _without_level_lines(mask: Mask, faint: Mask, amount: NDArray[np.float64]) -> Mask:
+def _thin_lines(faint: Mask) -> Mask:
+    """Return the pixels of level lines, and of their crossings with upright lines."""
     lines = level_lines(faint & ~_thick(faint))
+    closed: Mask = ndimage.binary_closing(lines, np.ones((1, CROSSING)))
+    return closed & faint
+
+
+def _crossing(strokes: Mask, lines: Mask, amount: NDArray[np.float64]) -> Mask:
+    """Return the pixels of level lines that belong to a stroke, too."""
     if not lines.any():
-        return mask
-    strokes, count = mask & ~lines, ndimage.label(lines, np.ones((3, 3)))[1]
-    thickness = lines.sum() / (lines.shape[1] * count)
+        return lines
+    thickness = lines.sum() / (lines.shape[1] * ndimage.label(lines, np.ones((3, 3)))[1])
     length = min(max(3, round(1.6 * thickness) + 2), 25)
     padded = np.pad(strokes, length)
     closed = ndimage.binary_closing(padded, np.ones((length, 1)))[length:-length, length:-length]
-    darker = amount > 1.5 * np.median(amount[lines])
-    crossing: Mask = strokes | (lines & (closed | darker))
+    crossing: Mask = lines & (closed | (amount > 1.5 * np.median(amount[lines])))
     return crossing
 
 
