@@ -48,7 +48,12 @@ def test_training_seconds_exclude_validation(clock: list[float]) -> None:
     assert record.samples == 3 * 10 * 2
 
 
-def test_the_summary_shows_the_results(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_shows_the_results(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("logs/x/version_0").mkdir(parents=True)
+    Path("logs/x/version_0/events.out.tfevents.1").touch()
     results = {
         "model": "LeNet", "parameters": 61706, "epochs": None, "device": "cpu", "precision": "32",
         "dataset": {"name": "MNIST", "source": "files", "sizes": {"test": 10}, "noise_floor": 0.25},

@@ -128,7 +128,7 @@ def test_save_if_best_saves_at_a_step_that_is_not_due(tmp_path: Path) -> None:
 
 def test_a_summary_reaches_the_event_file(tmp_path: Path) -> None:
     logger = TensorBoardLogger(str(tmp_path), name="x", version="y")
-    internals.write_summary(logger, scalar("a/b", 3.0), 7)
+    internals.write_summary(SimpleNamespace(loggers=[logger]), scalar("a/b", 3.0), 7)
     logger.finalize("success")
     events = EventAccumulator(str(tmp_path / "x/y"))
     events.Reload()

@@ -1,0 +1,63 @@
+"""The printed script completes commands, flags, classes and files in a real shell."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.completion import main
+from tests.conftest import PROJECT
+
+TAB = """
+source {script}
+COMP_WORDS=({words}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 )); COMP_LINE="${{COMP_WORDS[*]}}"
+COMP_POINT=${{#COMP_LINE}}; _shtab_run; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+COMPLETED = {  # the words, of which the last is incomplete, and some of what it may become
+    "va": {"validate"},
+    "com": {"compare", "completion"},
+    "fit --trainer.max_": {"--trainer.max_epochs", "--trainer.max_steps", "--trainer.max_time"},
+    "fit --model.optimizer.mom": {"--model.optimizer.momentum"},
+    "fit --data.augment.rot": {"--data.augment.rotation"},
+    "fit --resu": {"--resume"},
+    "test --ru": {"--run"},
+    "fit --model ReL": {"ReLUMLP"},
+    "fit --model.loss m": {"mse"},
+    "fit --report f": {"false"},
+    "fit --config configs/mnist_le": {"configs/mnist_lenet.yaml"},
+    "predict --images READ": {"README.md"},
+    "peek READ": {"README.md"},
+}
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        printed: list[str] = []
+        patch.setattr("builtins.print", printed.append)
+        main(["bash"])
+    path = tmp_path_factory.mktemp("completion") / "run.bash"
+    path.write_text(printed[0])
+    return path
+
+
+@pytest.mark.parametrize("words", COMPLETED)
+def test_bash_completes_words(words: str, script: Path) -> None:
+    tab = TAB.format(script=script, words=f"./scripts/run {words}")
+    done = subprocess.run(["bash", "-c", tab], cwd=PROJECT, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert set(done.stdout.split()) >= COMPLETED[words]
+    assert all(word.startswith(words.split()[-1]) for word in done.stdout.split())
+
+
+def test_the_script_is_registered_for_the_name_of_the_program(script: Path) -> None:
+    command = f"source {script}; complete -p run"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "_shtab_run" in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_the_script_for_zsh_has_no_syntax_error(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["zsh"])
+    subprocess.run(["zsh", "-n"], input=capsys.readouterr().out, text=True, check=True)
