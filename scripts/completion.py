@@ -3,8 +3,8 @@
     eval "$(./scripts/run completion bash)"
     eval "$(./scripts/run completion zsh)"
 
-The Tab key then completes what is typed after ./scripts/run. The line holds for the shell that it is
-typed in; put it into ~/.bashrc or ~/.zshrc for all.
+The Tab key then completes what is typed after ./scripts/run. The line holds for the shell that it
+is typed in; put it into ~/.bashrc or ~/.zshrc for all.
 """
 
 # extra: completion
