@@ -7,6 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from src.plots.fonts import choose_fonts, drawable, inches
 from src.plots.style import BLUE, GREEN, ORANGE, frame
 
 MANY = 30  # classes; with more, names and numbers would overlap
@@ -27,13 +28,16 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
         class_names: Names of the classes, in order. With more than 30, numbers and names are left
             out.
     """
+    class_names = [*map(drawable, class_names)]
     n = len(class_names)
     side = 1.5 + 0.55 * min(n, MANY)
     share = (counts / counts.sum(dim=1, keepdim=True).clamp(min=1)).numpy()
-    figure, axes = frame(side + 1, side)
+    longest = inches(class_names) if n <= MANY else 0.0
+    margin = max(0.0, longest - 0.4)
+    figure, axes = frame(side + 1 + margin, side + margin)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if n <= MANY:
-        slant = 45 if max(map(len, class_names)) > 2 else 0
+        slant = 90 if longest > 1 else 45 if longest > 0.2 else 0
         axes.set_xticks(range(n), class_names, rotation=slant, parse_math=False)
         axes.set_yticks(range(n), class_names, parse_math=False)
         for (row, column), count in np.ndenumerate(counts.numpy()):
@@ -45,6 +49,9 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str]) -> Figure:
     title = f"{100 * accuracy:.2f} % of {counts.sum():,} right"
     axes.set(xlabel="predicted", ylabel="true", title=title)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
+    choose_fonts(figure)
+    for _ in range(4 if margin else 0):  # the layout of a square beside long names converges
+        figure.draw_without_rendering()
     return figure
 
 
@@ -61,11 +68,11 @@ def confused_pairs(counts: Tensor, class_names: Sequence[str], most: int = 12) -
     order = order[off[order] > 0]
     rows, columns = order // len(counts), order % len(counts)
     names = [
-        f"{class_names[t]} → {class_names[p]}"
+        drawable(f"{class_names[t]} → {class_names[p]}")
         for t, p in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
     share = 100 * off[order] / counts.sum(dim=1)[rows]
-    figure, axes = frame(6, 1 + 0.28 * max(len(names), 2))
+    figure, axes = frame(_width(names), 1 + 0.28 * max(len(names), 2))
     bars = axes.barh(range(len(names)), off[order].numpy(), color=BLUE)
     texts = [f"{n} ({s:.1f} %)" for n, s in zip(off[order].tolist(), share.tolist(), strict=True)]
     axes.bar_label(bars, texts, padding=3, fontsize=8)
@@ -85,19 +92,24 @@ def class_scores(counts: Tensor, class_names: Sequence[str]) -> Figure:
     """
     precision, recall, f1 = scores(counts)
     shown = f1.argsort()[:MANY].sort().values
-    figure, axes = frame(6, 1.2 + 0.28 * len(shown))
+    names = [f"{drawable(class_names[i])}   {100 * f1[i]:.1f}" for i in shown.tolist()]
+    figure, axes = frame(_width(names), 1.2 + 0.28 * len(shown))
     rows = range(len(shown))
     for name, values, colour, marker in [
         ("precision", precision, BLUE, ">"), ("recall", recall, ORANGE, "<"), ("F1", f1, GREEN, "o")
     ]:  # fmt: skip
         axes.plot(100 * values[shown].numpy(), rows, marker, color=colour, label=name, alpha=0.8)
-    names = [f"{class_names[i]}   {100 * f1[i]:.1f}" for i in shown.tolist()]
     axes.set_yticks(rows, names, parse_math=False)
     axes.invert_yaxis()
     axes.grid(axis="y", alpha=0.3)
     axes.set(xlabel="percent", title="by class (number: F1)")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+def _width(names: Sequence[str]) -> float:
+    """Return the width of a figure with names on its left, in inches."""
+    return 6 + max(0.0, inches(names) - 2)
 
 
 def scores(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,9 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from src.plots.fonts import wrapped
 from src.plots.style import BLUE, ORANGE, frame
 
 GAP = 0.08  # between two images, as a share of their side
+LETTERS = 18  # of a caption, in the width of an image
 WORDS: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 8, "parse_math": False}
 
 
@@ -24,13 +26,14 @@ def image_sheet(
     Args:
         title: Title of the figure.
         images: Pixels in [0, 1], `(n, channels, rows, columns)` with one or three channels.
-        captions: Text of one or two lines below each image.
+        captions: Text below each image; long lines are wrapped.
         right: Whether the prediction is right, for each image.
     """
     columns = min(6, len(images))
     rows = ceil(len(images) / columns)
-    figure, axes = frame(max(1.25 * columns, 4.5), 0.4 + 1.65 * rows)
-    below = 0.42  # room for two lines
+    captions = [wrapped(caption, LETTERS) for caption in captions]
+    below = 0.21 * max(2, most_lines(captions))
+    figure, axes = frame(max(1.25 * columns, 4.5), 0.4 + 1.1 * rows * (1.08 + below))
     show(axes, mosaic(images, columns, below))
     for i, (caption, good) in enumerate(zip(captions, right, strict=True)):
         x, y = middle(i, columns, images.shape[2], images.shape[3], below)
@@ -38,6 +41,10 @@ def image_sheet(
     axes.set_axis_off()
     axes.set_title(title, fontsize=10)
     return figure
+
+
+def most_lines(texts: Sequence[str]) -> int:
+    return max((text.count("\n") + 1 for text in texts), default=1)
 
 
 def mosaic(images: Tensor, columns: int, below: float = 0.0, empty: float = 1.0) -> np.ndarray:
@@ -91,11 +98,12 @@ def weight_images(weights: Tensor, names: Sequence[str] | None = None) -> Figure
     limit = weights.abs().max().item()
     unsigned = (weights / max(limit, 1e-12) + 1) / 2  # zero is grey, or white in the colour map
     shown = unsigned if colours else unsigned.mean(dim=1, keepdim=True)
-    figure, axes = frame(1.1 * columns + 1, (1.3 if names else 1.1) * rows + 0.4)
-    below = 0.2 if names else 0.0
+    names = [wrapped(name, LETTERS - 3) for name in (names or [])[:n]]
+    below = 0.2 * most_lines(names) if names else 0.0
+    figure, axes = frame(1.1 * columns + 1, (1.1 + below) * rows + 0.4)
     sheet = mosaic(shown, columns, below, empty=1.0 if colours else torch.nan)
     image = axes.imshow(sheet if colours else sheet[..., 0], cmap="RdBu_r", vmin=0.25, vmax=0.75)
-    for i, name in enumerate((names or [])[:n]):
+    for i, name in enumerate(names):
         x, y = middle(i, columns, height, width, below)
         axes.text(x, y, name, **WORDS)
     axes.set_axis_off()

@@ -5,6 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from src.plots.fonts import choose_fonts
+
 # Okabe and Ito, "Color Universal Design", 2008.
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 SKY, YELLOW, PINK, BLACK = "#56b4e9", "#e69f00", "#cc79a7", "#000000"
@@ -21,6 +23,7 @@ def frame(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
 
 def png(figure: Figure, **options: Any) -> bytes:
     """Return a figure as the bytes of a PNG file; options are those of `savefig`."""
+    choose_fonts(figure)
     file = BytesIO()
     figure.savefig(file, dpi=DPI, **options)
     return file.getvalue()
