@@ -63,7 +63,7 @@ from src.imports import restrict_imports
 from src.inference.own_images import OwnImages
 from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
-from src.runs.checkpoints import check_class, data_state, identity_of, newest_intact
+from src.runs.checkpoints import check_class, data_state, identity_of, keep_classes, newest_intact
 from src.runs.curves import CurvesFile
 from src.runs.finished import stop_if_finished
 from src.runs.folders import claim, locked
@@ -140,6 +140,7 @@ class ExperimentCLI(ExperimentFlags):
                 self.purge_step = logger_step(checkpoint)
             else:
                 self.checkpoint = checkpoint
+                keep_classes(config.data, checkpoint)
         elif command != "fit":
             raise UserError(
                 f"{command} needs a run, or it would evaluate an untrained model.\n"

@@ -14,10 +14,15 @@ JUNK = ("thumbs.db", "desktop.ini", "__macosx")  # written by file managers, in 
 UTF_8, ENCRYPTED = 0x800, 0x1  # flags of a zip entry
 
 
-def list_images(path: Path) -> Files:
+def list_images(path: Path, known: list[str] | None = None) -> Files:
     """Return the image files of each split by class, sorted by class name; `val` may be missing.
 
     Names are those that the folder or zip file knows them by.
+
+    Args:
+        path: The folder or zip file.
+        known: The classes that a network was trained on; then only `test` is needed, and some
+            classes may be missing.
 
     Raises:
         UserError: If the folder, a split or the images of a class are missing, or if there are
@@ -37,8 +42,11 @@ def list_images(path: Path) -> Files:
         listed = files.setdefault(split, {}).setdefault(parts[1], [])
         if len(parts) == 3:
             listed.append(name)
-    _check(path, files)
-    classes = sorted(files["train"])
+    if known:
+        _check_known(path, files, known)
+    else:
+        _check(path, files)
+    classes = known or sorted(files["train"])
     splits = [split for split in ("train", "test", "val") if split in files]
     return {split: {label: files[split].get(label, []) for label in classes} for split in splits}
 
@@ -135,6 +143,16 @@ def _check(path: Path, files: Files) -> None:
         raise UserError(
             f"{path} has one class only, {shown(*train)}: every answer would be right.\n"
             "Add a folder of images of something else to train and to test."
+        )
+
+
+def _check_known(path: Path, files: Files, known: list[str]) -> None:
+    if not files.get("test"):
+        raise UserError(f"{path} has no test/<class>/ folders; a trained network needs them.")
+    if unknown := ", ".join(sorted({name for part in files.values() for name in part} - {*known})):
+        raise UserError(
+            f"{path} has classes that the network was not trained on: {shown(unknown)}.\n"
+            f"It knows {shown(', '.join(known))}."
         )
 
 

@@ -1,6 +1,7 @@
 """Image data sets of the user's own, from class folders or a zip file of them."""
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,9 +9,12 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from src.data.class_folders import list_images
+from src.data.base import Split
+from src.data.checks import shown
+from src.data.class_folders import Files, list_images
 from src.data.image_files import read_images
 from src.data.images import ImageData, Images
+from src.errors import UserError
 from src.ranges import Side
 
 
@@ -27,6 +31,11 @@ class ImageFolder(ImageData):
         path: The folder, or a zip file of it; a path that does not exist is looked up in `root`.
         size: Pixels of each side after resizing.
         channels: 1 for grey, 3 for colour.
+        class_names: Names of the classes; by default those of the folders. A run that is evaluated
+            has those of its training, needs a folder `test` only, and none to predict.
+
+    Raises:
+        UserError: If the folder or its images are missing, or unclear.
     """
 
     def __init__(
@@ -34,6 +43,7 @@ class ImageFolder(ImageData):
         path: str,
         size: Side = 32,
         channels: Literal[1, 3] = 3,
+        class_names: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -44,17 +54,38 @@ class ImageFolder(ImageData):
         self.size, self.channels = size, channels
         self.name = self.path.stem
         self.source = f"images in {self.path}"
-        self.files = list_images(self.path)
-        self.class_names = list(self.files["train"])
+        self.known = class_names
+        self.class_names = class_names or list(self.files["train"])
         self.num_classes = self.num_outputs = len(self.class_names)
         side = size + 2 * self.pad
         self.input_shape = [channels, side, side]
 
+    @cached_property
+    def files(self) -> Files:
+        """The files of each split and class."""
+        return list_images(self.path, self.known)
+
+    def read(self) -> dict[str, Split]:
+        if "train" in self.files:
+            return super().read()
+        x, y = self.images("test")  # normalised as in training, by the checkpoint
+        self._check_size("test_size", self.test_size, len(x))
+        return {"test": Split(self.padded(x), y, torch.arange(self.test_size or len(x)))}
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "validate" and "val" not in self.splits:
+            raise UserError(
+                f"--data.path {shown(self.path)} has test/<class>/* only, no images to validate"
+                " on.\nGive a folder or a zip file with train/<class>/*, too, or use test."
+            )
+
+    def images(self, split: str) -> Images:
+        """Return the images (n, channels, size, size) of a split, and their labels."""
+        return read_images(self.path, self.files[split], self.size, self.channels)
+
     def load(self) -> tuple[Images, Images]:
-        splits = {
-            split: read_images(self.path, classes, self.size, self.channels)
-            for split, classes in self.files.items()
-        }
+        splits = {split: self.images(split) for split in self.files}
         train, test, val = splits["train"], splits["test"], splits.get("val")
         warn_of_equal(train[0], test[0], "test")
         if val:

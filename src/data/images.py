@@ -44,6 +44,7 @@ class ImageData(TensorData):
 
     num_classes: int
     class_names: list[str]
+    finds_strokes = False  # whether own images are cut to what stands out from their background
     trusted_from = 0.0  # least probability of a trustworthy prediction for an own image
     own_validation = 0  # images at the end of the training set that are the validation set
 

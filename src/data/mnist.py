@@ -61,6 +61,7 @@ class MNIST(ImageData):
         self.name, self.wanted, self.verify = name, source, verify
         self.folder = self.root / name / "raw"
         self.failure = ""  # why the download failed
+        self.finds_strokes = True
         self.digits = name in ("MNIST", "QMNIST")
         self.trusted_from = TRUSTED if self.digits else 0.0
         self.family = getattr(datasets, name)  # torchvision's list of files, mirrors and classes

@@ -57,6 +57,18 @@ def check_class(checkpoint: dict[str, Any], path: str, class_path: str) -> None:
         )
 
 
+def keep_classes(data: Any, checkpoint: dict[str, Any]) -> None:
+    """Give the image folder in a config the classes that the network was trained on.
+
+    Args:
+        data: Class and arguments of the data module.
+        checkpoint: The checkpoint of the network.
+    """
+    state = checkpoint.get(data.class_path.rpartition(".")[2])
+    if "class_names" in data.init_args and isinstance(state, dict):
+        data.init_args.class_names = state.get("class_names")
+
+
 def data_state(checkpoint: dict[str, Any], data: Any, path: Path) -> dict[str, Any]:
     """Return the state of the data module in a checkpoint: normalisation and class names.
 

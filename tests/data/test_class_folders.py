@@ -172,3 +172,17 @@ def test_a_class_of_the_validation_set_alone_is_refused(folder: Path) -> None:
     shutil.copytree(folder / "train/cat", folder / "val/bird")
     with pytest.raises(UserError, match="in val, but not in train: bird"):
         ready(folder)
+
+
+def test_a_trained_network_needs_a_test_folder_of_its_classes_only(tmp_path: Path) -> None:
+    write_folder(tmp_path / "pets", {"cat": 0, "dog": 5}, train=2, test=3)
+    shutil.rmtree(tmp_path / "pets/train")
+    files = list_images(tmp_path / "pets", ["bird", "dog", "cat"])
+    assert {label: len(names) for label, names in files["test"].items()} == {
+        "bird": 0, "dog": 3, "cat": 3,
+    }  # fmt: skip
+    with pytest.raises(UserError, match=r"not trained on: dog.\nIt knows bird, cat."):
+        list_images(tmp_path / "pets", ["bird", "cat"])
+    shutil.move(tmp_path / "pets/test", tmp_path / "pets/other")
+    with pytest.raises(UserError, match="has no test/<class>/ folders"):
+        list_images(tmp_path / "pets", ["cat", "dog"])
