@@ -16,7 +16,8 @@ import shtab
 from scripts.schema import Schema, schema
 from src.cli import COMMANDS, tools
 
-RUN = {"complete": shtab.DIRECTORY}  # a run folder
+# A zsh without a framework, as on macOS, has not loaded what the script is registered with.
+PREAMBLE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,7 +80,8 @@ def main(args: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
-    print(shtab.complete(parser(), shell=options.parse_args(args).shell))
+    shell = options.parse_args(args).shell
+    print(shtab.complete(parser(), shell=shell, preamble=PREAMBLE))
 
 
 if __name__ == "__main__":

@@ -58,6 +58,14 @@ def test_the_script_is_registered_for_the_name_of_the_program(script: Path) -> N
 
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
-def test_the_script_for_zsh_has_no_syntax_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_zsh_without_settings_registers_the_script(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     main(["zsh"])
-    subprocess.run(["zsh", "-n"], input=capsys.readouterr().out, text=True, check=True)
+    (tmp_path / "run.zsh").write_text(capsys.readouterr().out)
+    command = 'eval "$(cat run.zsh)" && print -r -- $_comps[run]'
+    done = subprocess.run(
+        ["zsh", "-f", "-c", command], cwd=tmp_path, env={"HOME": str(tmp_path)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == ("_shtab_run", "")
