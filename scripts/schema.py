@@ -38,6 +38,7 @@ CLASSES = {  # the type of an argument, and where the classes are that a config 
     "Model": src.models, "TensorData": src.data, "Callback": callbacks, "Logger": loggers,
     "Profiler": profilers, "Optimizer": torch.optim, "LRScheduler": torch.optim.lr_scheduler,
 }  # fmt: skip
+SET = ("params", "input_shape", "num_outputs", "seed")  # by the command line itself
 SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
 
 
@@ -113,7 +114,7 @@ def arguments(cls: type) -> Schema:
         hints = hints_of(base.__init__)
         for one in parameters:
             hint = hints.get(one.name, Any)
-            given = one.name not in ("self", "params") and hint is not torch.optim.Optimizer
+            given = one.name not in (*SET, "self") and hint is not torch.optim.Optimizer
             if given and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
                 found.setdefault(one.name, of_type(hint))
                 if "array" in str(found[one.name]):

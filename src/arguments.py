@@ -24,6 +24,11 @@ OTHER_FLAGS = {  # names that others use, and ours
     "devices": "trainer.devices", "precision": "trainer.precision",
     "ckpt": "ckpt_path",
 }  # fmt: skip
+LINKED = {  # flags whose values come from elsewhere
+    "data.seed": "--seed_everything is the seed of the data, too",
+    "model.input_shape": "it is that of the data",
+    "model.num_outputs": "it is that of the data",
+}
 CONFIG_FLAGS = ("-c", "--config")
 CHOOSING = ("-c", "--config", "--model", "--resume", "--run")
 EXAMPLE = ["--config", "configs/mnist_mlp.yaml"]
@@ -72,6 +77,8 @@ def slip(command: str, words: list[str]) -> str | None:
         return f"{first} is given without --config.\n{meant(command, right)}"
     for place, word in enumerate(words):
         name, equal, value = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name.replace(".init_args.", ".") in LINKED:
+            return f"--{name} cannot be set.\n{LINKED[name.replace('.init_args.', '.')]}."
         if word.startswith("--") and (ours := OTHER_FLAGS.get(name)):
             chosen = any(one.startswith(CHOOSING) for one in words)
             right = [*words[:place], f"--{ours}{equal}{value}", *words[place + 1 :]]

@@ -57,8 +57,10 @@ def explain(message: str, parser: LightningArgumentParser) -> str:
     if match := LIST.search(essence(message)):
         return f"{essence(message)}\nDid you mean [{match[1]}]?"
     wrong, known = _suspect(message, [*parser.get_defaults().keys(branches=True)])
-    near = [f"--{OTHER_FLAGS[wrong]}"] if wrong in OTHER_FLAGS else nearest(wrong, known)
-    return essence(message) + (f"\nDid you mean {' or '.join(near)}?" if near else "")
+    told, ours = essence(message), OTHER_FLAGS.get(wrong, "")
+    typed = told.startswith(f"--{ours.rpartition('.')[0]}: ")  # ours already: the class lacks it
+    near = [f"--{ours}"] if ours and not typed else nearest(wrong, known)
+    return told + (f"\nDid you mean {' or '.join(near)}?" if near else "")
 
 
 def nearest(wrong: str, known: list[str]) -> list[str]:

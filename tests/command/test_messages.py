@@ -169,3 +169,23 @@ def test_help_on_a_class_explains_every_parameter(capsys: pytest.CaptureFixture[
     text = capsys.readouterr().out
     assert "Share of hidden units" in text
     assert "A class of torch.optim" in text
+
+
+@pytest.mark.parametrize("flag", ["--data.seed", "--model.num_outputs", "--model.input_shape"])
+def test_a_flag_whose_value_comes_from_elsewhere_is_refused(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--config", str(CONFIGS / "mnist_lenet.yaml"), f"{flag}=3"])
+    assert stop.value.code == 2
+    assert f"error: {flag} cannot be set." in capsys.readouterr().err
+
+
+def test_a_flag_that_a_class_lacks_is_not_suggested_for_itself(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(CONFIGS / "mnist_lenet.yaml"), "--model.dropout=0.5"])
+    error = capsys.readouterr().err
+    assert "--model: Option 'dropout' is not accepted" in error
+    assert "--model.dropout" not in error
