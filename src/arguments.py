@@ -28,6 +28,7 @@ LINKED = {  # flags whose values come from elsewhere
     "data.seed": "--seed_everything is the seed of the data, too",
     "model.input_shape": "it is that of the data",
     "model.num_outputs": "it is that of the data",
+    "checkpoint.mode": "it follows from the metric, checkpoint.monitor",
 }
 CONFIG_FLAGS = ("-c", "--config")
 CHOOSING = ("-c", "--config", "--model", "--resume", "--run")

@@ -1,12 +1,14 @@
 """Reads config files: plain YAML values, with file and line in every error."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
 import yaml
+
+from src.arguments import LINKED
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -63,7 +65,19 @@ class StrictLoader:
             raise yaml.YAMLError(_where(error, path) + _what(error)) from error
         if path and not isinstance(values, dict):
             raise yaml.YAMLError(f"{path} has no settings; expected lines such as model: LeNet")
+        if path and (name := next(_linked(values), None)):
+            raise yaml.YAMLError(f"{path} sets {name}, which cannot be set: {LINKED[name]}.")
         return values
+
+
+def _linked(values: dict[str, Any]) -> Iterator[str]:
+    """Yield the settings in a config whose values come from elsewhere: the parser drops them."""
+    for name in LINKED:
+        part, _, key = name.partition(".")
+        given = values.get(part)
+        arguments = given.get("init_args") if isinstance(given, dict) else None
+        if any(isinstance(one, dict) and key in one for one in (given, arguments)):
+            yield name
 
 
 def _check_depth(text: str) -> None:

@@ -11,6 +11,7 @@ from jsonargparse import get_loader
 
 from src.cli import main
 from src.command.config_files import StrictLoader, read_strictly
+from tests.conftest import PROJECT
 
 BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n"
@@ -102,3 +103,19 @@ def test_a_number_of_base_60_is_refused(value: str, capsys: pytest.CaptureFixtur
     error = capsys.readouterr().err
     assert f"mine.yaml, line 4: YAML takes {value} for a number of base 60" in error
     assert "quotes" in error
+
+
+@pytest.mark.parametrize(
+    "text", ["data: {init_args: {seed: 3}}", "model: {init_args: {num_outputs: 7}}",
+             "checkpoint: {mode: min}"],
+)  # fmt: skip
+def test_a_setting_whose_value_comes_from_elsewhere_is_refused(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    config = str(PROJECT / "configs/mnist_lenet.yaml")
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--config", config, "--config", str(tmp_path / "c.yaml")])
+    assert stop.value.code == 2
+    assert "c.yaml sets" in (error := capsys.readouterr().err)
+    assert "cannot be set" in error
