@@ -86,3 +86,14 @@ def test_a_saved_config_reproduces_the_weights(name: str, run: Run) -> None:
     )
     assert first.keys() == second.keys()
     assert all(first[key].equal(second[key]) for key in first)
+
+
+@pytest.mark.parametrize("name", ["Timer", "EMAWeightAveraging"])
+def test_a_config_is_printed_with_callbacks_whose_defaults_are_objects(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([*words("mnist_lenet"), f"--trainer.callbacks+={name}", "--print_config"])
+    assert stop.value.code == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["trainer"]["callbacks"][-1]["class_path"].endswith(name)

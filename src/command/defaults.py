@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any
 
 import torch
+import yaml
 from jsonargparse import Namespace
 
 from src.errors import UserError
@@ -18,6 +19,12 @@ def with_names(config: Namespace) -> Namespace:
         return str(value) if isinstance(value, torch.device) else value
 
     return _changed(config, by_name)
+
+
+def write_names() -> None:
+    """Let YAML have devices and enums by name, for --print_config with a callback such as Timer."""
+    yaml.SafeDumper.add_multi_representer(Enum, lambda to, one: to.represent_data(one.value))
+    yaml.SafeDumper.add_representer(torch.device, lambda to, one: to.represent_str(str(one)))
 
 
 def with_directions(config: Namespace) -> Namespace:

@@ -35,6 +35,7 @@ from src.command.checks import (
     check_saved,
 )
 from src.command.config_files import read_strictly
+from src.command.defaults import write_names
 from src.command.failures import short_errors
 from src.command.flags import ExperimentFlags
 from src.command.quiet import quieten, quieten_evaluation
@@ -300,4 +301,5 @@ def run_command(command: Command, cli: Callable[..., Any] = ExperimentCLI) -> No
         quieten()
         restrict_imports()
         read_strictly()
+        write_names()
         cli(command, request, stack)
