@@ -25,9 +25,13 @@ import src.libraries  # (first)
 # isort: split
 import torch
 from lightning.pytorch import Trainer, callbacks, loggers, profilers
+from lightning.pytorch.cli import ReduceLROnPlateau
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 import src.data
 import src.models
+from src.arguments import LINKED
 from src.callbacks import Figures
 from src.callbacks.best_checkpoint import BestCheckpoint
 from src.files import write_whole
@@ -35,10 +39,10 @@ from src.ranges import Seed
 
 Schema = dict[str, Any]
 CLASSES = {  # the type of an argument, and where the classes are that a config may name for it
-    "Model": src.models, "TensorData": src.data, "Callback": callbacks, "Logger": loggers,
-    "Profiler": profilers, "Optimizer": torch.optim, "LRScheduler": torch.optim.lr_scheduler,
+    callbacks.Callback: callbacks, loggers.Logger: loggers, profilers.Profiler: profilers,
+    Optimizer: torch.optim, LRScheduler: torch.optim.lr_scheduler,
 }  # fmt: skip
-SET = ("params", "input_shape", "num_outputs", "seed")  # by the command line itself
+OWN = {"ReduceLROnPlateau": ReduceLROnPlateau}  # Lightning's, with a `monitor`, for that of torch
 SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
 
 
@@ -51,9 +55,9 @@ def schema() -> Schema:
         "ckpt_path": {"type": ["string", "null"]},
         "resume": {"type": ["string", "null"]},
         "weights_only": {"type": ["boolean", "null"]},
-        "model": one_of(src.models),
-        "data": one_of(src.data),
-        **{name: arguments(part) for name, part in parts.items()},
+        "model": one_of(src.models, linked("model")),
+        "data": one_of(src.data, linked("data")),
+        **{name: arguments(part, linked(name)) for name, part in parts.items()},
     }
     return {"$schema": "http://json-schema.org/draft-07/schema#", **object_of(keys)}
 
@@ -62,13 +66,18 @@ def object_of(keys: Schema) -> Schema:
     return {"type": "object", "properties": keys, "additionalProperties": False}
 
 
-def one_of(module: types.ModuleType) -> Schema:
+def linked(part: str) -> set[str]:
+    """Return the keys of a part of a config whose values come from elsewhere."""
+    return {name.removeprefix(f"{part}.") for name in LINKED}
+
+
+def one_of(module: types.ModuleType, without: Iterable[str] = ()) -> Schema:
     """Return the schema of a class in a module: its name, or class_path and init_args.
 
     An overlay may leave out the class; then the arguments of all classes are accepted. Those of
     other classes, which a user gives by their dotted names, are unknown.
     """
-    known = {name: arguments(cls) for name, cls in classes(module)}
+    known = {name: arguments(OWN.get(name, cls), without) for name, cls in classes(module)}
     names = {"type": ["string", "null"]}
     spec = object_of({"class_path": names, "init_args": {"type": "object"}, "dict_kwargs": {}})
     spec["allOf"] = [
@@ -82,8 +91,8 @@ def one_of(module: types.ModuleType) -> Schema:
         for name, init_args in known.items()
     ]
     of_any = object_of(merged([init_args["properties"] for init_args in known.values()]))
-    without = {"not": {"required": ["class_path"]}}
-    spec["allOf"] += [{"if": without, "then": {"properties": {"init_args": of_any}}}]
+    unnamed = {"not": {"required": ["class_path"]}}
+    spec["allOf"] += [{"if": unnamed, "then": {"properties": {"init_args": of_any}}}]
     suggested = {"anyOf": [{"enum": [*known]}, names]}
     return {"anyOf": [suggested, spec]}
 
@@ -104,8 +113,11 @@ def classes(module: types.ModuleType) -> Iterator[tuple[str, type]]:
             yield name, value
 
 
-def arguments(cls: type) -> Schema:
-    """Return the schema of the arguments of a class, with those it passes on to its bases."""
+def arguments(cls: type, without: Iterable[str] = ()) -> Schema:
+    """Return the schema of the arguments of a class, with those it passes on to its bases.
+
+    What an optimizer and a scheduler are made for is left out, as the keys `without` are.
+    """
     found, passes_on = {}, False
     for base in cls.__mro__:
         if "__init__" not in vars(base) or base is object:
@@ -114,7 +126,7 @@ def arguments(cls: type) -> Schema:
         hints = hints_of(base.__init__)
         for one in parameters:
             hint = hints.get(one.name, Any)
-            given = one.name not in (*SET, "self") and hint is not torch.optim.Optimizer
+            given = one.name not in ("self", "params", *without) and not made_of(hint)
             if given and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
                 found.setdefault(one.name, of_type(hint))
                 if "array" in str(found[one.name]):
@@ -123,6 +135,11 @@ def arguments(cls: type) -> Schema:
         if not passes_on:
             break
     return {**object_of(found), "additionalProperties": passes_on}  # to what is not known here
+
+
+def made_of(hint: Any) -> bool:
+    """Return whether an argument is an optimizer or a list of schedulers: no config has one."""
+    return hint is Optimizer or LRScheduler in get_args(hint)
 
 
 def hints_of(function: Any) -> dict[str, Any]:
@@ -143,11 +160,11 @@ def of_type(hint: Any) -> Schema:
         return {"enum": [*args]}
     if origin in (list, Sequence, Iterable):
         return {"type": "array", "items": of_type(args[0])}
-    if origin is Callable:
-        hint = args[-1] if args else Any
+    if origin is Callable and args:
+        return of_type(args[-1])
     for base in hint.__mro__ if inspect.isclass(hint) else ():
-        if base.__name__ in CLASSES:
-            return one_of(CLASSES[base.__name__])
+        if base in CLASSES:
+            return one_of(CLASSES[base])
         if base in SIMPLE:
             return {"type": SIMPLE[base]}
     return {}

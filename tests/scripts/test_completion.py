@@ -19,6 +19,7 @@ COMPLETED = {  # the words, of which the last is incomplete, and some of what it
     "com": {"compare", "completion"},
     "fit --trainer.max_": {"--trainer.max_epochs", "--trainer.max_steps", "--trainer.max_time"},
     "fit --model.optimizer.mom": {"--model.optimizer.momentum"},
+    "fit --model.scheduler.T_m": {"--model.scheduler.T_max", "--model.scheduler.T_mult"},
     "fit --data.augment.rot": {"--data.augment.rotation"},
     "fit --resu": {"--resume"},
     "test --ru": {"--run"},

@@ -14,6 +14,7 @@ from tests.conftest import PROJECT
 
 CONFIGS = sorted((PROJECT / "configs").rglob("*.yaml"))
 SGD = "model: {{init_args: {{optimizer: {{class_path: SGD, init_args: {{{}}}}}}}}}"
+SCHEDULER = "model: {{init_args: {{scheduler: {{class_path: {}, init_args: {{{}}}}}}}}}"
 WRONG = {
     "an unknown key": "modle: LeNet",
     "a key of the trainer": "trainer: {max_epoch: 3}",
@@ -25,6 +26,10 @@ WRONG = {
     "an item": "model: {class_path: ReLUMLP, init_args: {hidden: [a]}}",
     "an optimizer": SGD.format("betas: [0, 0]"),
     "a learning rate": SGD.format("lr: high"),
+    "a scheduler": SCHEDULER.format("CosineAnnealingLR", "t_max: 3"),
+    "a length": SCHEDULER.format("CosineAnnealingLR", "T_max: many"),
+    "a seed of the data": "data: {class_path: MNIST, init_args: {seed: 3}}",
+    "a mode of the checkpoint": "checkpoint: {mode: min}",
     "a data set": "data: {class_path: src.data.MNIST, init_args: {batchsize: 3}}",
     "augmentation": "data: {class_path: MNIST, init_args: {augment: {rotate: 3}}}",
     "a callback": "trainer: {callbacks: [{class_path: Timer, init_args: {intervall: step}}]}",
@@ -34,6 +39,10 @@ RIGHT = {
     "names": "{model: LeNet, data: MNIST, trainer: {logger: false, callbacks: Timer}}",
     "an own class": "model: {class_path: mine.Net, init_args: {depth: 3}}",
     "an integer for a number": SGD.format("lr: 1"),
+    "a scheduler": SCHEDULER.format("CosineAnnealingLR", "T_max: 3"),
+    "a scheduler that monitors": SCHEDULER.format(
+        "ReduceLROnPlateau", "monitor: val/acc, factor: 1"
+    ),
     "no scheduler": "model: {class_path: LeNet, init_args: {scheduler: null}}",
     "more callbacks": "trainer: {callbacks+: [{class_path: Timer}]}",
 }
