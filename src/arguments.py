@@ -78,8 +78,8 @@ def slip(command: str, words: list[str]) -> str | None:
         return f"{first} is given without --config.\n{meant(command, right)}"
     for place, word in enumerate(words):
         name, equal, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and name.replace(".init_args.", ".") in LINKED:
-            return f"--{name} cannot be set.\n{LINKED[name.replace('.init_args.', '.')]}."
+        if word.startswith("--") and (why := LINKED.get(name.replace(".init_args.", "."))):
+            return f"--{name} cannot be set.\n{why}."
         if word.startswith("--") and (ours := OTHER_FLAGS.get(name)):
             chosen = any(one.startswith(CHOOSING) for one in words)
             right = [*words[:place], f"--{ours}{equal}{value}", *words[place + 1 :]]

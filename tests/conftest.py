@@ -136,6 +136,16 @@ def memory_at_most(megabytes: float) -> Iterator[None]:
         tracemalloc.stop()
 
 
+@contextmanager
+def doubts_allowed() -> Iterator[None]:
+    """Accept exit code 1, with which `predict` tells that a prediction is not to be trusted."""
+    try:
+        yield
+    except SystemExit as stop:
+        if stop.code != 1:
+            raise
+
+
 def write_idx(path: Path, array: np.ndarray) -> None:
     """Write an array in the IDX format, uint8 or int32."""
     kind = {"uint8": 8, "int32": 12}[array.dtype.name]

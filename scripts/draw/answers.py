@@ -40,7 +40,7 @@ def answer(run: Trained, image: Image.Image | None) -> Answer | None:
     if image is None:
         return None
     seen, pad = run.data.as_example(image), run.data.pad
-    if seen.min() == seen.max():
+    if run.data.is_blank(seen):
         return None
     x = run.normalised(seen[None])
     probabilities = run.classified(x)[0]

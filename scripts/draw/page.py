@@ -55,18 +55,15 @@ class Page:
         """Return the content of the page for an image, or for an empty pad."""
         try:
             answers = [answer(run, image) for run in self.runs]
+            message = self._blank() if image is not None and answers[0] is None else ""
         except NotOneDigit as error:
+            answers = [None] * len(self.runs)
             message = f"{error}: the network reads a single one."
-            return [
-                as_url(image) if image else "",
-                message,
-                *[view(run, None) for run in self.runs],
-            ]
-        blank = image is not None and answers[0] is None
+        return [as_url(image) if image else "", message, *map(view, self.runs, answers)]
+
+    def _blank(self) -> str:
         what = "No digit found" if self.runs[0].data.trusted_from else "This image is blank"
-        message = f"{what}: nothing stands out from its background." if blank else ""
-        views = map(view, self.runs, answers)
-        return [as_url(image) if image else "", message, *views]
+        return f"{what}: nothing stands out from its background."
 
 
 def build(page: Page) -> gr.Blocks:

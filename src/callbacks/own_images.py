@@ -53,8 +53,8 @@ class OwnImagesReport(Callback):
         images = whole(trainer, torch.cat(self.images))[: PAGE * PAGES]
         if trainer.is_global_zero:
             data = trainer.datamodule
-            doubts = (probabilities.amax(dim=1) < data.trusted_from).tolist()
-            data.doubtful = [*compress(data.file_names, doubts)]
+            likely = probabilities.amax(dim=1).tolist()
+            data.doubtful = [*compress(data.file_names, (remark(data, one) for one in likely))]
             Console().print(table(data, probabilities))
             draw(trainer, images, probabilities)
 

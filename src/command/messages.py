@@ -54,10 +54,11 @@ def explain(message: str, parser: LightningArgumentParser) -> str:
     for path in re.findall(r"Importing '([\w.]+)' is not allowed", message):
         if path.rpartition(".")[2] in given:  # the parser also reports its own imports
             return refusal(path)
-    if match := LIST.search(essence(message)):
-        return f"{essence(message)}\nDid you mean [{match[1]}]?"
+    told = essence(message)
+    if match := LIST.search(told):
+        return f"{told}\nDid you mean [{match[1]}]?"
     wrong, known = _suspect(message, [*parser.get_defaults().keys(branches=True)])
-    told, ours = essence(message), OTHER_FLAGS.get(wrong, "")
+    ours = OTHER_FLAGS.get(wrong, "")
     typed = told.startswith(f"--{ours.rpartition('.')[0]}: ")  # ours already: the class lacks it
     near = [f"--{ours}"] if ours and not typed else nearest(wrong, known)
     return told + (f"\nDid you mean {' or '.join(near)}?" if near else "")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull, cKDTree
 
-from src.data.ink import Grey, Ink, inks
-from src.data.paper_lines import Mask, without_lines
+from src.data.ink import Grey, Ink, Mask, inks
+from src.data.paper_lines import without_lines
 from src.data.stroke_quality import quality
 
 Points = NDArray[np.int64]

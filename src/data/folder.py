@@ -73,12 +73,12 @@ class ImageFolder(ImageData):
         return {"test": Split(self.padded(x), y, torch.arange(self.test_size or len(x)))}
 
     def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if stage == "validate" and "val" not in self.splits:
+        if stage == "validate" and "train" not in self.files:
             raise UserError(
                 f"--data.path {shown(self.path)} has test/<class>/* only, no images to validate"
                 " on.\nGive a folder or a zip file with train/<class>/*, too, or use test."
             )
+        super().setup(stage)
 
     def images(self, split: str) -> Images:
         """Return the images (n, channels, size, size) of a split, and their labels."""

@@ -44,7 +44,6 @@ class ImageData(TensorData):
 
     num_classes: int
     class_names: list[str]
-    finds_strokes = False  # whether own images are cut to what stands out from their background
     trusted_from = 0.0  # least probability of a trustworthy prediction for an own image
     own_validation = 0  # images at the end of the training set that are the validation set
 
@@ -114,6 +113,10 @@ class ImageData(TensorData):
         channels, *sides = self.input_shape
         rows, columns = (side - 2 * self.pad for side in sides)
         return torch.from_numpy(resized(image, rows, columns, channels)).permute(2, 0, 1)
+
+    def is_blank(self, example: Tensor) -> bool:
+        """Return whether nothing was found in an own image; never where it is only resized."""
+        return False
 
     def state_dict(self) -> dict[str, Any]:
         """Return the normalisation and class names, which a network needs to make predictions.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 Grey = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 MIN_INK = 0.1  # of the strongest ink; fainter pixels are background
 BACKGROUND_SHARE = 0.4  # of all pixels are assumed to be free of ink

@@ -61,7 +61,6 @@ class MNIST(ImageData):
         self.name, self.wanted, self.verify = name, source, verify
         self.folder = self.root / name / "raw"
         self.failure = ""  # why the download failed
-        self.finds_strokes = True
         self.digits = name in ("MNIST", "QMNIST")
         self.trusted_from = TRUSTED if self.digits else 0.0
         self.family = getattr(datasets, name)  # torchvision's list of files, mirrors and classes
@@ -99,6 +98,9 @@ class MNIST(ImageData):
         """
         frame = digit_frame(image) if self.digits else digit_frame(image, box=28, by_mass=False)
         return torch.from_numpy(frame)[None]
+
+    def is_blank(self, example: Tensor) -> bool:
+        return bool(example.min() == example.max())
 
     def _resources(self) -> list[tuple[list[str], str]]:
         """Return (urls, md5) of training images and labels, then of test images and labels."""

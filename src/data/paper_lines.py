@@ -1,12 +1,10 @@
-"""Removes the lines of ruled and squared paper, and the frame around a digit."""
+"""Removes the lines of ruled and squared paper."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from src.data.ink import Ink
-
-Mask = NDArray[np.bool_]
+from src.data.ink import Ink, Mask
 
 ANGLES = np.arange(-8, 8.1, 0.5)  # of a line, in degrees
 COVERED = 0.6  # of the columns, by a line across the image

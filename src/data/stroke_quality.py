@@ -1,12 +1,9 @@
 """Rates how much an area looks like pen strokes on plain paper."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from src.data.ink import Grey, Ink
-
-Mask = NDArray[np.bool_]
+from src.data.ink import Grey, Ink, Mask
 
 WIDE = 0.4  # area of the convex hull, of the square of the longer side; a 1 has less
 AROUND = 0.2  # of the size of the strokes, within which their surroundings are looked at
