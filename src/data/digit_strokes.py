@@ -1,7 +1,8 @@
 """Finds the strokes of one digit in a photograph: on a table, ruled, in a frame, in shadow, ...
 
-Ink is told from paper in several ways. Of each, the connected strokes that belong together are a
-candidate; the one that looks most like pen strokes on plain paper is the digit.
+A sheet of paper on a table is searched first, then the whole image. Ink is told from paper in
+several ways. Of each, the connected strokes that belong together are a candidate; the one that
+looks most like pen strokes on plain paper is the digit.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from scipy.spatial import ConvexHull, cKDTree
 
 from src.data.ink import Grey, Ink, Mask, inks
 from src.data.paper_lines import without_lines
+from src.data.paper_sheet import searched_areas
 from src.data.stroke_quality import quality
 
 Points = NDArray[np.int64]
@@ -80,6 +82,15 @@ def digit_strokes(grey: Grey) -> Grey:
     Raises:
         NotOneDigit: If there are several digits.
     """
+    ink = np.zeros_like(grey)
+    for place, part in searched_areas(grey):
+        ink[place] = _strokes(part)
+        if ink.any():
+            break
+    return ink
+
+
+def _strokes(grey: Grey) -> Grey:
     best = None
     for ink in inks(grey):
         found = candidate(ink)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,11 @@ EXPECTED = {
     "noise_lenet": {"predicted_vs_true", "residuals", "first_layer", "feature_maps", "units"}
     | OF_TRAINING,
 }
+FAST = ("mnist_logistic", "line", "mnist_lenet", "untested", "least squares", "no logs")
+
+
+def some_slow(names: Iterable[str]) -> list[Any]:
+    return [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def fit(run: Run, config: str, *words: str) -> Path:
@@ -65,7 +70,7 @@ def images(folder: Path) -> dict[str, list[bytes]]:
     return found
 
 
-@pytest.mark.parametrize("config", EXPECTED)
+@pytest.mark.parametrize("config", some_slow(EXPECTED))
 def test_a_run_writes_the_expected_pictures(config: str, run: Run) -> None:
     folder = fit(run, config)
     metrics = json.loads((folder / "results.json").read_text())["metrics"]
@@ -241,12 +246,8 @@ UNUSUAL = {
     "no logs": ["mnist_relu_mlp", "--trainer.log_every_n_steps=0"],
 }  # fmt: skip
 
-SLOW = ("tested in part", "an epoch", "two slopes", "two layers of one", "a class for a word")
 
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in UNUSUAL]
-)
+@pytest.mark.parametrize("name", some_slow(UNUSUAL))
 def test_an_unusual_run_gets_a_report(name: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINENET_ALLOW", "tests")
     words = UNUSUAL[name]
@@ -256,7 +257,7 @@ def test_an_unusual_run_gets_a_report(name: str, run: Run, monkeypatch: pytest.M
     assert "curves.png" in page
 
 
-@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("every", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_first_logged_loss_is_near_that_of_guessing(every: int, run: Run) -> None:
     folder = fit(run, "mnist_logistic", f"--trainer.accumulate_grad_batches={every}")
     [start] = read_curves((folder / "curves.csv").read_text())["start/loss"][1]

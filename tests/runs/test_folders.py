@@ -25,6 +25,7 @@ LINE = ["fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_ep
 Run = Callable[..., dict[str, Any]]
 
 
+@pytest.mark.slow
 def test_runs_started_together_get_separate_folders() -> None:
     processes = [start(Path.cwd(), LINE, 10.0) for _ in range(TOGETHER)]
     assert [wait(process) for process in processes] == [0] * TOGETHER

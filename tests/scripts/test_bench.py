@@ -120,6 +120,7 @@ def test_a_table_has_a_column_for_every_value() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_record_names_machine_versions_and_commit() -> None:
     facts = json.loads(python("-c", FACTS))
     assert facts["versions"]["torch"] == version("torch")

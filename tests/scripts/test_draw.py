@@ -239,6 +239,7 @@ def served(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_the_page_has_a_policy_names_no_other_host_and_stops_cleanly(run: Any) -> None:
     run("fit", "--config", LOGISTIC, "--trainer.max_epochs", "1", "--data.val_size", "100")
     before = {*Path().rglob("*")}

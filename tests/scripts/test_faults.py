@@ -31,9 +31,8 @@ def interrupt(kind: str, subject: Subject, tries: int) -> None:
     assert all(cut.interrupted and cut.handled for cut in ends)
 
 
-def test_interrupted_runs_end_like_an_uninterrupted_one(subject: Subject) -> None:
-    for kind, tries in (("kills", 2), ("writes", 1), ("signals", 1)):
-        interrupt(kind, subject, tries)
+def test_a_killed_run_ends_like_an_uninterrupted_one(subject: Subject) -> None:
+    interrupt("kills", subject, 1)
 
 
 @pytest.mark.slow

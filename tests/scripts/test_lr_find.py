@@ -190,6 +190,7 @@ def test_errors_are_short_and_leave_no_files(
     assert not [path for path in Path().rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_leaves_no_files(data_root: Path, tmp_path: Path) -> None:
     words = [*LOGISTIC, "--steps", "1000000", "--max_lr", "1e-5"]
     scratch = tmp_path / "scratch"
