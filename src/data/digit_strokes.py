@@ -127,7 +127,7 @@ def candidate(ink: Ink) -> Candidate | None:
     strokes = np.zeros_like(mask)
     strokes[tuple(points.T)] = True
     digit = Part(points, float(ink.amount[strokes].mean()))
-    value = quality(ink, mask, strokes, digit.hull().volume)
+    value = quality(ink, mask, strokes, digit.hull())
     if count > MANY or digit.width > 2.5 * digit.height:
         value *= 0.1
     score = digit.level * (digit.size / min(mask.shape)) ** 0.5 * value

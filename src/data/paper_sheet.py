@@ -51,12 +51,22 @@ def is_rectangle(area: Mask) -> bool:
     y, x = np.nonzero(outline)
     points = np.concatenate([np.stack([y + r, x + c], 1) for r in (0, 1) for c in (0, 1)])
     hull = ConvexHull(points)
-    if area.sum() < CONVEX * hull.volume:
-        return False
-    sides = hull.equations[:, :2]  # normals
-    across = points[hull.vertices] @ sides.T
-    along = points[hull.vertices] @ np.stack([-sides[:, 1], sides[:, 0]])
-    return bool(hull.volume > RECTANGULAR * (np.ptp(across, axis=0) * np.ptp(along, axis=0)).min())
+    return area.sum() > CONVEX * hull.volume > CONVEX * RECTANGULAR * np.prod(sides(hull))
+
+
+def sides(hull: ConvexHull) -> tuple[float, float]:
+    """Return the short and the long side of the smallest rectangle around a convex hull.
+
+    One of its sides lies on a side of the hull (Freeman and Shapira, "Determining the
+    minimum-area encasing rectangle for an arbitrary closed curve", Communications of the ACM 18,
+    1975).
+    """
+    corners, normals = hull.points[hull.vertices], hull.equations[:, :2]
+    across = np.ptp(corners @ normals.T, axis=0)
+    along = np.ptp(corners @ np.stack([-normals[:, 1], normals[:, 0]]), axis=0)
+    smallest = (across * along).argmin()
+    short, long = sorted((float(across[smallest]), float(along[smallest])))
+    return short, long
 
 
 def _largest(areas: Mask) -> Mask:

@@ -2,21 +2,23 @@
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from src.data.ink import Grey, Ink, Mask
+from src.data.paper_sheet import RECTANGULAR, sides
 
-WIDE = 0.4  # area of the convex hull, of the square of the longer side; a 1 has less
+WIDE = 0.5  # the shorter side of a sheet of paper, of the longer one; a 1 has less
 AROUND = 0.2  # of the size of the strokes, within which their surroundings are looked at
 
 
-def quality(ink: Ink, mask: Mask, strokes: Mask, hull: float) -> float:
+def quality(ink: Ink, mask: Mask, strokes: Mask, hull: ConvexHull) -> float:
     """Return a rating from 0 to 1.1: the product of the rating of each property.
 
     Args:
         ink: How much each pixel differs from the paper.
         mask: All pixels that are not paper.
         strokes: The strokes among them.
-        hull: Area of their convex hull.
+        hull: Their convex hull.
     """
     rows, columns = (np.flatnonzero(strokes.any(axis=axis)) for axis in (1, 0))
     size = int(max(np.ptp(rows), np.ptp(columns))) + 1
@@ -29,7 +31,7 @@ def quality(ink: Ink, mask: Mask, strokes: Mask, hull: float) -> float:
     depth = ndimage.distance_transform_edt(np.pad(own, 1))[1:-1, 1:-1][own] - 0.5
     width = 4 * depth.mean()  # the mean in a stroke of width w is w / 4
     rating *= edged(own, ink.grey[part], level, width) ** 4
-    rating *= even(depth, width) ** (3 if ink.local else 2) * slim(hull / size**2, own.sum() / hull)
+    rating *= even(depth, width) ** (3 if ink.local else 2) * unlike_sheet(own.sum(), hull)
     return float(rating * inside(strokes & (ink.amount > 0.5 * level), size))
 
 
@@ -55,9 +57,12 @@ def even(depth: Grey, width: float) -> float:
     return float(1 / max(1, 2 * depth.max() / max(width, 1.5) - 0.4))
 
 
-def slim(wide: float, solid: float) -> float:
-    """Rate the shape: a wide convex area, most of it covered, is a sheet of paper."""
-    return float(np.interp(solid, [0.8, 0.92], [1, 0.05])) if wide > WIDE else 1.0
+def unlike_sheet(area: int, hull: ConvexHull) -> float:
+    """Rate the shape: a wide rectangle, most of it covered, is a sheet of paper."""
+    short, long = sides(hull)
+    if short < WIDE * long or hull.volume < RECTANGULAR * short * long:
+        return 1.0
+    return float(np.interp(area / hull.volume, [0.8, 0.92], [1, 0.05]))
 
 
 def inside(strokes: Mask, size: int) -> float:

@@ -95,3 +95,10 @@ def test_lines_reach_from_margin_to_margin() -> None:
     expected = np.zeros_like(mask)
     expected[30] = True
     assert (level_lines(mask)[[30, 60]] == expected[[30, 60]]).all()
+
+
+@pytest.mark.parametrize("ink", [20, 250])
+def test_a_thick_zero_is_no_sheet_with_a_hole(ink: int) -> None:
+    image = Image.new("L", (200, 240), 120)
+    ImageDraw.Draw(image).ellipse((50, 40, 150, 200), outline=ink, width=36)
+    assert (found(image) == (np.asarray(image) == ink)).mean() > 0.99
