@@ -72,11 +72,10 @@ def slip(command: str, words: list[str]) -> str | None:
     """
     if command == "fit" and not words:
         return f"fit needs a model and data, from a config.\n{meant('fit', EXAMPLE)}"
-    first = words[0] if words else ""
-    if not first.startswith("-") and (first.endswith((".yaml", ".yml")) or is_config(first)):
-        right = completed(["--config", *words])
-        return f"{first} is given without --config.\n{meant(command, right)}"
     for place, word in enumerate(words):
+        if is_bare_config(words[:place], word):
+            right = completed([*words[:place], "--config", *words[place:]])
+            return f"{word} is given without --config.\n{meant(command, right)}"
         name, equal, value = word.removeprefix("--").partition("=")
         if word.startswith("--") and (why := LINKED.get(name.replace(".init_args.", "."))):
             return f"--{name} cannot be set.\n{why}."
@@ -107,8 +106,12 @@ def given_configs(words: list[str]) -> Iterator[str]:
             yield word.removeprefix("--config=")
 
 
-def is_config(name: str) -> bool:
-    return config_file(name) != name
+def is_bare_config(before: list[str], word: str) -> bool:
+    """Return whether a word names a config, and comes first or after a config."""
+    after_config = not before or before[-1].startswith("--config=")
+    after_config |= len(before) > 1 and before[-2] in CONFIG_FLAGS
+    named = word.endswith((".yaml", ".yml")) or config_file(word) != word
+    return after_config and not word.startswith("-") and named
 
 
 def meant(command: str, words: list[str]) -> str:

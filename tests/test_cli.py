@@ -51,6 +51,11 @@ def test_the_version_names_commit_torch_and_lightning() -> None:
         (["trian", "--config", "x.yaml"], "Did you mean python -m src.cli fit --config x.yaml?"),
         (["fit"], "Did you mean python -m src.cli fit --config configs/mnist_mlp.yaml?"),
         (["fit", f"{CONFIGS}/line.yaml"], f"python -m src.cli fit --config {CONFIGS}/line.yaml?"),
+        (
+            ["fit", "--config", "mnist_lenet", "with/fast"],
+            "lenet.yaml --config configs/with/fast.yaml?",
+        ),
+        (["fit", "--config=mlp.yaml", "debug.yaml"], "--config=mlp.yaml --config debug.yaml?"),
         (["fit", *MLP, "--lr", "0.1"], "fit --config mlp.yaml --model.optimizer.lr 0.1?"),
         (["fit", *MLP, "--batch_size=9"], "fit --config mlp.yaml --data.batch_size=9?"),
         (["fit", *MLP, "--epochs", "9"], "fit --config mlp.yaml --trainer.max_epochs 9?"),

@@ -39,14 +39,22 @@ def stop_if_finished(folder: Path, config: dict[str, Any]) -> None:
             "Undo the change, or start a new run without --resume."
         )
     if not longer:
-        more = "To train longer, give --trainer.max_epochs (not with OneCycleLR, whose length is"
-        print(f"{folder} is finished: see {folder / 'results.json'}.\n{more} fixed).")
+        print(f"{folder} is finished: see {folder / 'results.json'}.\n{advice(results)}")
         raise SystemExit(0)
     if reason := reached(results, config["trainer"], [one.name for one in longer]):
         raise UserError(
             f"{folder} cannot be trained longer: {reason} ({told(longer)}).\n"
             "Change what has ended it, or start a new run without --resume."
         )
+
+
+def advice(results: dict[str, Any]) -> str:
+    """Return what to do to train longer than a finished run."""
+    ended_by = results.get("ended_by")
+    if ended_by not in (None, "max_time"):
+        return f"{ended_by} has ended it: to train longer, start a new run without it."
+    limit = ended_by or "max_epochs"
+    return f"To train longer, give --trainer.{limit} (not with OneCycleLR, whose length is fixed)."
 
 
 def told(changed: list[Change]) -> str:

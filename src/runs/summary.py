@@ -56,7 +56,7 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
     data, metrics = results["dataset"], results["metrics"]
     stages = ("test", "val", "train")
     names = [name for stage in stages for name in sorted(metrics) if name.startswith(f"{stage}/")]
-    labels = {"train/loss": "train/loss, last batch"}  # the others are means over an epoch
+    labels = {"train/loss": "train/loss, last logged"}  # the others are means over an epoch
     if results.get("partial_epoch"):
         labels |= {f"train/{name}": f"train/{name}, part of an epoch" for name in ("acc", "mse")}
     scores = [

@@ -16,7 +16,10 @@ def check_weights(trainer: Trainer, model: LightningModule) -> None:
 def explain(what: str, saved: str, trainer: Trainer) -> str:
     """Return an error message: what is not finite, where in the run, and what to do."""
     rate = trainer.optimizers[0].param_groups[0]["lr"]
+    advice = "Lower --model.optimizer.lr, or look for NaN and very large values in the data."
+    if trainer.precision == "16-true":
+        advice = "16 bits end at 65,504 and 6e-8: give --trainer.precision bf16-true or 16-mixed."
     return (
         f"{what} at step {trainer.global_step}, epoch {trainer.current_epoch}, lr {rate:g}.\n"
-        f"{saved} Lower --model.optimizer.lr, or look for NaN and very large values in the data."
+        f"{saved} {advice}"
     )

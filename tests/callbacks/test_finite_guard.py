@@ -93,3 +93,13 @@ def test_a_learning_rate_that_is_too_high_gives_a_hint(
     assert stop.value.code == 1
     assert "is not finite" in error
     assert "Lower --model.optimizer.lr" in error
+
+
+def test_sixteen_bits_that_are_too_few_are_named(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The epsilon of Adam, 1e-8, is 0 in 16 bits."""
+    with pytest.raises(SystemExit) as stop:
+        run(*FIT, "--trainer.precision=16-true")
+    assert stop.value.code == 1
+    assert "give --trainer.precision bf16-true or 16-mixed" in capsys.readouterr().err

@@ -65,6 +65,9 @@ def test_a_run_ended_by_early_stopping_is_not_trained_longer(
             "--trainer.callbacks.patience=1", "--trainer.max_epochs=6"]  # fmt: skip
     assert run("fit", *SMALL, *stop)["ended_by"] == "EarlyStopping"
     assert "EarlyStopping has ended it after 2 epochs" in refused(capsys, "--trainer.max_epochs=9")
+    with pytest.raises(SystemExit):
+        main(["fit", "--resume", str(FOLDER)])
+    assert "EarlyStopping has ended it: to train longer, start a new" in capsys.readouterr().out
     patience = "--trainer.callbacks.0.patience 1, now 5"
     assert patience in refused(capsys, "--trainer.callbacks.patience=5")
 
@@ -76,7 +79,7 @@ def test_a_run_ended_by_its_time_is_trained_longer_with_more_time(
     first = run("fit", *SMALL, *endless)
     assert first["ended_by"] == "max_time"
     assert "00:00:00:01 has passed" in refused(capsys, "--trainer.max_epochs=100000")
-    longer = run("fit", "--resume", FOLDER, "--trainer.max_time=00:00:00:02")
+    longer = run("fit", "--resume", FOLDER, "--trainer.max_time=00:00:00:04")
     assert longer["steps"] > first["steps"]
 
 
