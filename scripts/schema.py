@@ -24,7 +24,14 @@ import src.libraries  # (first)
 
 # isort: split
 import torch
-from lightning.pytorch import Trainer, callbacks, loggers, profilers
+from lightning.pytorch import (
+    LightningDataModule,
+    LightningModule,
+    Trainer,
+    callbacks,
+    loggers,
+    profilers,
+)
 from lightning.pytorch.cli import ReduceLROnPlateau
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -42,7 +49,7 @@ CLASSES = {  # the type of an argument, and where the classes are that a config 
     callbacks.Callback: callbacks, loggers.Logger: loggers, profilers.Profiler: profilers,
     Optimizer: torch.optim, LRScheduler: torch.optim.lr_scheduler,
 }  # fmt: skip
-OWN = {"ReduceLROnPlateau": ReduceLROnPlateau}  # Lightning's, with a `monitor`, for that of torch
+OWN = {"ReduceLROnPlateau": ReduceLROnPlateau}  # Lightning's has a `monitor`, torch's has none
 SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
 
 
@@ -55,8 +62,8 @@ def schema() -> Schema:
         "ckpt_path": {"type": ["string", "null"]},
         "resume": {"type": ["string", "null"]},
         "weights_only": {"type": ["boolean", "null"]},
-        "model": one_of(src.models, linked("model")),
-        "data": one_of(src.data, linked("data")),
+        "model": one_of(LightningModule, src.models, linked("model")),
+        "data": one_of(LightningDataModule, src.data, linked("data")),
         **{name: arguments(part, linked(name)) for name, part in parts.items()},
     }
     return {"$schema": "http://json-schema.org/draft-07/schema#", **object_of(keys)}
@@ -68,17 +75,19 @@ def object_of(keys: Schema) -> Schema:
 
 def linked(part: str) -> set[str]:
     """Return the keys of a part of a config whose values come from elsewhere."""
-    return {name.removeprefix(f"{part}.") for name in LINKED}
+    start = f"{part}."
+    return {name.removeprefix(start) for name in LINKED if name.startswith(start)}
 
 
-def one_of(module: types.ModuleType, without: Iterable[str] = ()) -> Schema:
-    """Return the schema of a class in a module: its name, or class_path and init_args.
+def one_of(base: type, module: types.ModuleType, without: Iterable[str] = ()) -> Schema:
+    """Return the schema of a subclass in a module: its name, or class_path and init_args.
 
     An overlay may leave out the class; then the arguments of all classes are accepted. Those of
     other classes, which a user gives by their dotted names, are unknown.
     """
-    known = {name: arguments(OWN.get(name, cls), without) for name, cls in classes(module)}
-    names = {"type": ["string", "null"]}
+    known = {name: arguments(OWN.get(name, cls), without) for name, cls in classes(base, module)}
+    dotted = {"type": "string", "pattern": r"\."}  # a class of another package, or a file
+    names = {"anyOf": [{"enum": [*known]}, dotted, {"type": "null"}]}
     spec = object_of({"class_path": names, "init_args": {"type": "object"}, "dict_kwargs": {}})
     spec["allOf"] = [
         {
@@ -93,8 +102,7 @@ def one_of(module: types.ModuleType, without: Iterable[str] = ()) -> Schema:
     of_any = object_of(merged([init_args["properties"] for init_args in known.values()]))
     unnamed = {"not": {"required": ["class_path"]}}
     spec["allOf"] += [{"if": unnamed, "then": {"properties": {"init_args": of_any}}}]
-    suggested = {"anyOf": [{"enum": [*known]}, names]}
-    return {"anyOf": [suggested, spec]}
+    return {"anyOf": [names, spec]}
 
 
 def merged(several: list[Schema]) -> Schema:
@@ -107,9 +115,11 @@ def merged(several: list[Schema]) -> Schema:
     return {name: {"anyOf": kinds} for name, kinds in found.items()}
 
 
-def classes(module: types.ModuleType) -> Iterator[tuple[str, type]]:
+def classes(base: type, module: types.ModuleType) -> Iterator[tuple[str, type]]:
+    """Yield the public subclasses in a module, by name."""
     for name, value in vars(module).items():
-        if inspect.isclass(value) and not name.startswith("_"):
+        subclass = inspect.isclass(value) and issubclass(value, base) and value is not base
+        if subclass and not name.startswith("_"):
             yield name, value
 
 
@@ -129,12 +139,16 @@ def arguments(cls: type, without: Iterable[str] = ()) -> Schema:
             given = one.name not in ("self", "params", *without) and not made_of(hint)
             if given and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
                 found.setdefault(one.name, of_type(hint))
-                if "array" in str(found[one.name]):
+                if is_list(found[one.name]):
                     found[f"{one.name}+"] = {}  # adds to the list of an earlier config
         passes_on = any(one.kind is one.VAR_KEYWORD for one in parameters)
         if not passes_on:
             break
     return {**object_of(found), "additionalProperties": passes_on}  # to what is not known here
+
+
+def is_list(one: Schema) -> bool:
+    return one.get("type") == "array" or any(map(is_list, one.get("anyOf", [])))
 
 
 def made_of(hint: Any) -> bool:
@@ -164,7 +178,7 @@ def of_type(hint: Any) -> Schema:
         return of_type(args[-1])
     for base in hint.__mro__ if inspect.isclass(hint) else ():
         if base in CLASSES:
-            return one_of(CLASSES[base])
+            return one_of(base, CLASSES[base])
         if base in SIMPLE:
             return {"type": SIMPLE[base]}
     return {}

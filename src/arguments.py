@@ -11,7 +11,7 @@ from pathlib import Path
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 NEGATIVE = re.compile(r"-(\.?\d|inf|nan)")  # argparse takes -1e-3 for a flag (cpython#105712)
-FILE_LOGGER = re.compile(r"--trainer\.logger\+=([\w.]+\.)?(CSV|TensorBoard)Logger")
+FILE_LOGGER = re.compile(r"--trainer\.logger\+?[= ]([\w.]+\.)?(CSV|TensorBoard)Logger")
 OTHER_FLAGS = {  # names that others use, and ours
     "lr": "model.optimizer.lr", "learning_rate": "model.optimizer.lr",
     "optimizer": "model.optimizer",
@@ -51,7 +51,7 @@ def completed(words: list[str]) -> list[str]:
             found.append(f"--config={config_file(word.removeprefix('--config='))}")
         else:
             found.append(word)
-        if FILE_LOGGER.fullmatch(word):
+        if FILE_LOGGER.fullmatch(word) or FILE_LOGGER.fullmatch(f"{before} {word}"):
             found.append("--trainer.logger.save_dir=lightning_logs")
     return found
 
@@ -78,7 +78,7 @@ def slip(command: str, words: list[str]) -> str | None:
             return f"{word} is given without --config.\n{meant(command, right)}"
         name, equal, value = word.removeprefix("--").partition("=")
         if word.startswith("--") and (why := LINKED.get(name.replace(".init_args.", "."))):
-            return f"--{name} cannot be set.\n{why}."
+            return f"--{name} cannot be set: leave it out, since {why}."
         if word.startswith("--") and (ours := OTHER_FLAGS.get(name)):
             chosen = any(one.startswith(CHOOSING) for one in words)
             right = [*words[:place], f"--{ours}{equal}{value}", *words[place + 1 :]]

@@ -19,7 +19,8 @@ from typing import Any
 
 import yaml
 
-from src.command.config_files import CONFIGS, read_strictly
+from src.arguments import CONFIGS
+from src.command.config_files import read_strictly
 from src.command.flags import ExperimentFlags
 from src.command.quiet import quieten
 from src.imports import restrict_imports

@@ -10,8 +10,8 @@ import kit
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
+from src.arguments import CONFIGS
 from src.cli import main as linenet
-from src.command.config_files import CONFIGS
 from src.data import MNIST
 from src.runs.find import is_fit, last_saved
 from src.runs.results import read_results

@@ -18,13 +18,14 @@ from src.files import write_whole
 from src.plots.style import DPI, png
 from src.runs.curves import Points, read_curves
 from src.training.internals import write_summary
-from src.training.run_trainer import run_folder
+from src.training.run_trainer import RunTrainer, run_folder
 
 
 class Figures(Callback):
     """Draws what was learned and where it fails, at the end of fit and test.
 
-    Pictures go into `figures/` of the run folder, and to TensorBoard if its logger is used.
+    Pictures go into `figures/` of the run folder, and to TensorBoard if its logger is used. A plain
+    Trainer of Lightning has no run folder.
     Those that do not apply to a run, such as the confusion matrix of a regression, are left out.
 
     Args:
@@ -73,9 +74,9 @@ class Figures(Callback):
         """Draw the training curves, after the time of fit was measured."""
         if stage != "fit" or self.only == []:
             return
-        folder = str(trainer.log_dir)  # on every process: it is broadcast
-        path = Path(folder, "curves.csv")
-        if not path.exists():
+        folder = trainer.log_dir  # on every process: it is broadcast
+        path = Path(folder or "", "curves.csv")
+        if not folder or not path.exists():
             return
         self.curves = read_curves(path.read_text())
         classes, loss = trainer.datamodule.num_classes, pl_module.hparams.get("loss")
@@ -102,7 +103,8 @@ class Figures(Callback):
         return Seen(model, trainer.datamodule, split, output, y) if trainer.is_global_zero else None
 
     def _publish(self, trainer: Trainer, drawings: Drawings, stage: str, place: str = "") -> None:
-        if run_folder(trainer) is None:  # also in all processes but the first
+        no_files = isinstance(trainer, RunTrainer) and trainer.run_folder is None
+        if no_files or not trainer.is_global_zero:
             return
         for name, draw in drawings.items():
             if name in self.drop or (self.only is not None and name not in self.only):
@@ -127,7 +129,7 @@ def whole(trainer: Trainer, share: Tensor) -> Tensor:
 
 
 def publish(trainer: Trainer, figure: Figure, tag: str, name: str, step: int) -> None:
-    """Write a picture as PNG into the run folder, and the same PNG to TensorBoard."""
+    """Write a picture as PNG into the run folder, if there is one, and to TensorBoard."""
     content, folder = png(figure), run_folder(trainer)
     if folder:
         write_whole(folder / "figures" / f"{name}.png", content)

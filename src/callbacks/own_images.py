@@ -13,7 +13,7 @@ from rich.text import Text
 from torch import Tensor
 
 from src.callbacks.figures import publish, whole
-from src.inference.predictions import remark
+from src.inference.predictions import is_doubtful, remark
 from src.plots import image_probabilities
 from src.training.run_trainer import run_folder
 
@@ -54,7 +54,7 @@ class OwnImagesReport(Callback):
         if trainer.is_global_zero:
             data = trainer.datamodule
             likely = probabilities.amax(dim=1).tolist()
-            data.doubtful = [*compress(data.file_names, (remark(data, one) for one in likely))]
+            data.doubtful = [*compress(data.file_names, (is_doubtful(data, one) for one in likely))]
             Console().print(table(data, probabilities))
             draw(trainer, images, probabilities)
 

@@ -10,7 +10,6 @@ import yaml
 
 from src.arguments import LINKED
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LARGEST = 1_000_000  # bytes; a config has a thousand
 MOST_ALIASES = 100
@@ -65,16 +64,19 @@ class StrictLoader:
             raise yaml.YAMLError(_where(error, path) + _what(error)) from error
         if path and not isinstance(values, dict):
             raise yaml.YAMLError(f"{path} has no settings; expected lines such as model: LeNet")
-        if path and (name := next(_linked(values), None)):
-            raise yaml.YAMLError(f"{path} sets {name}, which cannot be set: {LINKED[name]}.")
+        if isinstance(values, dict) and (name := next(_linked(values), None)):
+            raise yaml.YAMLError(f"{path or 'model'}: leave out {name}, since {LINKED[name]}")
         return values
 
 
 def _linked(values: dict[str, Any]) -> Iterator[str]:
-    """Yield the settings in a config whose values come from elsewhere: the parser drops them."""
+    """Yield the settings in a config whose values come from elsewhere: the parser drops them.
+
+    The config may also be that of the model alone, with class_path and init_args.
+    """
     for name in LINKED:
         part, _, key = name.partition(".")
-        given = values.get(part)
+        given = values if part == "model" and "class_path" in values else values.get(part)
         arguments = given.get("init_args") if isinstance(given, dict) else None
         if any(isinstance(one, dict) and key in one for one in (given, arguments)):
             yield name

@@ -254,7 +254,7 @@ class ExperimentCLI(ExperimentFlags):
     def after_predict(self) -> None:
         """Exit with code 1 if some files could not be read, or their prediction not be trusted."""
         if isinstance(self.datamodule, OwnImages) and is_rank_zero():
-            self.datamodule.tell_skipped()
+            self.datamodule.report_failures()
 
     def after_fit(self) -> None:
         """Test the checkpoint that validation chose, once, as `test --run` would."""

@@ -4,10 +4,10 @@ from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from src.arguments import CONFIGS
 from src.callbacks import Figures
 from src.callbacks.best_checkpoint import BestCheckpoint
 from src.command.defaults import better, with_directions, with_names
-from src.command.messages import CONFIGS
 from src.command.parser import HelpFormatter, ShortErrorParser
 from src.data import TensorData
 from src.errors import UserError

@@ -12,8 +12,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import src.data
 import src.models
-from src.arguments import OTHER_FLAGS
-from src.command.config_files import CONFIGS
+from src.arguments import CONFIGS, OTHER_FLAGS
 from src.imports import refusal
 from src.ranges import KINDS
 

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def complete(trainer: Namespace, name: str, parser: ArgumentParser) -> None:
     """
     if trainer.logger in (None, True):
         trainer.logger = parser.get_defaults().trainer.logger
-    chosen = {one.init_args.name for one in _in_folder(trainer.logger)} - {*NOT_CHOSEN}
+    chosen = {one.init_args.get("name") for one in _in_folder(trainer.logger)} - {*NOT_CHOSEN}
     for spec in specs(trainer.logger):
         arguments = spec.get("init_args", Namespace())
         if "name" in arguments and arguments.name in NOT_CHOSEN:
@@ -44,9 +45,9 @@ def complete(trainer: Namespace, name: str, parser: ArgumentParser) -> None:
 
 
 def drop_repeated(trainer: Namespace) -> None:
-    """Drop callbacks and loggers that are equal to another one, in the config of a resumed run.
+    """Drop callbacks and loggers that are equal to another one, in the config of an earlier run.
 
-    A command that adds one by `+=` is given again to resume: its run has it already.
+    A command that adds one by `+=` is given again with --resume or --run: the run has it already.
     """
     for name in ("callbacks", "logger"):
         if isinstance(given := trainer[name], list):
@@ -103,7 +104,13 @@ def _moved(logger: Logger, folder: Path, spec: Namespace, purge_step: int | None
         place["log_graph"] = False  # Lightning's would normalise the example a second time
         place |= {} if purge_step is None else {"purge_step": purge_step}
     arguments = {**spec.init_args.as_dict(), **spec.get("dict_kwargs", {})}
-    made = type(logger)(**{**arguments, **place})
+    try:
+        made = type(logger)(**{**arguments, **place})
+    except TypeError as error:
+        raise UserError(
+            f"--trainer.logger {spec.class_path} cannot write into the run folder: {error}.\n"
+            f"Its constructor must accept {', '.join(place)}, as that of its base class does."
+        ) from error
     if isinstance(made, CSVLogger) and purge_step:
         keep_rows(made, purge_step)
     return made
@@ -114,9 +121,10 @@ def keep_rows(logger: CSVLogger, purge_step: int) -> None:
     path = Path(logger.log_dir, "metrics.csv")
     if not path.is_file():
         return
-    with path.open(newline="") as file:
-        rows = [{k: v for k, v in row.items() if v} for row in csv.DictReader(file)]
-    logger.experiment.metrics += [row for row in rows if int(row["step"]) < purge_step]
+    whole_lines = path.read_text().rpartition("\n")[0]  # a kill may have cut the last one
+    rows = csv.DictReader(whole_lines.splitlines())
+    kept = [row for row in rows if None not in row.values() and int(row["step"]) < purge_step]
+    logger.experiment.metrics += [{k: v for k, v in row.items() if v} for row in kept]
     logger.save()
 
 
@@ -127,8 +135,7 @@ def wants_graph(logger: Any) -> bool:
 
 def log_graph(trainer: Trainer, net: nn.Module, input_shape: tuple[int, ...]) -> None:
     """Write the graph of a network into TensorBoard's GRAPHS tab."""
-    net.eval()  # dropout would draw random numbers
+    net = deepcopy(net).eval()  # dropout would draw random numbers
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_graph(net, torch.zeros(1, *input_shape))
-    net.train()

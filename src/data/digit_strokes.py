@@ -22,7 +22,7 @@ Points = NDArray[np.int64]
 PARTS = 40  # connected strokes that are looked at, the largest ones
 MIN_PART = 0.01  # of the largest one; smaller ones are dust
 DIGIT, GOOD, CLEAR = 10, 0.15, 0.5  # least score and quality of a digit; quality to stop at
-MANY = 6  # more digits than these are a pattern
+MANY = 6  # more digits than these are a pattern, in which no digit is found
 
 
 class NotOneDigit(ValueError):
@@ -31,7 +31,7 @@ class NotOneDigit(ValueError):
 
 @dataclass
 class Part:
-    """Connected strokes: their pixels (n, 2), sorted by row, and their mean amount of ink."""
+    """Connected strokes: pixels (n, 2), sorted by row and column, and their mean amount of ink."""
 
     points: Points
     level: float
@@ -91,6 +91,7 @@ def digit_strokes(grey: Grey) -> Grey:
 
 
 def _strokes(grey: Grey) -> Grey:
+    """Return the ink of the best candidate, 0 everywhere if none is good enough."""
     best = None
     for ink in inks(grey):
         found = candidate(ink)
@@ -122,11 +123,10 @@ def candidate(ink: Ink) -> Candidate | None:
     if not parts:
         return None
     own, count = _together(*_chosen(parts, mask.shape, ink.local))
-    points = np.concatenate([part.points for part in own])
-    points = points[points[:, 0].argsort(kind="stable")]
     strokes = np.zeros_like(mask)
-    strokes[tuple(points.T)] = True
-    digit = Part(points, float(ink.amount[strokes].mean()))
+    for part in own:
+        strokes[tuple(part.points.T)] = True
+    digit = Part(np.argwhere(strokes), float(ink.amount[strokes].mean()))
     value = quality(ink, mask, strokes, digit.hull())
     if count > MANY or digit.width > 2.5 * digit.height:
         value *= 0.1
@@ -147,11 +147,12 @@ def _parts(mask: Mask, ink: Ink) -> list[Part]:
 
 
 def _without_frames(mask: Mask, ink: Ink) -> Mask:
-    parts = _parts(mask, ink)
+    """Return the strokes without frames around others."""
+    parts, kept = _parts(mask, ink), mask.copy()
     for part in parts:
         if _is_frame(part, parts):
-            mask[tuple(part.points.T)] = False
-    return mask
+            kept[tuple(part.points.T)] = False
+    return kept
 
 
 def _is_frame(part: Part, parts: list[Part]) -> bool:
@@ -164,6 +165,7 @@ def _is_frame(part: Part, parts: list[Part]) -> bool:
 
 
 def _inside(part: Part, frame: Part) -> bool:
+    """Return whether a part is within the bounds of another one, and not tiny beside it."""
     large = part.height > 0.15 * frame.height and len(part.points) > 0.03 * len(frame.points)
     return large and part.within(frame)
 

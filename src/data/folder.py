@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
@@ -54,6 +55,10 @@ class ImageFolder(ImageData):
         self.size, self.channels = size, channels
         self.name = self.path.stem
         self.source = f"images in {self.path}"
+        if class_names is not None and (not class_names or len({*class_names}) < len(class_names)):
+            raise UserError(
+                f"--data.class_names {class_names}: expected one or more names, each once."
+            )
         self.known = class_names
         self.class_names = class_names or list(self.files["train"])
         self.num_classes = self.num_outputs = len(self.class_names)
@@ -68,15 +73,27 @@ class ImageFolder(ImageData):
     def read(self) -> dict[str, Split]:
         if "train" in self.files:
             return super().read()
-        x, y = self.images("test")  # normalised as in training, by the checkpoint
-        self._check_size("test_size", self.test_size, len(x))
-        return {"test": Split(self.padded(x), y, torch.arange(self.test_size or len(x)))}
+        splits = {}  # normalised as in training, by the checkpoint
+        for name in self.files:
+            x, y = self.images(name)
+            limit = self.test_size if name == "test" else None
+            self._check_size(f"{name}_size", limit, len(x))
+            splits[name] = Split(self.padded(x), y, torch.arange(limit or len(x)))
+        return splits
 
     def setup(self, stage: str) -> None:
-        if stage == "validate" and "train" not in self.files:
+        needed = {"fit": ["train"], "validate": ["train", "val"]}.get(stage, ["test"])
+        if not any(split in self.files for split in needed):
             raise UserError(
-                f"--data.path {shown(self.path)} has test/<class>/* only, no images to validate"
-                " on.\nGive a folder or a zip file with train/<class>/*, too, or use test."
+                f"--data.path {shown(self.path)} has {'/, '.join(self.files)}/ only, no images to"
+                f" {TrainerFn(stage).value} on.\n"
+                f"Give a folder or a zip file with {needed[0]}/<class>/*, too."
+            )
+        empty = [name for name, files in self.files.get("train", {}).items() if not files]
+        if stage == "fit" and empty:
+            raise UserError(
+                f"--data.class_names {shown(empty[0])}: {shown(self.path)}/train has no images of"
+                " it.\nLeave --data.class_names out: classes are the folders of train/."
             )
         super().setup(stage)
 

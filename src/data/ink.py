@@ -22,6 +22,7 @@ BACKGROUND_SHARE = 0.4  # of all pixels are assumed to be free of ink
 WINDOW = 0.13  # of the shorter side; wider strokes are found on a smooth surface only
 WINDOW_INK = 0.3  # of the strongest ink within a window; fainter pixels are background
 BLOCKS = 28  # along the shorter side, whose noise is measured
+AROUND = 7  # blocks in each direction, among which the noise of a place is measured
 
 
 @dataclass
@@ -83,13 +84,14 @@ def _closed(grey: Grey, window: float) -> Grey:
 def _noise(amount: Grey) -> Grey:
     """Return the usual amount of ink on the ground around each pixel: more on cloth than on paper.
 
-    It is low among the blocks around, and 60 % of the pixels of a block are below it.
+    The 60th percentile of each block of pixels is taken, and of these the 30th percentile among
+    the blocks around: strokes fill neither.
     """
     step = max(1, min(amount.shape) // BLOCKS)
     rows, columns = (side // step for side in amount.shape)
     blocks = amount[: rows * step, : columns * step].reshape(rows, step, columns, step)
     levels = np.quantile(blocks.swapaxes(1, 2).reshape(rows, columns, -1), 0.6, axis=2)
-    low = ndimage.percentile_filter(levels, 30, size=max(3, BLOCKS // 4), mode="nearest")
+    low = ndimage.percentile_filter(levels, 30, size=AROUND, mode="nearest")
     row, column = (
         np.minimum(np.arange(side) // step, blocks - 1)
         for side, blocks in zip(amount.shape, low.shape, strict=True)

@@ -24,7 +24,7 @@ def searched_areas(grey: Grey) -> Iterator[tuple[tuple[slice, slice], Grey]]:
     light = smooth > threshold(smooth)
     for areas in (light, ~light):
         area = _largest(areas)
-        if is_rectangle(area):
+        if is_sheet(area):
             yield _cut(grey, area)
     yield np.s_[:, :], grey
 
@@ -43,8 +43,12 @@ def threshold(grey: Grey) -> float:
     return float(edges[1 + between.argmax()])
 
 
-def is_rectangle(area: Mask) -> bool:
-    """Return whether an area fills its convex hull, and the hull the rectangle around it."""
+def is_sheet(area: Mask) -> bool:
+    """Return whether an area may be a sheet of paper.
+
+    It fills its convex hull, and the hull the rectangle around it. It takes a fair share of the
+    image, and less than half of its outline lies at the border, as that of a shadow does.
+    """
     outline = area ^ ndimage.binary_erosion(area)
     if not AREA[0] < area.mean() < AREA[1] or border(outline).sum() > CUT * outline.sum():
         return False

@@ -66,11 +66,11 @@ class OwnImages(LightningDataModule):
             except Exception as error:  # Pillow's decoders raise many types of errors
                 self.skipped.append((shown(file), reason(error)))
         if not examples:
-            self.tell_skipped()
+            self.report_failures()
             raise UserError(f"--images {' '.join(map(shown, self.paths)):.200} contains no files.")
         self.examples = self.data.padded(torch.stack(examples))
 
-    def tell_skipped(self) -> None:
+    def report_failures(self) -> None:
         """Print each file that was left out, and why.
 
         Raises:
@@ -78,14 +78,16 @@ class OwnImages(LightningDataModule):
         """
         for name, why in self.skipped:
             print(f"left out: {name}: {why}", file=sys.stderr)
-        total, left_out = len(self.skipped) + len(self.file_names), len(self.skipped)
-        failures = [f"{left_out} of {total} files could not be predicted; they are listed above."]
-        if doubts := len(self.doubtful):
+        failures, total = [], len(self.skipped) + len(self.file_names)
+        if self.skipped:
+            left_out = f"{len(self.skipped)} of {total} files could not be predicted"
+            failures.append(f"{left_out}; they are listed above.")
+        if self.doubtful:
             failures.append(
-                f"{doubts} of {total} predictions should not be trusted: their probability is below"
-                f" {self.trusted_from:.0%}, e.g. {self.doubtful[0]:.60}."
+                f"{len(self.doubtful)} of {total} predictions should not be trusted: their"
+                f" probability is below {self.trusted_from:.0%}, e.g. {self.doubtful[0]:.60}."
             )
-        if failures := failures[not left_out :]:
+        if failures:
             raise UserError("\n".join(failures))
 
     def _example(self, file: Path) -> Tensor:

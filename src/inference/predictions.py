@@ -39,8 +39,13 @@ def row(data: Any, index: int, output: list[float], target: Any) -> Row:
 
 
 def remark(data: Any, likely: float) -> str:
-    """Return whether a prediction for an own image is not to be trusted, given its probability."""
-    return "not to be trusted" if likely < data.trusted_from else ""
+    """Return the remark on a prediction for an own image, given its probability."""
+    return "not to be trusted" if is_doubtful(data, likely) else ""
+
+
+def is_doubtful(data: Any, likely: float) -> bool:
+    """Return whether a prediction is not to be trusted, given its probability."""
+    return bool(likely < data.trusted_from)
 
 
 def as_csv(rows: list[Row]) -> str:

@@ -65,8 +65,9 @@ def keep_classes(data: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint: The checkpoint of the network.
     """
     state = checkpoint.get(data.class_path.rpartition(".")[2])
-    if "class_names" in data.init_args and isinstance(state, dict):
-        data.init_args.class_names = state.get("class_names")
+    arguments = data.get("init_args", {})
+    if "class_names" in arguments and isinstance(state, dict):
+        arguments.class_names = state.get("class_names")
 
 
 def data_state(checkpoint: dict[str, Any], data: Any, path: Path) -> dict[str, Any]:

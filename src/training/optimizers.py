@@ -66,7 +66,25 @@ def build_optimizer(
         )
     if fused and known and not asked and not broken and arguments.get("fused") is None:
         arguments["fused"] = True
-    return _build("optimizer", {**given, "init_args": arguments}, parameters)
+    made: Optimizer = _build("optimizer", {**given, "init_args": arguments}, parameters)
+    _check_epsilon(made)
+    return made
+
+
+def _check_epsilon(optimizer: Optimizer) -> None:
+    """Refuse an epsilon that is 0 in 16 bits: the step of a weight without gradient is NaN then.
+
+    Raises:
+        UserError: If it is.
+    """
+    for group in optimizer.param_groups:
+        epsilon = group.get("eps")
+        halves = any(parameter.dtype is torch.float16 for parameter in group["params"])
+        if epsilon and halves and not torch.tensor(epsilon, dtype=torch.float16):
+            raise UserError(
+                f"--model.optimizer.eps {epsilon:g} is 0 in 16 bits, which end at 6e-8.\n"
+                "Give --model.optimizer.eps 1e-4, or --trainer.precision bf16-true or 16-mixed."
+            )
 
 
 def is_half_on_cpu(parameter: nn.Parameter) -> bool:

@@ -247,6 +247,7 @@ UNUSUAL = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:The first epoch has not changed")  # "two layers of one"
 @pytest.mark.parametrize("name", some_slow(UNUSUAL))
 def test_an_unusual_run_gets_a_report(name: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINENET_ALLOW", "tests")

@@ -98,8 +98,19 @@ def test_a_learning_rate_that_is_too_high_gives_a_hint(
 def test_sixteen_bits_that_are_too_few_are_named(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The epsilon of Adam, 1e-8, is 0 in 16 bits."""
+    with pytest.raises(SystemExit) as stop:
+        run(*FIT, "--trainer.precision=16-true", "--model.optimizer.eps=1e-4",
+            "--model.optimizer.lr=1e5")  # fmt: skip
+    assert stop.value.code == 1
+    assert "give --trainer.precision bf16-true or 16-mixed" in capsys.readouterr().err
+
+
+def test_an_epsilon_that_is_zero_in_sixteen_bits_is_refused(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is 1e-8 by default: a weight whose gradients are all 0 would become 0 / 0."""
     with pytest.raises(SystemExit) as stop:
         run(*FIT, "--trainer.precision=16-true")
     assert stop.value.code == 1
-    assert "give --trainer.precision bf16-true or 16-mixed" in capsys.readouterr().err
+    assert "--model.optimizer.eps 1e-08 is 0 in 16 bits" in capsys.readouterr().err
+    run(*FIT, "--trainer.precision=16-true", "--model.optimizer.eps=1e-4")

@@ -178,7 +178,7 @@ def test_a_flag_whose_value_comes_from_elsewhere_is_refused(
     with pytest.raises(SystemExit) as stop:
         main(["fit", "--config", str(CONFIGS / "mnist_lenet.yaml"), f"{flag}=3"])
     assert stop.value.code == 2
-    assert f"error: {flag} cannot be set." in capsys.readouterr().err
+    assert f"error: {flag} cannot be set: leave it out, since" in capsys.readouterr().err
 
 
 def test_a_flag_that_a_class_lacks_is_not_suggested_for_itself(

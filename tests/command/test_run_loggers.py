@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from scripts.faults.runs import content, differences
 from src.cli import main
+from src.command.run_loggers import keep_rows
 from tests.conftest import PROJECT
 
 Run = Callable[..., dict[str, Any]]
@@ -89,6 +90,34 @@ def test_a_run_and_its_resumption_do_not_depend_on_the_loggers(
     assert len(loggers if isinstance(loggers, list) else [loggers]) == 1 + ("+=" in str(words))
 
 
+@pytest.mark.filterwarnings("ignore:Experiment logs directory")
+def test_a_row_that_a_kill_has_cut_is_dropped(tmp_path: Path) -> None:
+    logger = CSVLogger(tmp_path, name="", version="")
+    whole = "epoch,step,val/acc\n0,9,0.5\n1,19,0.75\n"
+    for cut in ("", "1,", "1,2", "1,29,0.8", ","):
+        Path(logger.log_dir, "metrics.csv").write_text(whole + cut)
+        keep_rows(made := CSVLogger(tmp_path, name="", version=""), purge_step=19)
+        assert Path(made.log_dir, "metrics.csv").read_text() == "epoch,step,val/acc\n0,9,0.5\n"
+
+
+class Nameless(TensorBoardLogger):
+    """A user's logger whose name cannot be chosen."""
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__(save_dir)
+
+
+def test_a_logger_that_cannot_write_into_the_run_folder_is_named(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINENET_ALLOW", "tests")
+    kind = "tests.command.test_run_loggers.Nameless"
+    with pytest.raises(SystemExit) as stop:
+        run(*FIT, f"{LOGGER}={kind}", f"{LOGGER}.save_dir=x")
+    assert stop.value.code == 1
+    assert f"{kind} cannot write into the run folder" in capsys.readouterr().err
+
+
 def metrics_csv() -> list[dict[str, str]]:
     """Return the rows of CSVLogger; none if it is not used."""
     path = FOLDER / "metrics.csv"
@@ -100,6 +129,7 @@ def test_a_run_is_evaluated_and_repeated_under_its_name(
     name: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LINENET_ALLOW", "tests")
+    monkeypatch.setattr(Tracker, "points", [])
     metrics = run(*FIT, *LOGGERS[name])["metrics"]
     tested = run("test", "--run", FOLDER)["metrics"]
     assert tested == {k: v for k, v in metrics.items() if k.startswith("test/")}

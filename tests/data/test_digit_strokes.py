@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
-from src.data.digit_strokes import NotOneDigit, digit_strokes
+from src.data.digit_strokes import NotOneDigit, Part, digit_strokes
 from src.data.paper_lines import level_lines
 
 Draw = Callable[[ImageDraw.ImageDraw], object]
@@ -102,3 +103,11 @@ def test_a_thick_zero_is_no_sheet_with_a_hole(ink: int) -> None:
     image = Image.new("L", (200, 240), 120)
     ImageDraw.Draw(image).ellipse((50, 40, 150, 200), outline=ink, width=36)
     assert (found(image) == (np.asarray(image) == ink)).mean() > 0.99
+
+
+def test_the_hull_of_a_part_contains_all_pixels() -> None:
+    strokes = np.zeros((20, 30), dtype=bool)
+    strokes[4:14, 3:5] = strokes[2:12, 18:23] = True
+    assert Part(np.argwhere(strokes), 1.0).hull().volume == pytest.approx(
+        ConvexHull([(4, 3), (14, 3), (14, 5), (12, 23), (2, 23), (2, 18)]).volume
+    )

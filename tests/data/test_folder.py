@@ -402,3 +402,22 @@ def test_a_zip_file_with_a_damaged_list_of_contents_is_read_or_refused(folder: P
         path.write_bytes(content[:place] + bytes([content[place] ^ 0x81]) + content[place + 1 :])
         with suppress(UserError):  # some bytes may have any value, such as those of a date
             ready(path)
+
+
+@pytest.mark.parametrize("names", [[], ["cat", "cat", "dog"], ["cat", "dog", "fox"]])
+def test_names_that_are_not_those_of_the_folders_are_refused(
+    names: list[str], folder: Path
+) -> None:
+    with pytest.raises(UserError, match=r"--data\.class_names"):
+        ImageFolder(path=str(folder), class_names=names, val_size=2).setup("fit")
+
+
+def test_a_folder_without_training_images_is_validated_and_tested(folder: Path) -> None:
+    (folder / "train").rename(folder / "val")
+    data = ImageFolder(path=str(folder), class_names=["cat", "dog"])
+    with pytest.raises(UserError, match="no images to fit on"):
+        data.setup("fit")
+    data.setup("validate")
+    assert {name: len(split.indices) for name, split in data.splits.items()} == {
+        name: len(list((folder / name).rglob("*.png"))) for name in ("val", "test")
+    }

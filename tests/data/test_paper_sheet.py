@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from src.data.paper_sheet import is_rectangle, searched_areas, threshold
+from src.data.paper_sheet import is_sheet, searched_areas, threshold
 
 Draw = Callable[[ImageDraw.ImageDraw], object]
 TURNED = [(60, 40), (160, 60), (140, 160), (40, 140)]
@@ -44,7 +44,7 @@ def test_a_sheet_is_searched_first_and_continued_around(ink: int) -> None:
     lambda draw: draw.polygon([(60, 40), (160, 45), (155, 160), (50, 155)], 220),  # in perspective
 ])  # fmt: skip
 def test_sheets_are_rectangles(shape: Draw) -> None:
-    assert is_rectangle(drawn(shape) > 100)
+    assert is_sheet(drawn(shape) > 100)
 
 
 @pytest.mark.parametrize("shape", [
@@ -58,7 +58,7 @@ def test_sheets_are_rectangles(shape: Draw) -> None:
     eight,
 ])  # fmt: skip
 def test_other_areas_are_no_sheets(shape: Draw) -> None:
-    assert not is_rectangle(drawn(shape) > 100)
+    assert not is_sheet(drawn(shape) > 100)
     assert len([*searched_areas(drawn(shape))]) == 1
 
 

@@ -1,12 +1,25 @@
 """Paint digits of MNIST as dark ink on light paper, in image files of any size and format."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from tests.conftest import toy_images
+
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
+
+
+def my_digits(count: int = 6) -> Path:
+    """Write images of toy digits, dark on light, and return their folder."""
+    folder = Path("my_digits")
+    folder.mkdir()
+    for i, image in enumerate(toy_images(count, seed=3)[0]):
+        clean = np.where(image > 100, 0, 255).astype(np.uint8)
+        Image.fromarray(clean).resize((90, 90)).save(folder / f"{i}.png")
+    return folder
 
 
 def painted(digit: np.ndarray, generator: np.random.Generator) -> tuple[bytes, str]:

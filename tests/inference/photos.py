@@ -52,7 +52,6 @@ class Scene:
         self.paper = self.between(195, 250) + self.random.uniform([-4, -6, -20], [4, 3, 5])
         self.ink = self.pen()
         self.fill(self.paper)
-        self.dark = False
 
     def between(self, low: float, high: float) -> float:
         """Return a random number in a range, extended by `beyond`."""
@@ -95,10 +94,9 @@ class Scene:
         middle = self.center if center is None else center
         top, left = (round(c - n / 2) for c, n in zip(middle, cover.shape, strict=True))
         whole = np.zeros((self.rows, self.columns))
-        rows, columns = (max(0, top), max(0, left)), cover.shape
-        bottom, right = min(self.rows, top + columns[0]), min(self.columns, left + columns[1])
-        part = cover[rows[0] - top : bottom - top, rows[1] - left : right - left]
-        whole[rows[0] : bottom, rows[1] : right] = part
+        first, begin = max(0, top), max(0, left)
+        last, end = min(self.rows, top + cover.shape[0]), min(self.columns, left + cover.shape[1])
+        whole[first:last, begin:end] = cover[first - top : last - top, begin - left : end - left]
         self.blend(whole * self.random.uniform(0.85, 1), self.ink)
 
     def shade(self, factor: Array) -> None:
@@ -222,7 +220,7 @@ def woven(scene: Scene) -> Array:
 
 
 def sheet(table: Callable[[Scene], Array]) -> Callable[[Scene], None]:
-    """Return the painter of a sheet of paper, an eighth to half of the photo, on a table."""
+    """Return the painter of a sheet of paper, a seventh to half of the photo, on a table."""
 
     def paint(scene: Scene) -> None:
         share = scene.between(0.15, 0.5)
@@ -246,7 +244,7 @@ def sheet(table: Callable[[Scene], Array]) -> Callable[[Scene], None]:
     return paint
 
 
-def bars(scene: Scene) -> Callable[[Scene], None] | None:
+def bars(scene: Scene) -> Callable[[Scene], None]:
     """Paint black or white bars on two or four sides, as around a screenshot."""
     sides = scene.random.choice([1, 2, 3])  # top and bottom, left and right, or both
     part = max(0.03, scene.between(0.05, 0.28))
@@ -266,7 +264,7 @@ def bars(scene: Scene) -> Callable[[Scene], None] | None:
     return bar
 
 
-def box(scene: Scene) -> Callable[[Scene], None]:
+def box(scene: Scene) -> None:
     """Draw a frame around the digit, near it or near the border, in any colour and width."""
     anywhere(scene)
     room = scene.between(0.62, 1.5) * scene.height
@@ -287,7 +285,6 @@ def box(scene: Scene) -> Callable[[Scene], None]:
     draw(scene)
     limit = np.array([max(0, h - 0.6 * scene.height - 2 * width) for h in half])
     scene.center = scene.center + scene.random.uniform(-limit, limit)
-    return lambda scene: None
 
 
 def line_colour(scene: Scene) -> Array:

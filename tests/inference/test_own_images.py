@@ -139,7 +139,7 @@ def test_files_that_are_no_images_are_named_and_others_read(kind: str, tmp_path:
     assert expected in reason
     assert "\n" not in reason
     with pytest.raises(UserError, match="1 of 2 files could not be predicted"):
-        own.tell_skipped()
+        own.report_failures()
 
 
 def test_folders_are_searched_in_order_without_hidden_files(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from src.cli import main
 from src.data import MNIST
 from src.models import LogisticRegression
 from src.runs.checkpoint_io import read_checkpoint
-from tests.conftest import PROJECT, REAL_DATA, doubts_allowed, toy_images
-from tests.inference.painting import painted
+from tests.conftest import PROJECT, REAL_DATA, doubts_allowed
+from tests.inference.painting import my_digits, painted
 
 Run = Callable[..., dict[str, Any]]
 CONFIGS = {
@@ -31,16 +31,6 @@ def fit(run: Run, config: str, *words: str) -> Path:
     path = str(PROJECT / f"configs/{config}.yaml")
     run("fit", "--config", path, "--data.val_size=50", "--trainer.max_epochs=1", *words)
     return Path(f"lightning_logs/{config}/version_0")
-
-
-def my_digits(count: int = 6) -> Path:
-    """Write images of digits, dark on light, and return their folder."""
-    folder = Path("my_digits")
-    folder.mkdir()
-    for i, image in enumerate(toy_images(count, seed=3)[0]):
-        clean = np.where(image > 100, 0, 255).astype(np.uint8)
-        Image.fromarray(clean).resize((90, 90)).save(folder / f"{i}.png")
-    return folder
 
 
 def predict(*words: str) -> None:

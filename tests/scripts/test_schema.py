@@ -27,6 +27,10 @@ WRONG = {
     "an optimizer": SGD.format("betas: [0, 0]"),
     "a learning rate": SGD.format("lr: high"),
     "a scheduler": SCHEDULER.format("CosineAnnealingLR", "t_max: 3"),
+    "a slip in a name": "model: Lenet",
+    "a slip in a class": "model: {class_path: Lenet}",
+    "another class": SCHEDULER.format("Counter", "iterable: 3"),
+    "an addition to what is no list": "model: {init_args: {scheduler+: StepLR}}",
     "a length": SCHEDULER.format("CosineAnnealingLR", "T_max: many"),
     "a seed of the data": "data: {class_path: MNIST, init_args: {seed: 3}}",
     "a mode of the checkpoint": "checkpoint: {mode: min}",
@@ -68,7 +72,16 @@ def test_unknown_keys_and_wrong_types_are_not_valid(case: str, validator: Draft7
     assert not validator.is_valid(yaml.safe_load(WRONG[case]))
 
 
-def test_the_config_of_a_run_is_valid(
+def test_only_classes_that_fit_are_suggested(validator: Draft7Validator) -> None:
+    arguments = validator.schema["properties"]["model"]["anyOf"][1]["allOf"][0]["then"]
+    suggested = str(arguments)
+    assert "'StepLR'" in suggested
+    assert "'SGD'" in suggested
+    for other in ("'Counter'", "'partial'", "'Optimizer'", "'LRScheduler'", "'scheduler+'"):
+        assert other not in suggested
+
+
+def test_a_printed_config_is_valid(
     validator: Draft7Validator, run: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
