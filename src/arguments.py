@@ -72,7 +72,11 @@ def slip(command: str, words: list[str]) -> str | None:
     """
     if command == "fit" and not words:
         return f"fit needs a model and data, from a config.\n{meant('fit', EXAMPLE)}"
-    for place, word in enumerate(words):
+    for place, (before, word) in enumerate(zip(["", *words], words, strict=False)):
+        file = not word.startswith("-") and not before.startswith("-") and Path(word).exists()
+        if command == "predict" and "--images" not in words and file:
+            right = [*words[:place], "--images", *words[place:]]
+            return f"{word} is given without --images.\n{meant(command, right)}"
         if is_bare_config(words[:place], word):
             right = completed([*words[:place], "--config", *words[place:]])
             return f"{word} is given without --config.\n{meant(command, right)}"

@@ -69,6 +69,7 @@ def test_the_version_names_commit_torch_and_lightning() -> None:
         (["--versoin"], "Did you mean --version?"),
         (["test"], "test needs a run: give --run lightning_logs/NAME/version_N, or latest."),
         (["predict", "--images", "x"], "predict needs a run"),
+        (["predict", "--run", "latest", str(PROJECT)], f"predict --run latest --images {PROJECT}?"),
     ],
 )
 def test_a_wrong_command_gets_a_suggestion_without_importing_torch(

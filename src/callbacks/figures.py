@@ -62,7 +62,8 @@ class Figures(Callback):
     ) -> None:
         if self._due(trainer) and isinstance(outputs, Tensor):
             self.outputs.append(outputs.float().cpu())
-            self.targets.append(batch[1].cpu())
+            y = batch[1].cpu()
+            self.targets.append(y.float() if y.is_floating_point() else y)  # 16 bits, too
 
     on_test_batch_end = on_validation_batch_end
 

@@ -83,6 +83,15 @@ def _junk(part: str) -> bool:
 
 
 def _of_folder(path: Path) -> Iterator[str]:
+    """Yield the names in a folder; a single folder on top of all is entered."""
+    entries = [entry for entry in path.iterdir() if not _junk(entry.name)]
+    if len(entries) == 1 and entries[0].name.lower() not in SPLITS and entries[0].is_dir():
+        yield from (f"{entries[0].name}/{name}" for name in _of_splits(entries[0]))
+    else:
+        yield from _of_splits(path)
+
+
+def _of_splits(path: Path) -> Iterator[str]:
     for split in path.iterdir():
         for label in split.iterdir() if split.name.lower() in SPLITS and split.is_dir() else ():
             if _junk(label.name) or not label.is_dir():

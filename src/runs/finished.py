@@ -54,7 +54,8 @@ def advice(results: dict[str, Any]) -> str:
     if ended_by not in (None, "max_time"):
         return f"{ended_by} has ended it: to train longer, start a new run without it."
     limit = ended_by or "max_epochs"
-    return f"To train longer, give --trainer.{limit} (not with OneCycleLR, whose length is fixed)."
+    fixed = "OneCycleLR or StochasticWeightAveraging, whose length is fixed"
+    return f"To train longer, give --trainer.{limit} (not with {fixed})."
 
 
 def told(changed: list[Change]) -> str:

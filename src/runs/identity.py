@@ -80,7 +80,7 @@ def refuse(then: Facts, now: Facts) -> None:
     if changed:
         pairs = [f"{name} was {then.get(name)}, is {now.get(name)}" for name in changed[:3]]
         more = f"; and {len(changed) - 3} more" if len(changed) > 3 else ""
-        fixed = " Its schedule has a fixed length." if {*LENGTH} & {*changed} else ""
+        fixed = " Schedule or averaging have a fixed length." if {*LENGTH} & {*changed} else ""
         raise UserError(
             f"The run cannot be resumed with other settings: {'; '.join(pairs)}{more}.{fixed}\n"
             "Undo the change, or start a new run without --resume and --ckpt_path."

@@ -263,3 +263,9 @@ def test_the_first_logged_loss_is_near_that_of_guessing(every: int, run: Run) ->
     folder = fit(run, "mnist_logistic", f"--trainer.accumulate_grad_batches={every}")
     [start] = read_curves((folder / "curves.csv").read_text())["start/loss"][1]
     assert start == pytest.approx(math.log(10), abs=0.5)
+
+
+def test_a_regression_in_sixteen_bits_is_drawn(run: Run) -> None:
+    assert "predicted_vs_true" in names(
+        fit(run, "line", "--trainer.precision=bf16-true") / "figures"
+    )

@@ -88,6 +88,15 @@ def test_capitals_in_the_names_of_splits_are_read(folder: Path) -> None:
     assert torch.equal(ready(folder).splits["test"].x, expected["test"].x)
 
 
+def test_a_single_folder_on_top_is_entered(folder: Path, tmp_path: Path) -> None:
+    expected = ready(folder).splits["train"].x
+    top = tmp_path / "downloaded"
+    top.mkdir()
+    folder.rename(top / "pets")
+    (top / ".DS_Store").write_text("x")
+    assert torch.equal(ready(top).splits["train"].x, expected)
+
+
 @pytest.mark.parametrize("page", ["cp866", "utf-8"])
 def test_names_in_the_code_page_of_a_system_are_read(page: str, folder: Path) -> None:
     name = "\u043a\u043e\u0442"  # cat in Russian

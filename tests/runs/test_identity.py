@@ -13,7 +13,7 @@ def test_both_values_of_a_change_are_named() -> None:
 
 
 def test_another_length_is_refused_because_of_one_cycle() -> None:
-    with pytest.raises(UserError, match=r"was 5, is 9\. Its schedule has a fixed length"):
+    with pytest.raises(UserError, match=r"was 5, is 9\. Schedule or averaging have a fixed length"):
         refuse({"trainer.max_epochs": 5}, {"trainer.max_epochs": 9})
 
 
