@@ -83,7 +83,8 @@ def slip(command: str, words: list[str]) -> str | None:
         name, equal, value = word.removeprefix("--").partition("=")
         if word.startswith("--") and (why := LINKED.get(name.replace(".init_args.", "."))):
             return f"--{name} cannot be set: leave it out, since {why}."
-        if word.startswith("--") and (ours := OTHER_FLAGS.get(name)):
+        ours = "resume" if (command, name) == ("fit", "run") else OTHER_FLAGS.get(name)
+        if word.startswith("--") and ours:
             chosen = any(one.startswith(CHOOSING) for one in words)
             right = [*words[:place], f"--{ours}{equal}{value}", *words[place + 1 :]]
             right = right if chosen else [*EXAMPLE, *right]

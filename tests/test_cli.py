@@ -69,6 +69,7 @@ def test_the_version_names_commit_torch_and_lightning() -> None:
         (["--versoin"], "Did you mean --version?"),
         (["test"], "test needs a run: give --run lightning_logs/NAME/version_N, or latest."),
         (["predict", "--images", "x"], "predict needs a run"),
+        (["fit", "--run", "latest"], "Did you mean python -m src.cli fit --resume latest?"),
         (["predict", "--run", "latest", str(PROJECT)], f"predict --run latest --images {PROJECT}?"),
     ],
 )
@@ -104,6 +105,6 @@ def test_a_config_may_be_given_by_its_name(words: list[str]) -> None:
     assert completed(["-c", "none"]) == ["-c", "none"]
 
 
-@pytest.mark.parametrize("after", [["--help", "--version", "fit"], ["--", "x"], ["--run"]])
+@pytest.mark.parametrize("after", [["--help", "--version", "fit"], ["--", "x"], ["--resume"]])
 def test_arguments_after_the_command_are_kept(after: list[str]) -> None:
     assert cli.parse(["fit", *after]) == ("fit", after)

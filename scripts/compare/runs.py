@@ -16,7 +16,7 @@ import yaml
 
 from src.errors import UserError
 from src.runs.curves import read_curves
-from src.runs.find import is_fit
+from src.runs.find import find, is_fit
 from src.runs.settings import flat
 
 # Settings that do not belong to the experiment: paths, logging, figures. The device is read from
@@ -55,6 +55,8 @@ def folders(patterns: list[str]) -> list[Path]:
     """Return all folders at or below the given ones that hold a config or results."""
     found: set[Path] = set()
     for pattern in patterns:
+        if pattern == "latest":
+            pattern = str(find(pattern, None, "RUN"))
         # Path.glob does not accept absolute patterns.
         places = [pattern] if Path(pattern).exists() else glob.glob(pattern)  # noqa: PTH207
         if not places:

@@ -15,6 +15,7 @@ import yaml
 
 import scripts.compare.runs as compare_runs
 from scripts.compare.__main__ import main, overlay
+from scripts.compare.runs import folders
 from scripts.compare.tables import number, short
 from src.plots.comparison import STYLES, Curve, _spread, overlaid_curves
 from src.plots.style import CYCLE
@@ -81,6 +82,12 @@ def test_a_row_is_mean_and_sample_deviation_over_the_seeds(logs: Path) -> None:
     pair = table("--where", "lr=0.01")[0]
     assert float(pair["test/acc sd"]) == pytest.approx(np.std([0.4, 0.42], ddof=1))
     assert row["runs"].split() == [f"lightning_logs/mlp/version_{n}" for n in range(3)]
+
+
+def test_latest_is_the_run_that_saved_last(logs: Path) -> None:
+    last = write_run(logs / "mlp/version_9", config(0.5))
+    os.utime(last / "config.yaml", (2e9, 2e9))
+    assert folders(["latest"]) == [last]
 
 
 def test_a_single_run_has_no_deviation(logs: Path) -> None:
