@@ -3,14 +3,15 @@
 from math import isfinite
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from src.errors import UserError
 from src.training.finite import check_weights, explain
+from src.training.listeners import PartOfStep
 
 
-class FiniteGuard(Callback):
+class FiniteGuard(PartOfStep):
     """Checks the loss before each step, and the weights before each checkpoint.
 
     Gradients are not checked: reading all of them takes 2 to 4 % of a small model's step. A NaN in

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from src.inference.activations import batch_of, listening
+from src.training.listeners import PartOfStep
+from src.training.step_log import is_logged
 
 SAMPLES = 200  # validation samples on which activations are measured
 FLAT = 0.98  # this close to its limits, a sigmoid or tanh passes less than 4 % of the gradient
@@ -31,7 +33,7 @@ MEASURES: dict[type[nn.Module], tuple[str, Callable[[Tensor], Tensor]]] = {
 }
 
 
-class LayerHealth(Callback):
+class LayerHealth(PartOfStep):
     """Logs by layer the norm of the gradient, dead units and saturated values.
 
     `gradient/LAYER` is logged every `trainer.log_every_n_steps` steps. After each validation,
@@ -58,8 +60,8 @@ class LayerHealth(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        every, step = trainer.log_every_n_steps, trainer.global_step
-        if not every or step % every or step == self.logged or self.scaled:
+        step = trainer.global_step
+        if not is_logged(trainer) or step == self.logged or self.scaled:
             return
         self.logged = step
         parameters = dict(pl_module.named_parameters())
@@ -94,10 +96,9 @@ def line(parameters: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def log(trainer: Trainer, values: dict[str, float], step: int) -> None:
-    """Log immediately; `self.log` would average over steps and processes."""
+    """Log values as they are; `self.log` would average over steps and processes."""
     for logger in trainer.loggers if values else []:
         logger.log_metrics(values, step)
-        logger.save()
 
 
 @contextmanager

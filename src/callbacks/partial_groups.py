@@ -1,10 +1,12 @@
 """Weighs the last group of batches of an epoch right, when gradients are accumulated."""
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch.optim import Optimizer
 
+from src.training.listeners import ListensSometimes
 
-class PartialGroups(Callback):
+
+class PartialGroups(ListensSometimes):
     """Makes each accumulated gradient the mean over the batches of its group.
 
     Lightning divides by `accumulate_grad_batches` also where an epoch ends with fewer batches than

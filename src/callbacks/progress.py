@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from src.callbacks.best_checkpoint import BestCheckpoint
+from src.training.listeners import ListensSometimes
 
 NARROW = 100  # columns of a terminal; below, the bar shows one metric
 
 
-class EpochBar(TQDMProgressBar):
+class EpochBar(ListensSometimes, TQDMProgressBar):
     """A bar for each epoch with step, time, metrics and the best validation so far.
 
     In a narrow terminal it shows one metric and its best value.
@@ -33,6 +34,11 @@ class EpochBar(TQDMProgressBar):
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         super().on_train_epoch_start(trainer)
         self.train_progress_bar.set_description(f"epoch {counted(trainer)}")
+
+    def on_stretch_end(self, trainer: Trainer, samples: int) -> None:
+        bar = self.train_progress_bar
+        bar.n = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        bar.set_postfix(self.get_metrics(trainer, trainer.lightning_module))
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)

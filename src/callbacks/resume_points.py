@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from src.runs.checkpoints import RESUME, relocate, resume_files
 from src.training.internals import end_restart, resume_at_epoch_start
+from src.training.listeners import ListensSometimes
 from src.training.stop_request import StopRequest
 
 SECONDS = 3.0  # between two checkpoints: at most so much training is lost when a run is killed
 SHARE = 100  # or so many times the duration of saving, if longer: it costs at most 1 %
 
 
-class ResumePoints(Callback):
+class ResumePoints(ListensSometimes):
     """Saves a checkpoint at the start, every few seconds and at the end; stops a run on request.
 
     It is the first of the callbacks: none has changed the weights for its own use yet.
@@ -59,6 +61,13 @@ class ResumePoints(Callback):
         trainer.fit_loop.epoch_loop.batch_progress.reset_on_run()  # Lightning does so a bit later
         with not_begun(trainer.fit_loop.epoch_progress):
             self._save_or_stop(trainer)
+
+    def unheard_steps(self, trainer: Trainer) -> float:
+        return 0 if self.interrupts() else inf
+
+    def interrupts(self) -> bool:
+        """Return whether a checkpoint is due or a signal has come."""
+        return bool(self._urgency()) and not self.only_between_epochs
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

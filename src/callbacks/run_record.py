@@ -10,16 +10,17 @@ from statistics import median
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from src.files import write_whole
 from src.runs.find import training_of
 from src.runs.provenance import device_name, git_state, versions
+from src.training.listeners import ListensSometimes
 
 
-class RunRecord(Callback):
+class RunRecord(ListensSometimes):
     """Collects metrics and times, and writes `results.json` after fit, test and validate.
 
     The file also holds what is needed to repeat the run: command, seed, data source, versions,
@@ -61,6 +62,9 @@ class RunRecord(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.samples += len(batch[1]) * trainer.world_size
+
+    def on_stretch_end(self, trainer: Trainer, samples: int) -> None:
+        self.samples += samples
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._validation_started, self.evaluated = time.perf_counter(), 0

@@ -3,14 +3,15 @@
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
+from src.training.listeners import PartOfStep
 from src.training.seeds import step_seeds
 
 MOST = 2**20  # seeds an epoch; a run with an endless epoch repeats them
 
 
-class StepSeed(Callback):
+class StepSeed(PartOfStep):
     """Seeds dropout, and any other draw of the model, from (seed, epoch, batch, process).
 
     A run that is resumed within an epoch then draws the same numbers as one that was not stopped.

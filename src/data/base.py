@@ -10,6 +10,7 @@ import torch
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from src.data.loader import BatchLoader
@@ -95,10 +96,21 @@ class TensorData(LightningDataModule):
             if not len(split.indices):
                 raise UserError(f"{type(self).__name__}: the {name} split is empty.")
 
+    @property
+    def alike_batches(self) -> bool:
+        """Whether several batches can be prepared at once: each sample by itself, no draws."""
+        return not is_overridden("on_after_batch_transfer", self, LightningDataModule)
+
+    def prepared_together(self, batches: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return several batches in one, prepared; the next call may overwrite them."""
+        return self.on_after_batch_transfer(batches, 0)
+
     def train_dataloader(self) -> BatchLoader:
         overfit = getattr(self.trainer, "overfit_batches", 0)  # needs the same batches each epoch
         seed = None if overfit else self.seed
-        return self._loader("train", self.batch_size, seed=seed, done=self._batches_done)
+        loader = self._loader("train", self.batch_size, seed=seed, done=self._batches_done)
+        self._limit_to_one_batch("limit_train_batches", loader)
+        return loader
 
     def val_dataloader(self) -> BatchLoader:
         return self._evaluation_loader("val", "limit_val_batches")
@@ -116,9 +128,14 @@ class TensorData(LightningDataModule):
             largest = EVALUATION_VALUES // prod(self.input_shape)
             return self._loader(name, max(self.batch_size, min(EVALUATION_BATCH, largest)))
         loader = self._loader(name, self.batch_size)
-        if isinstance(share, float) and 0 < share * len(loader) < 1:
-            setattr(self.trainer, limit, 1)  # Lightning refuses a share of less than one batch
+        self._limit_to_one_batch(limit, loader)
         return loader
+
+    def _limit_to_one_batch(self, limit: str, loader: BatchLoader) -> None:
+        """Take one batch where the user asks for a share of less; Lightning would refuse it."""
+        share = getattr(self.trainer, limit, 1.0)
+        if isinstance(share, float) and 0 < share * len(loader) < 1:
+            setattr(self.trainer, limit, 1)
 
     def _batches_done(self) -> int:
         """Return the number of batches of this epoch that were done before a resume, else 0."""

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from PIL import Image
 from torch import Tensor
 
@@ -66,6 +67,7 @@ class ImageData(TensorData):
         self.val_size, self.split_seed = val_size, split_seed
         self.train_size, self.test_size, self.pad = train_size, test_size, pad
         self.augment = augment or Augment()
+        self._memory = torch.empty(0)  # of batches that are prepared together
 
     def load(self) -> tuple[Images, Images]:
         """Return the images and labels of the official training and test sets.
@@ -99,6 +101,11 @@ class ImageData(TensorData):
         order = torch.randperm(n, generator=generator)
         self._check_size("val_size", self.val_size, n - 1)
         return order[: self.val_size], order[self.val_size :]
+
+    @property
+    def alike_batches(self) -> bool:
+        own = is_overridden("on_after_batch_transfer", self, ImageData)
+        return not (own or self.augment.active)
 
     def padded(self, x: Tensor) -> Tensor:
         """Return images (n, channels, rows, columns) with `pad` black pixels added on each side."""
@@ -149,8 +156,17 @@ class ImageData(TensorData):
         x, y = batch
         if self.augment.active and self.trainer and self.trainer.training:
             x = self.augment(x.float(), _generator(self.seed, self.trainer, x.device))
+        return self._normalised(x), y
+
+    def prepared_together(self, batches: Images) -> Images:
+        x, y = batches
+        if len(self._memory) < len(x) or self._memory.device != x.device:
+            self._memory = torch.empty(x.shape, device=x.device)  # new memory takes longer to fill
+        return self._normalised(x, self._memory[: len(x)]), y
+
+    def _normalised(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
-        return (x - self.mean).div_(self.std), y
+        return torch.sub(x, self.mean, out=out).div_(self.std)
 
     def denormalise(self, x: Tensor) -> Tensor:
         return ((x * self.std.to(x.device) + self.mean.to(x.device)) / 255).clamp(0, 1)
@@ -158,9 +174,8 @@ class ImageData(TensorData):
     def _check_size(self, name: str, requested: int | None, available: int) -> None:
         if requested is not None and requested > available:
             raise UserError(
-                f"--data.{name} {requested} is too large: {available} images of {self.source} are"
-                " available.\n"
-                f"Give --data.{name} a number up to {available}."
+                f"--data.{name} {requested} is too large: {available} are available from"
+                f" {self.source}.\nGive --data.{name} a number up to {available}."
             )
 
 

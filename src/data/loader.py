@@ -54,7 +54,8 @@ class BatchLoader:
         self.x, self.y, self.indices = x, y, indices
         self.batch_size, self.seed = batch_size, seed
         self.rank, self.world_size, self.done = rank, world_size, done
-        self.epoch = 0
+        self.epoch = self.batch = 0
+        self._order: Tensor | None = None
 
     @property
     def sampler(self) -> "BatchLoader":
@@ -80,8 +81,15 @@ class BatchLoader:
         return max(ceil(share / self.batch_size), min(n, 1))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        # A generator starts at the first batch, which comes after set_epoch.
-        order = self.order().to(self.x.device)
-        for batch in range(self.done(), len(self)):
-            chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            yield self.x.index_select(0, chosen), self.y.index_select(0, chosen)
+        self._order = None
+        return iter(self.take, None)
+
+    def take(self, batches: int = 1) -> tuple[Tensor, Tensor] | None:
+        """Return the samples and targets of the next batch, or of several; None after the last."""
+        if self._order is None:  # the first batch, after set_epoch
+            self._order, self.batch = self.order().to(self.x.device), self.done()
+        if self.batch >= len(self):
+            return None
+        chosen = self._order[self.batch * self.batch_size :][: batches * self.batch_size]
+        self.batch += batches
+        return self.x.index_select(0, chosen), self.y.index_select(0, chosen)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from src.models.means import Means
 from src.training.internals import trainer_of
 from src.training.optimizers import build_optimizer, build_scheduler, check, spec
+from src.training.step_log import is_logged
 
 Batch = tuple[Tensor, Tensor]
 
@@ -67,21 +68,20 @@ class Model(LightningModule):
         self.trainer.log_every_n_steps = min(self.trainer.log_every_n_steps, max(steps, 1))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss, _ = self._step(batch, "train")
+        loss, _ = self.measured(batch, "train")
         # Lightning drops the values of the other steps anyway; skipping self.log saves its cost.
-        every = self.trainer.log_every_n_steps  # 0 if logging is off
-        if every and (self.global_step + 1) % every == 0:
+        if is_logged(self.trainer):
             self.log("train/loss", loss.detach(), prog_bar=True)
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the outputs `(B, num_outputs)` for use by callbacks."""
-        return self._step(batch, "val")[1]
+        return self.measured(batch, "val")[1]
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the outputs `(B, num_outputs)` for use by callbacks."""
-        return self._step(batch, "test")[1]
+        return self.measured(batch, "test")[1]
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Return outputs `(B, num_outputs)`, as probabilities if y holds classes, and y."""
@@ -135,7 +135,8 @@ class Model(LightningModule):
             schedule |= {"monitor": scheduler.monitor, "frequency": every}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
-    def _step(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
+    def measured(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch, and its outputs `(B, num_outputs)`; sum up the metrics."""
         x, y = batch
         output = self(x)
         loss = self.loss(output, y)

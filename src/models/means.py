@@ -4,13 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+TOGETHER = 16  # batches whose right classes are counted at once
+
 
 class Means:
     """Sums of loss, score and number of examples, used to compute the means of an epoch.
 
     The score is the accuracy (`acc`), or the squared error (`mse`) if targets are real numbers. The
     sums stay on the device, so that updates need no synchronization; updating a metric object
-    would take longer than the step of a small model.
+    would take longer than the step of a small model. The accuracy is counted for several batches
+    at once, which gives the same whole number in less time.
     """
 
     def __init__(self) -> None:
@@ -21,31 +24,44 @@ class Means:
         """Reset the sums; they have 32 bits in a run of 16: above 2,048 a sum would not grow."""
         zero = torch.zeros((), device=device, dtype=torch.promote_types(dtype, torch.float32))
         self._loss, self._score, self._examples = zero, zero.clone(), 0
+        self._uncounted: list[tuple[Tensor, Tensor]] = []  # outputs and classes
 
     def add(self, loss: Tensor, output: Tensor, y: Tensor) -> None:
         """Add a batch: its mean loss, its outputs `(B, num_outputs)` and its targets."""
         n = len(y)
         if not n:  # the batch of a process that got no example
             return
-        if y.is_floating_point():
-            wide = torch.promote_types(y.dtype, torch.float32)
-            error = F.mse_loss(output.detach().to(wide), y.to(wide))
-            self.score_name, score = "mse", n * error
-        else:
-            self.score_name, score = "acc", (output.argmax(dim=1) == y).sum()
         if not self._examples:
             self._start(y.device, loss.dtype)
         self._loss.add_(loss.detach(), alpha=n)
-        self._score.add_(score)
         self._examples += n
+        if y.is_floating_point():
+            wide = torch.promote_types(y.dtype, torch.float32)
+            error = F.mse_loss(output.detach().to(wide), y.to(wide))
+            self.score_name = "mse"
+            self._score.add_(n * error)
+            return
+        self.score_name = "acc"
+        self._uncounted.append((output.detach(), y))
+        if len(self._uncounted) == TOGETHER:
+            self._count()
+
+    def _count(self) -> None:
+        """Add the number of right classes of the batches that are not counted yet."""
+        if self._uncounted:
+            output, y = map(torch.cat, zip(*self._uncounted, strict=True))
+            self._score.add_((output.argmax(dim=1) == y).sum())
+            self._uncounted = []
 
     def sums(self, device: torch.device) -> Tensor:
         """Return the sums of loss, score and number of examples, `(3,)` on the device."""
+        self._count()
         n = torch.full((), self._examples, device=device)
         return torch.stack((self._loss.to(device), self._score.to(device), n))
 
     def restore(self, sums: Tensor) -> None:
         """Restore the sums saved in a checkpoint."""
+        self._uncounted = []
         self._loss, self._score = sums[0].clone(), sums[1].clone()
         self._examples = int(sums[2])
 

@@ -1,5 +1,8 @@
 """A fast training step: Lightning's, without the calls of hooks that are not overridden."""
 
+import time
+from collections.abc import Callable
+from math import inf, prod
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -14,23 +17,22 @@ from src.training.internals import (
     DataFetcher,
     TrainingEpochLoop,
     begin_batch,
+    count_batches,
     end_batch,
     enter_hook,
+    forget_step_values,
     send_step_metrics,
 )
+from src.training.listeners import BATCH_HOOKS, Listeners
+from src.training.step_log import is_logged, log_step
 
-# Hooks that the short step calls, on callbacks only.
-CALLED = (
-    "on_train_batch_start",
-    "on_before_backward",
-    "on_before_optimizer_step",
-    "on_train_batch_end",
-)
+SECONDS = 0.2  # of a stretch, at most: the progress bar moves, and curves are written
+BLOCK = 2**20  # values of batches that are prepared together, 4 MB
 # Hooks that the short step does not call: a run that overrides one takes Lightning's own step.
 OF_CALLBACKS = ("on_before_zero_grad", "on_after_backward")
 OF_DATA = ("on_before_batch_transfer", "transfer_batch_to_device")
 OF_MODELS = (
-    *CALLED,
+    *BATCH_HOOKS,
     *OF_CALLBACKS,
     *OF_DATA,
     "on_after_batch_transfer",
@@ -38,6 +40,7 @@ OF_MODELS = (
     "optimizer_step",
     "optimizer_zero_grad",
     "configure_gradient_clipping",
+    "lr_scheduler_step",
 )
 
 
@@ -46,7 +49,8 @@ class EpochLoop(TrainingEpochLoop):
 
     In each step Lightning checks callbacks, model and strategy some thirty times for overridden
     hooks, which takes longer than the step of a small model. Here overridden hooks are looked up
-    once. Numbers, counters and the order of calls are the same, except for the count of
+    once, and steps that no callback listens to are made in a stretch, without anything between
+    them. Numbers, counters and the order of calls are the same, except for the count of
     `zero_grad`, which nothing reads. A run that needs more than a plain step uses Lightning's.
 
     The last step of a training is always validated.
@@ -69,17 +73,59 @@ class EpochLoop(TrainingEpochLoop):
         self.plain = not self.own_batches and is_plain(self.trainer)
         groups = self.trainer.optimizers[0].param_groups if self.plain else []
         self.parameters = [parameter for group in groups for parameter in group["params"]]
-        self.listeners = {
-            hook: [callback for callback in self.trainer.callbacks if is_overridden(hook, callback)]
-            for hook in CALLED
-        }
+        configs = self.trainer.lr_scheduler_configs
+        self.schedulers = [one.scheduler for one in configs if one.interval == "step"]
+        self.listeners = Listeners(self.trainer.callbacks)
 
     def advance(self, data_fetcher: DataFetcher) -> None:
-        """Train on one batch."""
+        """Train on one batch, or on all up to the next one that a callback listens to."""
         if self.restarting or not self.plain:
             super().advance(data_fetcher)
+            forget_step_values(self.trainer)
             return
         self.val_loop.restarting = False  # the next validation starts at its first batch
+        steps = min(self.listeners.unheard_steps(self.trainer), self._steps_to_pause())
+        if steps >= 1:
+            self._stretch(data_fetcher, int(steps))
+        else:
+            self._heard_step(data_fetcher)
+
+    def _stretch(self, data_fetcher: DataFetcher, steps: int) -> None:
+        """Make steps that no callback listens to; end early if one asks to be called."""
+        loader: Any = self.trainer.train_dataloader
+        block = self._batches_in_block()
+        made = samples = 0
+        end = time.monotonic() + SECONDS
+        while made < steps:
+            x, y = self._prepared(loader.take(min(block, steps - made)), together=block > 1)
+            for batch in zip(x.split(loader.batch_size), y.split(loader.batch_size), strict=True):
+                self._unheard_step(batch)
+                made += 1
+            samples += len(y)
+            if time.monotonic() > end or self.listeners.interrupt():
+                break
+        count_batches(self, data_fetcher, made)
+        self.listeners.end_stretch(self.trainer, samples)
+        for logger in self.trainer.loggers:
+            logger.save()
+        if self._num_ready_batches_reached():
+            self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+
+    def _unheard_step(self, batch: tuple[Tensor, ...]) -> None:
+        progress, index = self.batch_progress, self.batch_progress.current.ready
+        progress.increment_ready()
+        self._call_parts("on_train_batch_start", batch, index)
+        progress.increment_started()
+        self._step(batch, self._call_parts)
+        progress.increment_processed()
+        for scheduler in self.schedulers:
+            self.scheduler_progress.increment_ready()
+            scheduler.step()
+            self.scheduler_progress.increment_completed()
+        progress.increment_completed()
+
+    def _heard_step(self, data_fetcher: DataFetcher) -> None:
+        """Make a step and call all hooks of callbacks."""
         progress = self.batch_progress
         batch = self._next_batch(data_fetcher)
         progress.increment_ready()
@@ -87,7 +133,7 @@ class EpochLoop(TrainingEpochLoop):
         begin_batch(self.trainer, batch)
         self._call("on_train_batch_start", batch, index)
         progress.increment_started()
-        loss = self._step(batch, index)
+        loss = self._step(batch, self._call)
         progress.increment_processed()
         self.update_lr_schedulers("step", update_plateau_schedulers=False)
         if self._num_ready_batches_reached():
@@ -114,41 +160,68 @@ class EpochLoop(TrainingEpochLoop):
         last_batch = self.batch_progress.current.ready == trainer.num_training_batches
         return stops or steps_done or (last_epoch and last_batch)
 
+    def _steps_to_pause(self) -> float:
+        """Return the number of steps to the end of epoch or training, or to a validation."""
+        trainer, ready = self.trainer, self.batch_progress.current.ready
+        by_epoch = trainer.check_val_every_n_epoch is not None
+        done = ready if by_epoch else self.batch_progress.total.ready
+        every = trainer.val_check_batch or 1  # None: the clock says when to validate
+        to_limit = self.max_steps - self.global_step if self.max_steps != -1 else inf
+        return min(to_limit, every - done % every, trainer.num_training_batches - ready)
+
+    def _batches_in_block(self) -> int:
+        """Return how many batches are prepared together, which takes less time for each."""
+        data = self.trainer.datamodule
+        values = prod(data.input_shape) * data.batch_size
+        return max(1, BLOCK // values) if data.alike_batches else 1
+
     def _next_batch(self, data_fetcher: DataFetcher) -> tuple[Tensor, ...]:
         batch, _, _ = next(data_fetcher)
         self.batch_progress.is_last_batch = data_fetcher.done
-        device = self.trainer.strategy.root_device
-        moved = tuple(part.to(device, non_blocking=device.type == "cuda") for part in batch)
-        return self.trainer.datamodule.on_after_batch_transfer(moved, 0)
+        return self._prepared(batch)
 
-    def _step(self, batch: tuple[Tensor, ...], index: int) -> Tensor:
+    def _prepared(self, batch: tuple[Tensor, ...], together: bool = False) -> tuple[Tensor, ...]:
+        device, data = self.trainer.strategy.root_device, self.trainer.datamodule
+        moved = tuple(part.to(device, non_blocking=device.type == "cuda") for part in batch)
+        return data.prepared_together(moved) if together else data.on_after_batch_transfer(moved, 0)
+
+    def _step(self, batch: tuple[Tensor, ...], call: Callable[..., None]) -> Tensor:
         """Update the weights and return the loss."""
-        model, optimizer = self.trainer.lightning_module, self.trainer.optimizers[0]
+        model: Any = self.trainer.lightning_module
+        optimizer = self.trainer.optimizers[0]
         progress = self.automatic_optimization.optim_progress.optimizer.step
         loss: Any = None  # the last one, where an optimizer calls the closure several times
 
         def closure() -> Any:
             nonlocal loss
-            enter_hook(model, "training_step")
-            loss = model.training_step(batch, index)
+            loss, _ = model.measured(batch, "train")
             for parameter in self.parameters:
                 parameter.grad = None
-            self._call("on_before_backward", loss)
+            call("on_before_backward", loss)
             loss.backward()
-            self._call("on_before_optimizer_step", optimizer)
+            call("on_before_optimizer_step", optimizer)
             return loss
 
+        logged = is_logged(self.trainer)
         progress.increment_ready()
         optimizer.step(closure)
+        if logged:
+            log_step(self.trainer, loss)
         progress.increment_completed()
         return loss.detach()
 
     def _call(self, hook: str, *args: Any) -> None:
+        """Call a hook of all callbacks, which may log values in it."""
         trainer, model = self.trainer, self.trainer.lightning_module
         enter_hook(model, hook)
-        for callback in self.listeners[hook]:
+        for callback in self.listeners.all[hook]:
             getattr(callback, hook)(trainer, model, *args)
         enter_hook(model, None)
+
+    def _call_parts(self, hook: str, *args: Any) -> None:
+        """Call a hook of the callbacks that are part of each step."""
+        for callback in self.listeners.in_stretch[hook]:
+            getattr(callback, hook)(self.trainer, self.trainer.lightning_module, *args)
 
 
 def is_plain(trainer: Trainer) -> bool:

@@ -4,6 +4,7 @@ Each has no public counterpart in Lightning 2.6. For each: why it is needed, and
 release changes it; `tests/training/test_internals.py` fails then, by name.
 """
 
+from math import inf
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -40,6 +41,15 @@ def enter_hook(model: LightningModule, hook: str | None) -> None:
     Assigned past `nn.Module.__setattr__`, which would take 5 us in each of five hooks a step.
     """
     vars(model)["_current_fx_name"] = hook
+
+
+def forget_step_values(trainer: Trainer) -> None:
+    """Forget what `training_step` has logged, which would be logged again at the next steps.
+
+    Without it, a step of Lightning's way among ours repeats its loss in the curves.
+    """
+    if trainer._results is not None:
+        trainer._results.reset(metrics=False, fx="training_step")
 
 
 def keep_signal_handlers(trainer: Trainer) -> None:
@@ -82,6 +92,27 @@ def save_if_best(saver: ModelCheckpoint, trainer: Trainer) -> None:
     """
     if not saver._should_skip_saving_checkpoint(trainer):
         saver._save_topk_checkpoint(trainer, saver._monitor_candidates(trainer))
+
+
+def saving_interval(saver: ModelCheckpoint) -> float:
+    """Return the number of steps between two checkpoints: 0 if it depends on time, inf if none.
+
+    If the names change, the first stretch of steps fails.
+    """
+    if saver._train_time_interval is not None:
+        return 0
+    return saver._every_n_train_steps or inf
+
+
+def count_batches(loop: TrainingEpochLoop, fetcher: DataFetcher, batches: int) -> None:
+    """Count the batches of a stretch, as Lightning does for each batch but the last.
+
+    Without it, curves have wrong steps, and an epoch does not end.
+    """
+    loop._batches_that_stepped += batches - 1
+    fetcher.fetched += batches
+    fetcher.done = fetcher.length is not None and fetcher.fetched >= fetcher.length
+    loop.batch_progress.is_last_batch = fetcher.done
 
 
 def trainer_of(model: LightningModule) -> Trainer | None:

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:You requested to overfit but ena
         (["limit_val_batches=0.01", "limit_test_batches=0.01"], (240, 20, 20)),
         (["overfit_batches=0.1"], (20, 20, 130)),
         (["overfit_batches=2"], (40, 40, 130)),
+        (["overfit_batches=0.01"], (20, 20, 130)),
+        (["limit_train_batches=0.01"], (20, 60, 130)),
         (["max_steps=5"], (100, 60, 130)),
         (["max_steps=17"], (240, 60, 130)),
     ],

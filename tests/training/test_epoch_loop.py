@@ -28,9 +28,13 @@ PLATEAU = {"scheduler": partial(ReduceLROnPlateau, monitor="val/loss", patience=
 
 
 class CountingLoop(EpochLoop):
-    """Counts the short steps."""
+    """Counts the short steps, and those that no callback listens to."""
 
-    short = 0
+    short = unheard = 0
+
+    def _unheard_step(self, *args: Any) -> None:
+        self.unheard += 1
+        super()._unheard_step(*args)
 
     def _step(self, *args: Any) -> Tensor:
         self.short += 1
@@ -116,10 +120,21 @@ def outcome(made: Trainer) -> dict[str, Any]:
         "steps": made.global_step,
         "epochs": made.current_epoch,
         "progress": progress,
-        "logged": [line for logger in made.loggers for line in logger.lines],
+        "logged": [line for logger in made.loggers for line in merged(logger.lines)],
         "records": [entry for c in made.callbacks for entry in getattr(c, "records", [])],
         "random": torch.get_rng_state().tolist(),
     }
+
+
+def merged(lines: Records) -> Records:
+    """Return lines that were logged at the same step as one."""
+    found: Records = []
+    for metrics, step in lines:
+        if found and found[-1][1] == step and found[-1][0]["epoch"] == metrics["epoch"]:
+            found[-1] = (found[-1][0] | metrics, step)
+        else:
+            found.append((metrics, step))
+    return found
 
 
 Make = Callable[[], tuple[Model, TensorData]]
@@ -128,7 +143,10 @@ Make = Callable[[], tuple[Model, TensorData]]
 def train(short: bool, make: Make, ckpt: Path | None = None, **settings: Any) -> Trainer:
     torch.manual_seed(0)
     model, data = make()
-    callbacks = [Recorder(), *(kind() for kind in settings.pop("extra", []))]
+    callbacks = [
+        *[Recorder()] * settings.pop("recorded", True),
+        *(kind() for kind in settings.pop("extra", [])),
+    ]
     made = trainer(short, callbacks, **settings)
     made.fit(model, datamodule=data, ckpt_path=ckpt, weights_only=False if ckpt else None)
     return made
@@ -148,7 +166,19 @@ def assert_same_both_ways(make: Make, short: bool = True, **settings: Any) -> Tr
     assert fast.fit_loop.epoch_loop.short == (fast.global_step if short else 0)
     assert fast.global_step > 0
     assert_same(slow, fast)
+    assert not fast.fit_loop.epoch_loop.unheard
+    if short:
+        assert_stretches_are_the_same(make, outcome(fast), **settings)
     return fast
+
+
+def assert_stretches_are_the_same(make: Make, expected: dict[str, Any], **settings: Any) -> None:
+    """Train without a callback that listens to each step, and compare."""
+    made = train(True, make, recorded=False, **settings)
+    found = outcome(made)
+    assert made.fit_loop.epoch_loop.unheard == (0 if settings.get("extra") else made.global_step)
+    for name in expected.keys() - {"records"}:
+        assert found[name] == expected[name], name
 
 
 def line(**model: Any) -> tuple[Model, TensorData]:
@@ -319,7 +349,7 @@ def test_callback_hooks_are_called_in_lightnings_step(hook: str) -> None:
 def test_callback_hooks_are_called_in_the_short_step(hook: str) -> None:
     recorder = overriding(Callback, hook)
     made = assert_same_both_ways(line, extra=[recorder], max_epochs=1)
-    assert len(recorder.calls) == 2 * made.global_step
+    assert len(recorder.calls) == 3 * made.global_step
 
 
 @pytest.mark.filterwarnings("ignore:You have overridden `.*_transfer")

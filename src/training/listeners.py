@@ -1,0 +1,99 @@
+"""Which callbacks listen to which batches; steps that none listens to are made in a stretch."""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from src.training.internals import saving_interval
+
+# Hooks of a training step, in the order of their calls.
+BATCH_HOOKS = (
+    "on_train_batch_start",
+    "on_before_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+SAVES = BATCH_HOOKS[-1]  # the hook of ModelCheckpoint
+Called = dict[str, list[Any]]  # callbacks by hook
+
+
+class PartOfStep(Callback):
+    """A callback whose hooks are called in every step, also within a stretch."""
+
+
+class ListensSometimes(Callback):
+    """A callback whose hooks need not be called in every step."""
+
+    def unheard_steps(self, trainer: Trainer) -> float:
+        """Return how many of the coming steps can be made without calling the hooks."""
+        return inf
+
+    def interrupts(self) -> bool:
+        """Return whether the hooks must be called in the next step, asked within a stretch."""
+        return False
+
+    def on_stretch_end(self, trainer: Trainer, samples: int) -> None:
+        """Take note of a stretch that has trained on a number of samples."""
+
+
+class Listeners:
+    """The callbacks of a run that listen to batches.
+
+    Args:
+        callbacks: All callbacks of the run.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.all = overriding(callbacks)
+        self.in_stretch = overriding([one for one in callbacks if isinstance(one, PartOfStep)])
+        self.sometimes = [one for one in callbacks if isinstance(one, ListensSometimes)]
+        self.others = {
+            one for ones in self.all.values() for one in ones if not isinstance(one, PartOfStep)
+        }
+
+    def unheard_steps(self, trainer: Trainer) -> float:
+        """Return how many of the coming steps no callback listens to."""
+        return min((unheard_steps(one, trainer) for one in self.others), default=inf)
+
+    def interrupt(self) -> bool:
+        """Return whether a stretch must end now."""
+        return any(one.interrupts() for one in self.sometimes)
+
+    def end_stretch(self, trainer: Trainer, samples: int) -> None:
+        """Tell the callbacks that a stretch has ended."""
+        for one in self.sometimes:
+            one.on_stretch_end(trainer, samples)
+
+
+def overriding(callbacks: Sequence[Callback]) -> Called:
+    """Return the callbacks that override each hook of a step."""
+    return {hook: [one for one in callbacks if is_overridden(hook, one)] for hook in BATCH_HOOKS}
+
+
+def unheard_steps(callback: Callback, trainer: Trainer) -> float:
+    """Return how many of the coming steps a callback does not listen to; 0 if it is not known."""
+    if isinstance(callback, ListensSometimes):
+        return callback.unheard_steps(trainer)
+    if type(callback) in (LearningRateMonitor, DeviceStatsMonitor):
+        return unlogged_steps(trainer)
+    if isinstance(callback, ModelCheckpoint) and not is_overridden(
+        SAVES, callback, ModelCheckpoint
+    ):
+        return unsaved_steps(callback, trainer)
+    return 0
+
+
+def unlogged_steps(trainer: Trainer) -> float:
+    """Return the number of coming steps before one whose values are logged."""
+    every = trainer.log_every_n_steps
+    return every - 1 - trainer.global_step % every if every else inf
+
+
+def unsaved_steps(saver: ModelCheckpoint, trainer: Trainer) -> float:
+    """Return the number of coming steps after which no checkpoint is due."""
+    every = saving_interval(saver)
+    return every - 1 - trainer.global_step % every if 0 < every < inf else every
