@@ -205,9 +205,9 @@ class EpochLoop(TrainingEpochLoop):
         logged = is_logged(self.trainer)
         progress.increment_ready()
         optimizer.step(closure)
+        progress.increment_completed()
         if logged:
             log_step(self.trainer, loss)
-        progress.increment_completed()
         return loss.detach()
 
     def _call(self, hook: str, *args: Any) -> None:

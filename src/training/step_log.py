@@ -5,13 +5,13 @@ from torch import Tensor, tensor
 
 
 def is_logged(trainer: Trainer) -> bool:
-    """Return whether loss and learning rate of the current step are logged."""
+    """Return whether loss and learning rate of the coming step are logged."""
     every = trainer.log_every_n_steps  # 0: never
     return bool(every) and (trainer.global_step + 1) % every == 0
 
 
 def log_step(trainer: Trainer, loss: Tensor) -> None:
-    """Log loss and learning rate of the current step, to loggers, callbacks and progress bar."""
+    """Log loss and learning rate of the last step, to loggers, callbacks and progress bar."""
     rate = trainer.optimizers[0].param_groups[0]["lr"]
     values = {"train/loss": loss.detach(), "train/lr": tensor(rate)}
     trainer.callback_metrics.update(values)
@@ -19,4 +19,4 @@ def log_step(trainer: Trainer, loss: Tensor) -> None:
     trainer.progress_bar_metrics["train/loss"] = loss.item()
     scalars = {name: value.item() for name, value in values.items()}
     for logger in trainer.loggers:
-        logger.log_metrics({**scalars, "epoch": trainer.current_epoch}, trainer.global_step)
+        logger.log_metrics({**scalars, "epoch": trainer.current_epoch}, trainer.global_step - 1)
