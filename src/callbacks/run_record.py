@@ -17,6 +17,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from src.files import write_whole
 from src.runs.find import training_of
 from src.runs.provenance import device_name, git_state, versions
+from src.training.epoch_loop import EpochLoop
 from src.training.listeners import ListensSometimes
 
 
@@ -44,6 +45,7 @@ class RunRecord(ListensSometimes):
         self.per_epoch, self.partial = 0.0, False  # samples; whether the last epoch was cut
         self.evaluated = 0  # samples of the current validation or test
         self.ended_by: str | None = None
+        self.steps_made: str | None = None  # in which way, by our loop
         self.metrics: dict[str, float] = {}
         self.results: dict[str, Any] = {}
 
@@ -130,6 +132,8 @@ class RunRecord(ListensSometimes):
         self.fit_seconds = time.perf_counter() - self._fit_started
         self.epochs, self.steps = trainer.current_epoch, trainer.global_step
         self.ended_by = ended_by(trainer)
+        loop = trainer.fit_loop.epoch_loop
+        self.steps_made = loop.steps_made() if isinstance(loop, EpochLoop) else None
         checkpoint = getattr(trainer.checkpoint_callback, "best_model_path", None)
         self._write(trainer, pl_module, checkpoint)
 
@@ -190,6 +194,7 @@ class RunRecord(ListensSometimes):
             "epochs": self.epochs if trained else None,
             "steps": self.steps if trained else None,
             "ended_by": self.ended_by,
+            "steps_made": self.steps_made,
             "parameters": sum(p.numel() for p in model.parameters()),
             "seconds": self._seconds(),
             "samples_per_second": self._speed(),

@@ -84,12 +84,17 @@ class BatchLoader:
         self._order = None
         return iter(self.take, None)
 
+    def begin(self) -> Tensor:
+        """Return the order of the epoch; it's that of the first call, which is after set_epoch."""
+        if self._order is None:
+            self._order, self.batch = self.order().to(self.x.device), self.done()
+        return self._order
+
     def take(self, batches: int = 1) -> tuple[Tensor, Tensor] | None:
         """Return the samples and targets of the next batch, or of several; None after the last."""
-        if self._order is None:  # the first batch, after set_epoch
-            self._order, self.batch = self.order().to(self.x.device), self.done()
-        if self.batch >= len(self):
+        order = self.begin()
+        if self.batch >= len(self) or not batches:
             return None
-        chosen = self._order[self.batch * self.batch_size :][: batches * self.batch_size]
+        chosen = order[self.batch * self.batch_size :][: batches * self.batch_size]
         self.batch += batches
         return self.x.index_select(0, chosen), self.y.index_select(0, chosen)

@@ -135,6 +135,10 @@ class Model(LightningModule):
             schedule |= {"monitor": scheduler.monitor, "frequency": every}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
+    def running_sums(self) -> tuple[Tensor, ...]:
+        """Return the tensors that a training step adds its loss and score to."""
+        return self._means["train"].tensors
+
     def measured(self, batch: Batch, stage: str) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch, and its outputs `(B, num_outputs)`; sum up the metrics."""
         x, y = batch

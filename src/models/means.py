@@ -18,23 +18,29 @@ class Means:
 
     def __init__(self) -> None:
         self.score_name = "acc"
-        self._start(torch.device("cpu"))
-
-    def _start(self, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
-        """Reset the sums; they have 32 bits in a run of 16: above 2,048 a sum would not grow."""
-        zero = torch.zeros((), device=device, dtype=torch.promote_types(dtype, torch.float32))
-        self._loss, self._score, self._examples = zero, zero.clone(), 0
+        self._loss, self._score, self._examples = (torch.zeros(()) for _ in range(3))
         self._uncounted: list[tuple[Tensor, Tensor]] = []  # outputs and classes
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The sums of loss and score, and the number of examples, updated in place."""
+        self._count()
+        return self._loss, self._score, self._examples
+
+    def _move(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Keep the sums on a device, with at least 32 bits: above 2,048 a sum of 16 cannot grow."""
+        wide = torch.promote_types(dtype, torch.float32)
+        self._loss, self._score, self._examples = (one.to(device, wide) for one in self.tensors)
 
     def add(self, loss: Tensor, output: Tensor, y: Tensor) -> None:
         """Add a batch: its mean loss, its outputs `(B, num_outputs)` and its targets."""
         n = len(y)
         if not n:  # the batch of a process that got no example
             return
-        if not self._examples:
-            self._start(y.device, loss.dtype)
+        if self._loss.device != y.device or self._loss.dtype != loss.dtype:
+            self._move(y.device, loss.dtype)
         self._loss.add_(loss.detach(), alpha=n)
-        self._examples += n
+        self._examples.add_(n)
         if y.is_floating_point():
             wide = torch.promote_types(y.dtype, torch.float32)
             error = F.mse_loss(output.detach().to(wide), y.to(wide))
@@ -55,18 +61,16 @@ class Means:
 
     def sums(self, device: torch.device) -> Tensor:
         """Return the sums of loss, score and number of examples, `(3,)` on the device."""
-        self._count()
-        n = torch.full((), self._examples, device=device)
-        return torch.stack((self._loss.to(device), self._score.to(device), n))
+        return torch.stack([one.to(device) for one in self.tensors])
 
     def restore(self, sums: Tensor) -> None:
         """Restore the sums saved in a checkpoint."""
         self._uncounted = []
-        self._loss, self._score = sums[0].clone(), sums[1].clone()
-        self._examples = int(sums[2])
+        self._loss, self._score, self._examples = (one.clone() for one in sums)
 
     def pop(self, device: torch.device) -> Tensor:
         """Return the sums and reset them to zero."""
         sums = self.sums(device)
-        self._start(device)
+        for one in self.tensors:
+            one.zero_()
         return sums

@@ -73,6 +73,7 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
         fit, total = results["seconds"]["fit"], results["seconds"]["total"]
         training = [
             ("epochs", f"{results['epochs']} ({results['steps']} steps){_ended(results)}"),
+            ("steps", results.get("steps_made") or "one by one, by Lightning"),
             ("seconds", f"{fit:.1f} fit, {total:.1f} total"),
             ("samples per second", f"{results['samples_per_second']:,.0f}"),
         ]

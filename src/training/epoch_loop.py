@@ -1,18 +1,16 @@
 """A fast training step: Lightning's, without the calls of hooks that are not overridden."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import inf, prod
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import StochasticWeightAveraging
-from lightning.pytorch.plugins.precision import Precision
-from lightning.pytorch.profilers import PassThroughProfiler
-from lightning.pytorch.strategies import SingleDeviceStrategy
-from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
+from src.data.loader import BatchLoader
+from src.training.fixed_step import FixedStep, capturable, captured
 from src.training.internals import (
     DataFetcher,
     TrainingEpochLoop,
@@ -23,25 +21,12 @@ from src.training.internals import (
     forget_step_values,
     send_step_metrics,
 )
-from src.training.listeners import BATCH_HOOKS, Listeners
+from src.training.listeners import Listeners
+from src.training.plain_step import obstacle
 from src.training.step_log import is_logged, log_step
 
 SECONDS = 0.2  # of a stretch, at most: the progress bar moves, and curves are written
 BLOCK = 2**20  # values of batches that are prepared together, 4 MB
-# Hooks that the short step does not call: a run that overrides one takes Lightning's own step.
-OF_CALLBACKS = ("on_before_zero_grad", "on_after_backward")
-OF_DATA = ("on_before_batch_transfer", "transfer_batch_to_device")
-OF_MODELS = (
-    *BATCH_HOOKS,
-    *OF_CALLBACKS,
-    *OF_DATA,
-    "on_after_batch_transfer",
-    "backward",
-    "optimizer_step",
-    "optimizer_zero_grad",
-    "configure_gradient_clipping",
-    "lr_scheduler_step",
-)
 
 
 class EpochLoop(TrainingEpochLoop):
@@ -62,20 +47,33 @@ class EpochLoop(TrainingEpochLoop):
     """
 
     plain = own_batches = False
+    obstacle: str | None = None
+    fixed: FixedStep | None = None
 
     def __init__(self, trainer: Trainer, own_batches: bool) -> None:
         limits = trainer.fit_loop.epoch_loop
         super().__init__(trainer, limits.min_steps, limits.max_steps)
         self.own_batches = own_batches
+        self.listeners = Listeners([])
 
     def on_run_start(self, data_fetcher: DataFetcher) -> None:
         super().on_run_start(data_fetcher)
-        self.plain = not self.own_batches and is_plain(self.trainer)
+        own = "batches or a training step of your own" if self.own_batches else None
+        self.obstacle = own or obstacle(self.trainer)
+        self.plain = self.obstacle is None
         groups = self.trainer.optimizers[0].param_groups if self.plain else []
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         configs = self.trainer.lr_scheduler_configs
         self.schedulers = [one.scheduler for one in configs if one.interval == "step"]
         self.listeners = Listeners(self.trainer.callbacks)
+
+    def steps_made(self) -> str:
+        """Return how steps are made, and why not faster, for the record of the run."""
+        if self.obstacle:
+            return f"one by one, by Lightning: {self.obstacle}"
+        if names := self.listeners.of_each_step(self.trainer):
+            return f"one by one: {', '.join(names)} listens to each batch"
+        return "captured on the GPU" if self.fixed else "in stretches"
 
     def advance(self, data_fetcher: DataFetcher) -> None:
         """Train on one batch, or on all up to the next one that a callback listens to."""
@@ -93,30 +91,59 @@ class EpochLoop(TrainingEpochLoop):
     def _stretch(self, data_fetcher: DataFetcher, steps: int) -> None:
         """Make steps that no callback listens to; end early if one asks to be called."""
         loader: Any = self.trainer.train_dataloader
-        block = self._batches_in_block()
-        made = samples = 0
-        end = time.monotonic() + SECONDS
-        while made < steps:
-            x, y = self._prepared(loader.take(min(block, steps - made)), together=block > 1)
-            for batch in zip(x.split(loader.batch_size), y.split(loader.batch_size), strict=True):
-                self._unheard_step(batch)
-                made += 1
-            samples += len(y)
+        loader.begin()
+        if not self.global_step and capturable(self.trainer, loader):
+            steps = 1  # the optimizer has its state then, and the others can be captured
+        before, samples, end = loader.batch, 0, time.monotonic() + SECONDS
+        fixed = self._fixed_step(loader)
+        for made in self._replays(fixed, steps) if fixed else self._blocks(loader, steps):
+            samples += made
             if time.monotonic() > end or self.listeners.interrupt():
                 break
-        count_batches(self, data_fetcher, made)
+        if fixed:
+            fixed.check()
+        count_batches(self, data_fetcher, loader.batch - before)
         self.listeners.end_stretch(self.trainer, samples)
         for logger in self.trainer.loggers:
             logger.save()
         if self._num_ready_batches_reached():
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
 
-    def _unheard_step(self, batch: tuple[Tensor, ...]) -> None:
+    def _blocks(self, loader: BatchLoader, steps: int) -> Iterator[int]:
+        """Make steps on batches that are prepared several at once; yield the samples of a block."""
+        block, last = self._batches_in_block(), loader.batch + steps
+        while batches := loader.take(min(block, last - loader.batch)):
+            x, y = self._prepared(batches, block > 1)
+            for batch in zip(x.split(loader.batch_size), y.split(loader.batch_size), strict=True):
+                self._unheard_step(partial(self._update, batch, self._call_parts))
+            yield len(y)
+
+    def _replays(self, fixed: FixedStep, steps: int) -> Iterator[int]:
+        """Make steps that a GPU has captured, and yield the samples of each."""
+
+        def replay() -> Tensor:
+            loss = fixed()
+            if is_logged(self.trainer):  # gradients are still there
+                self._call_parts("on_before_optimizer_step", self.trainer.optimizers[0])
+            return loss
+
+        fixed.start()
+        for _ in range(min(steps, fixed.whole_batches())):
+            self._unheard_step(replay)
+            yield fixed.loader.batch_size
+
+    def _fixed_step(self, loader: BatchLoader) -> FixedStep | None:
+        """Return the captured step, if there is one and the next batch is a whole one."""
+        if self.global_step and self.fixed is None and capturable(self.trainer, loader):
+            self.fixed = FixedStep(self.trainer, loader, captured)
+        return self.fixed if self.fixed and self.fixed.whole_batches() else None
+
+    def _unheard_step(self, update: Callable[[], Tensor]) -> None:
         progress, index = self.batch_progress, self.batch_progress.current.ready
         progress.increment_ready()
-        self._call_parts("on_train_batch_start", batch, index)
+        self._call_parts("on_train_batch_start", None, index)
         progress.increment_started()
-        self._step(batch, self._call_parts)
+        self._step(update)
         progress.increment_processed()
         for scheduler in self.schedulers:
             self.scheduler_progress.increment_ready()
@@ -133,7 +160,7 @@ class EpochLoop(TrainingEpochLoop):
         begin_batch(self.trainer, batch)
         self._call("on_train_batch_start", batch, index)
         progress.increment_started()
-        loss = self._step(batch, self._call)
+        loss = self._step(partial(self._update, batch, self._call))
         progress.increment_processed()
         self.update_lr_schedulers("step", update_plateau_schedulers=False)
         if self._num_ready_batches_reached():
@@ -185,11 +212,21 @@ class EpochLoop(TrainingEpochLoop):
         moved = tuple(part.to(device, non_blocking=device.type == "cuda") for part in batch)
         return data.prepared_together(moved) if together else data.on_after_batch_transfer(moved, 0)
 
-    def _step(self, batch: tuple[Tensor, ...], call: Callable[..., None]) -> Tensor:
-        """Update the weights and return the loss."""
+    def _step(self, update: Callable[[], Tensor]) -> Tensor:
+        """Update the weights, count and log the step, and return its loss."""
+        progress = self.automatic_optimization.optim_progress.optimizer.step
+        logged = is_logged(self.trainer)
+        progress.increment_ready()
+        loss = update()
+        progress.increment_completed()
+        if logged:
+            log_step(self.trainer, loss)
+        return loss
+
+    def _update(self, batch: tuple[Tensor, ...], call: Callable[..., None]) -> Tensor:
+        """Update the weights by the gradient of a batch, and return its loss."""
         model: Any = self.trainer.lightning_module
         optimizer = self.trainer.optimizers[0]
-        progress = self.automatic_optimization.optim_progress.optimizer.step
         loss: Any = None  # the last one, where an optimizer calls the closure several times
 
         def closure() -> Any:
@@ -202,12 +239,7 @@ class EpochLoop(TrainingEpochLoop):
             call("on_before_optimizer_step", optimizer)
             return loss
 
-        logged = is_logged(self.trainer)
-        progress.increment_ready()
         optimizer.step(closure)
-        progress.increment_completed()
-        if logged:
-            log_step(self.trainer, loss)
         return loss.detach()
 
     def _call(self, hook: str, *args: Any) -> None:
@@ -222,27 +254,3 @@ class EpochLoop(TrainingEpochLoop):
         """Call a hook of the callbacks that are part of each step."""
         for callback in self.listeners.in_stretch[hook]:
             getattr(callback, hook)(self.trainer, self.trainer.lightning_module, *args)
-
-
-def is_plain(trainer: Trainer) -> bool:
-    """Return whether a step is one batch, loss, gradient and update, on one device in 32 bits.
-
-    The caller makes sure that a batch is `(x, y)` and that `training_step` returns the loss.
-    """
-    model, data = trainer.lightning_module, trainer.datamodule
-    return (
-        type(trainer.strategy) is SingleDeviceStrategy
-        and type(trainer.precision_plugin) is Precision
-        and type(trainer.profiler) is PassThroughProfiler
-        and model.automatic_optimization
-        and len(trainer.optimizers) == 1
-        and type(trainer.optimizers[0]).__module__.startswith("torch.optim")
-        and trainer.accumulate_grad_batches == 1
-        and not trainer.gradient_clip_val
-        and data is not None
-        and not any(is_overridden(hook, data) for hook in OF_DATA)
-        and not any(is_overridden(hook, model) for hook in OF_MODELS)
-        and not any(is_overridden(hook, c) for c in trainer.callbacks for hook in OF_CALLBACKS)
-        # It runs an epoch without backward passes.
-        and not any(isinstance(c, StochasticWeightAveraging) for c in trainer.callbacks)
-    )

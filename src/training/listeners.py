@@ -17,7 +17,7 @@ BATCH_HOOKS = (
     "on_before_optimizer_step",
     "on_train_batch_end",
 )
-SAVES = BATCH_HOOKS[-1]  # the hook of ModelCheckpoint
+AT_LOGS = (LearningRateMonitor, DeviceStatsMonitor)  # they act at the steps that are logged
 Called = dict[str, list[Any]]  # callbacks by hook
 
 
@@ -59,6 +59,10 @@ class Listeners:
         """Return how many of the coming steps no callback listens to."""
         return min((unheard_steps(one, trainer) for one in self.others), default=inf)
 
+    def of_each_step(self, trainer: Trainer) -> list[str]:
+        """Return the names of the callbacks that listen to each step."""
+        return sorted(type(one).__name__ for one in self.others if listens_to_each(one))
+
     def interrupt(self) -> bool:
         """Return whether a stretch must end now."""
         return any(one.interrupts() for one in self.sometimes)
@@ -75,25 +79,19 @@ def overriding(callbacks: Sequence[Callback]) -> Called:
 
 
 def unheard_steps(callback: Callback, trainer: Trainer) -> float:
-    """Return how many of the coming steps a callback does not listen to; 0 if it is not known."""
+    """Return how many of the coming steps a callback does not listen to."""
     if isinstance(callback, ListensSometimes):
         return callback.unheard_steps(trainer)
-    if type(callback) in (LearningRateMonitor, DeviceStatsMonitor):
-        return unlogged_steps(trainer)
-    if isinstance(callback, ModelCheckpoint) and not is_overridden(
-        SAVES, callback, ModelCheckpoint
-    ):
-        return unsaved_steps(callback, trainer)
-    return 0
+    if listens_to_each(callback):
+        return 0
+    every = saving_interval(callback) if isinstance(callback, ModelCheckpoint) else None
+    every = trainer.log_every_n_steps or inf if every is None else every
+    return inf if every == inf else every - 1 - trainer.global_step % every
 
 
-def unlogged_steps(trainer: Trainer) -> float:
-    """Return the number of coming steps before one whose values are logged."""
-    every = trainer.log_every_n_steps
-    return every - 1 - trainer.global_step % every if every else inf
-
-
-def unsaved_steps(saver: ModelCheckpoint, trainer: Trainer) -> float:
-    """Return the number of coming steps after which no checkpoint is due."""
-    every = saving_interval(saver)
-    return every - 1 - trainer.global_step % every if 0 < every < inf else every
+def listens_to_each(callback: Callback) -> bool:
+    """Return whether a callback listens to each batch, or may do so."""
+    if isinstance(callback, ModelCheckpoint):
+        own = is_overridden("on_train_batch_end", callback, ModelCheckpoint)
+        return own or not saving_interval(callback)
+    return not isinstance(callback, ListensSometimes) and type(callback) not in AT_LOGS

@@ -13,7 +13,7 @@ def is_logged(trainer: Trainer) -> bool:
 def log_step(trainer: Trainer, loss: Tensor) -> None:
     """Log loss and learning rate of the last step, to loggers, callbacks and progress bar."""
     rate = trainer.optimizers[0].param_groups[0]["lr"]
-    values = {"train/loss": loss.detach(), "train/lr": tensor(rate)}
+    values = {"train/loss": loss.detach().clone(), "train/lr": tensor(rate)}
     trainer.callback_metrics.update(values)
     trainer.logged_metrics.update(values)
     trainer.progress_bar_metrics["train/loss"] = loss.item()

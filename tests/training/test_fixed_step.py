@@ -1,0 +1,101 @@
+"""The step over fixed buffers, which a GPU captures, equals the usual step; tried on the CPU."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from src.callbacks import FiniteGuard, LayerHealth, StepSeed
+from src.errors import UserError
+from src.models import LogisticRegression, Model, ReLUMLP
+from src.training import epoch_loop
+from src.training.fixed_step import FixedStep, captured
+from tests.training.test_epoch_loop import ONE_CYCLE, SGD, STEPPED, images, outcome, train
+
+Step = Callable[[], None]
+
+
+def logistic(root: Path) -> tuple[Model, Any]:
+    return LogisticRegression(optimizer=SGD, **ONE_CYCLE), images(root)
+
+
+def dropout(root: Path) -> tuple[Model, Any]:
+    model = ReLUMLP(hidden=[16], dropout=0.3, optimizer=torch.optim.Adam, **STEPPED)
+    return model, images(root)
+
+
+def tried_first(step: Step, state: Sequence[Tensor]) -> Step:
+    """Make a few steps and undo them, as the capture on a GPU does."""
+    before = [one.detach().clone() for one in state]
+    for _ in range(4):
+        step()
+    for one, value in zip(state, before, strict=True):
+        one.detach().copy_(value)
+    return step
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the loop use fixed steps on the CPU, and return a list of the samples of each."""
+    made: list[int] = []
+    call = FixedStep.__call__
+
+    def counted(self: FixedStep) -> Tensor:
+        made.append(self.loader.batch_size)
+        return call(self)
+
+    monkeypatch.setattr(FixedStep, "__call__", counted)
+    monkeypatch.setattr(epoch_loop, "capturable", lambda trainer, loader: True)
+    monkeypatch.setattr(epoch_loop, "captured", tried_first)
+    return made
+
+
+@pytest.mark.parametrize("make", [logistic, dropout])
+@pytest.mark.parametrize("settings", [{}, {"max_steps": 13}, {"val_check_interval": 3}])
+def test_it_equals_the_usual_step(
+    make: Any, settings: dict[str, Any], data_root: Path, calls: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """An epoch has seven whole batches and a smaller one, which is not captured."""
+    extra = {"extra": [StepSeed, LayerHealth], "recorded": False}
+    fixed = outcome(train(True, partial(make, data_root), **extra, **settings))
+    assert len(calls) == (11 if "max_steps" in settings else 13)  # the first one is the usual one
+    monkeypatch.setattr(epoch_loop, "capturable", lambda trainer, loader: False)
+    usual = outcome(train(True, partial(make, data_root), **extra, **settings))
+    for name, value in usual.items():
+        if name != "random":  # the tried steps draw numbers; StepSeed makes that harmless
+            assert fixed[name] == value, name
+
+
+def test_the_first_loss_that_is_not_finite_is_named(data_root: Path, calls: list[int]) -> None:
+    """Step 5 trains on a label that has no class: its loss is made NaN."""
+
+    class Poisoned(LogisticRegression):
+        def loss(self, output: Tensor, y: Tensor) -> Tensor:
+            usual = super().loss(output, y)
+            return torch.where((y == y[0]).all(), torch.nan, usual)
+
+    model = Poisoned(optimizer=SGD)
+    data = images(data_root)
+    data.setup("fit")
+    order = data.train_dataloader().order()
+    poisoned = order[5 * 32 : 6 * 32]
+    data.splits["train"].y = data.splits["train"].y.clone()
+    data.splits["train"].y[poisoned] = 3
+    extra = {"extra": [StepSeed, FiniteGuard], "recorded": False, "log_every_n_steps": 0}
+    with pytest.raises(UserError, match=r"not finite at step 5, epoch 0, lr 0\.05"):
+        train(True, lambda: (model, data), **extra)
+
+
+@pytest.mark.gpu
+def test_a_captured_step_leaves_the_state_as_it_was() -> None:
+    total = torch.zeros(3, device="cuda")
+    replay = captured(lambda: total.add_(1), [total])
+    assert total.tolist() == [0, 0, 0]
+    replay()
+    replay()
+    assert total.tolist() == [2, 2, 2]
