@@ -2,10 +2,10 @@
 
     python -m scripts.bench.contenders plain configs/mnist_lenet.yaml --epochs 3
 
-`plain` is a handwritten training loop, `floor` is that loop on a single batch, `template` is a
-typical Lightning project, and `loader` only iterates over linenet's batches; each prints the
-seconds of every epoch. `difference` prints the absolute differences between the losses of `plain`
-and of linenet in the first steps.
+`plain` is a handwritten training loop, `floor` is that loop on a single batch, `captured` is its
+step as a CUDA graph, `template` is a typical Lightning project, and `loader` only iterates over
+linenet's batches; each prints the seconds of every epoch. `difference` prints the absolute
+differences between the losses of `plain` and of linenet in the first steps.
 """
 
 import argparse
@@ -39,6 +39,7 @@ from src import models
 from src.cli import main as linenet
 from src.data import MNIST
 from src.data.loader import BatchLoader
+from src.training.fixed_step import captured as as_graph
 from src.training.seeds import step_seeds
 
 STEPS = 50  # whose losses are compared; rounding errors grow with each step
@@ -130,6 +131,41 @@ def plain(task: Task, epochs: int, same_batch: bool = False) -> Seconds:
     for _ in range(epochs):
         started = time.perf_counter()
         sum(islice(losses, steps), torch.zeros((), device=task.device)).item()
+        yield time.perf_counter() - started
+
+
+def captured(task: Task, epochs: int) -> Seconds:
+    """Yield the seconds of each epoch of the handwritten step, captured as a CUDA graph.
+
+    It is the floor on a GPU: pixels stay uint8 there, and batches are selected within the step.
+    """
+    split, batches = task.data.splits["train"], task.data.train_dataloader()
+    x, y = split.x.to(task.device), split.y.to(task.device)
+    mean, std = task.data.mean.to(task.device), task.data.std.to(task.device)
+    optimizer, _ = task.optimizer(epochs * len(batches))
+    for group in optimizer.param_groups:
+        group |= {"fused": True, "foreach": False, "capturable": True}
+    order, place = batches.order().to(task.device), torch.zeros(1, dtype=torch.int64).cuda()
+    batch = torch.arange(task.batch_size, device=task.device)
+
+    def step() -> None:
+        chosen = order.index_select(0, place + batch)
+        loss = F.cross_entropy(task.net((x.index_select(0, chosen) - mean) / std), y[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        place.add_(task.batch_size)
+
+    replay = as_graph(step, [])
+    for epoch in range(epochs):
+        batches.set_epoch(epoch)
+        order.copy_(batches.order())
+        place.zero_()
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        for _ in range(len(order) // task.batch_size):
+            replay()
+        torch.cuda.synchronize()
         yield time.perf_counter() - started
 
 
@@ -252,6 +288,7 @@ BASELINES = {
     "difference": difference,
     "plain": plain,
     "floor": partial(plain, same_batch=True),
+    "captured": captured,
     "template": template,
     "loader": loader,
 }
