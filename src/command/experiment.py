@@ -33,6 +33,7 @@ from src.command.checks import (
     check_callbacks,
     check_processes,
     check_saved,
+    uses_gpu,
 )
 from src.command.config_files import read_strictly
 from src.command.defaults import write_names
@@ -185,6 +186,8 @@ class ExperimentCLI(ExperimentFlags):
         self.untrained = Untrained(self.model, settings.callbacks)
         if folder := self._run_folder():
             kwargs["logger"] = self._loggers(folder)
+        if settings.deterministic is None and uses_gpu(settings.accelerator):
+            kwargs["deterministic"] = "warn"  # or the convolutions of two equal runs differ
         try:
             trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, TypeError, ValueError) as error:

@@ -63,6 +63,7 @@ class EpochLoop(TrainingEpochLoop):
         self.plain = self.obstacle is None
         groups = self.trainer.optimizers[0].param_groups if self.plain else []
         self.parameters = [parameter for group in groups for parameter in group["params"]]
+        self.model: Any = self.trainer.lightning_module
         configs = self.trainer.lr_scheduler_configs
         self.schedulers = [one.scheduler for one in configs if one.interval == "step"]
         self.listeners = Listeners(self.trainer.callbacks)
@@ -225,8 +226,7 @@ class EpochLoop(TrainingEpochLoop):
 
     def _update(self, batch: tuple[Tensor, ...], call: Callable[..., None]) -> Tensor:
         """Update the weights by the gradient of a batch, and return its loss."""
-        model: Any = self.trainer.lightning_module
-        optimizer = self.trainer.optimizers[0]
+        model, optimizer = self.model, self.trainer.optimizers[0]
         loss: Any = None  # the last one, where an optimizer calls the closure several times
 
         def closure() -> Any:
@@ -252,5 +252,5 @@ class EpochLoop(TrainingEpochLoop):
 
     def _call_parts(self, hook: str, *args: Any) -> None:
         """Call a hook of the callbacks that are part of each step."""
-        for callback in self.listeners.in_stretch[hook]:
-            getattr(callback, hook)(self.trainer, self.trainer.lightning_module, *args)
+        for called in self.listeners.in_stretch[hook]:
+            called(self.trainer, self.model, *args)

@@ -49,7 +49,8 @@ class Listeners:
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
         self.all = overriding(callbacks)
-        self.in_stretch = overriding([one for one in callbacks if isinstance(one, PartOfStep)])
+        parts = overriding([one for one in callbacks if isinstance(one, PartOfStep)])
+        self.in_stretch = {hook: [getattr(one, hook) for one in parts[hook]] for hook in parts}
         self.sometimes = [one for one in callbacks if isinstance(one, ListensSometimes)]
         self.others = {
             one for ones in self.all.values() for one in ones if not isinstance(one, PartOfStep)

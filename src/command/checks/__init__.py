@@ -6,6 +6,7 @@ from src.command.checks.contradictions import (
     check_accelerator,
     check_processes,
     check_saved,
+    uses_gpu,
 )
 from src.command.checks.values import invalid_values
 
@@ -16,4 +17,5 @@ __all__ = [
     "check_processes",
     "check_saved",
     "invalid_values",
+    "uses_gpu",
 ]

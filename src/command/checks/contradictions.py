@@ -34,6 +34,11 @@ def check_processes(devices: Any) -> None:
         )
 
 
+def uses_gpu(accelerator: str) -> bool:
+    """Return whether an accelerator, by name, is a CUDA device on this machine."""
+    return accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+
 def check_accelerator(name: str) -> None:
     """Refuse a GPU where there is none, before the trainer does so without advice.
 
