@@ -12,11 +12,11 @@ def is_logged(trainer: Trainer) -> bool:
 
 def log_step(trainer: Trainer, loss: Tensor) -> None:
     """Log loss and learning rate of the last step, to loggers, callbacks and progress bar."""
-    rate = trainer.optimizers[0].param_groups[0]["lr"]
-    values = {"train/loss": loss.detach().clone(), "train/lr": tensor(rate)}
+    rate = tensor(trainer.optimizers[0].param_groups[0]["lr"])
+    values = {"train/loss": loss.detach().clone(), "train/lr": rate}
+    scalars = {"train/loss": loss.item(), "train/lr": rate.item()}
     trainer.callback_metrics.update(values)
     trainer.logged_metrics.update(values)
-    trainer.progress_bar_metrics["train/loss"] = loss.item()
-    scalars = {name: value.item() for name, value in values.items()}
+    trainer.progress_bar_metrics["train/loss"] = scalars["train/loss"]
     for logger in trainer.loggers:
         logger.log_metrics({**scalars, "epoch": trainer.current_epoch}, trainer.global_step - 1)

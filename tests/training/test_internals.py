@@ -1,5 +1,6 @@
 """Each private name of Lightning and TensorBoard in `internals` does what is expected."""
 
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -115,6 +116,46 @@ def test_the_step_of_the_curves_is_in_the_checkpoint(tmp_path: Path) -> None:
     made.save_checkpoint(tmp_path / "x.ckpt")
     saved = torch.load(tmp_path / "x.ckpt", weights_only=True)
     assert internals.logger_step(saved) == made.global_step == 22
+
+
+def test_the_batches_of_a_stretch_are_counted_as_lightning_counts_them() -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+            loop = trainer.fit_loop.epoch_loop
+            fetcher = trainer.fit_loop._data_fetcher
+            done = loop.batch_progress.is_last_batch
+            seen.append((loop._batches_that_stepped + 1, fetcher.fetched, fetcher.done, done))
+
+    made = trained(callbacks=[Watch()], limit_val_batches=0)
+    loop, fetcher = made.fit_loop.epoch_loop, Mock(fetched=0, length=11, done=False)
+    loop._batches_that_stepped = 11
+    for batches, expected in ((4, seen[14]), (7, seen[21])):
+        internals.count_batches(loop, fetcher, batches)
+        loop._batches_that_stepped += 1  # by Lightning, after the last batch
+        counted = loop._batches_that_stepped, fetcher.fetched, fetcher.done
+        assert (*counted, loop.batch_progress.is_last_batch) == expected
+
+
+def test_the_interval_of_a_checkpoint_callback_is_known() -> None:
+    assert internals.saving_interval(ModelCheckpoint()) == float("inf")
+    assert internals.saving_interval(ModelCheckpoint(every_n_train_steps=7)) == 7
+    by_time = ModelCheckpoint(train_time_interval=timedelta(seconds=3))
+    assert internals.saving_interval(by_time) == 0
+
+
+def test_what_a_training_step_has_logged_is_forgotten() -> None:
+    shown: list[bool] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+            shown.append("train/loss" in trainer._logger_connector.metrics["log"])
+            internals.forget_step_values(trainer)
+            shown.append("train/loss" in trainer._logger_connector.metrics["log"])
+
+    trained(callbacks=[Watch()], log_every_n_steps=1, limit_train_batches=1)
+    assert shown == [True, False] * 2
 
 
 def test_save_if_best_saves_at_a_step_that_is_not_due(tmp_path: Path) -> None:
