@@ -135,9 +135,10 @@ class EpochLoop(TrainingEpochLoop):
 
     def _fixed_step(self, loader: BatchLoader) -> FixedStep | None:
         """Return the captured step, if there is one and the next batch is a whole one."""
-        if self.global_step and self.fixed is None and capturable(self.trainer, loader):
+        known = self.fixed is not None and self.fixed.loader is loader  # it may be a new one
+        if not known and self.global_step and capturable(self.trainer, loader):
             self.fixed = FixedStep(self.trainer, loader, captured)
-        return self.fixed if self.fixed and self.fixed.whole_batches() else None
+        return self.fixed if self.fixed and self.fixed.whole_batches() > 0 else None
 
     def _unheard_step(self, update: Callable[[], Tensor]) -> None:
         progress, index = self.batch_progress, self.batch_progress.current.ready

@@ -55,7 +55,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("make", [logistic, dropout])
-@pytest.mark.parametrize("settings", [{}, {"max_steps": 13}, {"val_check_interval": 3}])
+@pytest.mark.parametrize("settings", [{}, {"max_steps": 13}, {"val_check_interval": 3},
+                                      {"reload_dataloaders_every_n_epochs": 1}])  # fmt: skip
 def test_it_equals_the_usual_step(
     make: Any, settings: dict[str, Any], data_root: Path, calls: list[int],
     monkeypatch: pytest.MonkeyPatch,
