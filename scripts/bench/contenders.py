@@ -10,7 +10,6 @@ differences between the losses of `plain` and of linenet in the first steps.
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from functools import partial
 from io import StringIO
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import src.libraries  # noqa: F401  (first)
 
@@ -39,6 +38,7 @@ from src import models
 from src.cli import main as linenet
 from src.data import MNIST
 from src.data.loader import BatchLoader
+from src.runs.curves import read_curves
 from src.training.fixed_step import captured as as_graph
 from src.training.seeds import step_seeds
 
@@ -254,17 +254,6 @@ def template(task: Task, epochs: int) -> Seconds:
     yield from clock.seconds
 
 
-class Losses(Callback):
-    """Records the loss of each of linenet's training steps."""
-
-    values: ClassVar[list[float]] = []
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self.values.append(outputs["loss"].item())
-
-
 def difference(task: Task, epochs: int) -> Iterator[float]:
     """Yield the absolute loss differences between the handwritten loop and linenet."""
     losses, by_hand = training(task, STEPS), []
@@ -272,16 +261,17 @@ def difference(task: Task, epochs: int) -> Iterator[float]:
     for seed in islice(chain.from_iterable(step_seeds(0, e, 0, length) for e in count()), STEPS):
         torch.manual_seed(seed)  # gives dropout the random numbers that linenet gives it
         by_hand.append(next(losses).item())
-    words = ["fit", "--config", str(task.config), "--trainer.logger=false"]
+    words = ["fit", "--config", str(task.config), "--trainer.log_every_n_steps=1"]
     words += ["--data.source=mnist", f"--data.batch_size={task.batch_size}"]
     words += [f"--trainer.accelerator={task.accelerator}", f"--trainer.max_steps={STEPS}"]
-    words += ["--trainer.enable_checkpointing=false"]
-    Losses.values.clear()
-    os.environ["LINENET_ALLOW"] = Losses.__module__
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        linenet([*words, f"--trainer.callbacks+={Losses.__module__}.Losses"])
-    for ours, linenets in zip(by_hand, Losses.values, strict=True):
-        yield abs(ours - linenets)
+    words += ["--report=false", "--figures.only=[]"]
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+        with redirect_stderr(StringIO()):
+            linenet([*words, f"--trainer.default_root_dir={folder}"])
+        [curves] = Path(folder).rglob("curves.csv")
+        ours = read_curves(curves.read_text())["train/loss"][1]
+    for one, other in zip(by_hand, ours, strict=True):
+        yield abs(one - other)
 
 
 BASELINES = {

@@ -106,7 +106,8 @@ class ResumePoints(ListensSometimes):
 
     def _urgency(self) -> float:
         """Return the number of a signal received, else 0.5 if a checkpoint is due, else 0."""
-        return float(self.request.signal) or (0.5 if time.monotonic() >= self.due else 0.0)
+        due = self.folder is not None and time.monotonic() >= self.due
+        return float(self.request.signal) or (0.5 if due else 0.0)
 
     def _save_or_stop(self, trainer: Trainer) -> None:
         """Save, and stop, if any process has a reason to."""

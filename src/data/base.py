@@ -139,10 +139,7 @@ class TensorData(LightningDataModule):
 
     def _batches_done(self) -> int:
         """Return the number of batches of this epoch that were done before a resume, else 0."""
-        if self.trainer is None:
-            return 0
-        loop = self.trainer.fit_loop.epoch_loop
-        return loop.batch_progress.current.ready if loop.restarting else 0
+        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.trainer else 0
 
     def _loader(self, name: str, batch_size: int, **order: Any) -> BatchLoader:
         split, trainer = self.splits[name], self.trainer

@@ -54,8 +54,7 @@ class BatchLoader:
         self.x, self.y, self.indices = x, y, indices
         self.batch_size, self.seed = batch_size, seed
         self.rank, self.world_size, self.done = rank, world_size, done
-        self.epoch = self.batch = 0
-        self._order: Tensor | None = None
+        self.epoch = 0
 
     @property
     def sampler(self) -> "BatchLoader":
@@ -81,20 +80,12 @@ class BatchLoader:
         return max(ceil(share / self.batch_size), min(n, 1))
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        self._order = None
-        return iter(self.take, None)
+        # A generator starts at the first batch, which comes after set_epoch.
+        order = self.order().to(self.x.device)
+        for batch in range(self.done(), len(self)):
+            yield self.take(order, batch)
 
-    def begin(self) -> Tensor:
-        """Return the order of the epoch; it's that of the first call, which is after set_epoch."""
-        if self._order is None:
-            self._order, self.batch = self.order().to(self.x.device), self.done()
-        return self._order
-
-    def take(self, batches: int = 1) -> tuple[Tensor, Tensor] | None:
-        """Return the samples and targets of the next batch, or of several; None after the last."""
-        order = self.begin()
-        if self.batch >= len(self) or not batches:
-            return None
-        chosen = order[self.batch * self.batch_size :][: batches * self.batch_size]
-        self.batch += batches
+    def take(self, order: Tensor, batch: int, batches: int = 1) -> tuple[Tensor, Tensor]:
+        """Return the samples and targets of a batch of an order, or of several from it on."""
+        chosen = order[batch * self.batch_size : (batch + batches) * self.batch_size]
         return self.x.index_select(0, chosen), self.y.index_select(0, chosen)

@@ -37,7 +37,7 @@ class Means:
         n = len(y)
         if not n:  # the batch of a process that got no example
             return
-        if self._loss.device != y.device or self._loss.dtype != loss.dtype:
+        if self._loss.device != y.device or loss.dtype.itemsize > self._loss.dtype.itemsize:
             self._move(y.device, loss.dtype)
         self._loss.add_(loss.detach(), alpha=n)
         self._examples.add_(n)

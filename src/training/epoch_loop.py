@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from math import inf, prod
 from typing import Any
@@ -10,7 +11,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from src.data.loader import BatchLoader
-from src.training.fixed_step import FixedStep, capturable, captured
+from src.training.fixed_step import FixedStep, captured, rates_on_device, uncaptured
 from src.training.internals import (
     DataFetcher,
     TrainingEpochLoop,
@@ -26,7 +27,7 @@ from src.training.plain_step import obstacle
 from src.training.step_log import is_logged, log_step
 
 SECONDS = 0.2  # of a stretch, at most: the progress bar moves, and curves are written
-BLOCK = 2**20  # values of batches that are prepared together, 4 MB
+BLOCK, MOST = 2**20, 64  # values, and batches, that are prepared together: 4 MB
 
 
 class EpochLoop(TrainingEpochLoop):
@@ -58,15 +59,22 @@ class EpochLoop(TrainingEpochLoop):
 
     def on_run_start(self, data_fetcher: DataFetcher) -> None:
         super().on_run_start(data_fetcher)
+        trainer = self.trainer
         own = "batches or a training step of your own" if self.own_batches else None
-        self.obstacle = own or obstacle(self.trainer)
+        self.obstacle = own or obstacle(trainer)
         self.plain = self.obstacle is None
-        groups = self.trainer.optimizers[0].param_groups if self.plain else []
-        self.parameters = [parameter for group in groups for parameter in group["params"]]
-        self.model: Any = self.trainer.lightning_module
-        configs = self.trainer.lr_scheduler_configs
-        self.schedulers = [one.scheduler for one in configs if one.interval == "step"]
-        self.listeners = Listeners(self.trainer.callbacks)
+        self.listeners = Listeners(trainer.callbacks)
+        if self.plain:
+            self.model: Any = trainer.lightning_module
+            loader: Any = trainer.train_dataloader
+            self.loader: BatchLoader = loader
+            self.order = loader.order().to(loader.x.device)
+            groups = trainer.optimizers[0].param_groups
+            self.parameters = [parameter for group in groups for parameter in group["params"]]
+            configs: list[Any] = trainer.lr_scheduler_configs
+            self.schedules = [one for one in configs if one.interval == "step"]
+            self.eager = uncaptured(trainer, loader)
+            forget_step_values(trainer)
 
     def steps_made(self) -> str:
         """Return how steps are made, and why not faster, for the record of the run."""
@@ -74,13 +82,18 @@ class EpochLoop(TrainingEpochLoop):
             return f"one by one, by Lightning: {self.obstacle}"
         if names := self.listeners.of_each_step(self.trainer):
             return f"one by one: {', '.join(names)} listens to each batch"
-        return "captured on the GPU" if self.fixed else "in stretches"
+        if self.fixed:
+            return "captured on the GPU"
+        on_gpu = self.trainer.strategy.root_device.type == "cuda"
+        return f"in stretches{f', not captured: {self.eager}' if on_gpu else ''}"
 
     def advance(self, data_fetcher: DataFetcher) -> None:
         """Train on one batch, or on all up to the next one that a callback listens to."""
-        if self.restarting or not self.plain:
+        resumes = self.restarting and self._should_check_val_fx(data_fetcher)
+        if resumes or not self.plain:
             super().advance(data_fetcher)
-            forget_step_values(self.trainer)
+            if self.plain:
+                forget_step_values(self.trainer)
             return
         self.val_loop.restarting = False  # the next validation starts at its first batch
         steps = min(self.listeners.unheard_steps(self.trainer), self._steps_to_pause())
@@ -91,33 +104,35 @@ class EpochLoop(TrainingEpochLoop):
 
     def _stretch(self, data_fetcher: DataFetcher, steps: int) -> None:
         """Make steps that no callback listens to; end early if one asks to be called."""
-        loader: Any = self.trainer.train_dataloader
-        loader.begin()
-        if not self.global_step and capturable(self.trainer, loader):
-            steps = 1  # the optimizer has its state then, and the others can be captured
-        before, samples, end = loader.batch, 0, time.monotonic() + SECONDS
-        fixed = self._fixed_step(loader)
-        for made in self._replays(fixed, steps) if fixed else self._blocks(loader, steps):
+        before, samples, end = self.batch_progress.current.ready, 0, time.monotonic() + SECONDS
+        fixed = self._fixed_step()
+        for made in self._replays(fixed, steps) if fixed else self._blocks(steps):
             samples += made
             if time.monotonic() > end or self.listeners.interrupt():
                 break
         if fixed:
             fixed.check()
-        count_batches(self, data_fetcher, loader.batch - before)
+        count_batches(self, data_fetcher, self.batch_progress.current.ready - before)
         self.listeners.end_stretch(self.trainer, samples)
         for logger in self.trainer.loggers:
             logger.save()
         if self._num_ready_batches_reached():
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
 
-    def _blocks(self, loader: BatchLoader, steps: int) -> Iterator[int]:
+    def _blocks(self, steps: int) -> Iterator[int]:
         """Make steps on batches that are prepared several at once; yield the samples of a block."""
-        block, last = self._batches_in_block(), loader.batch + steps
-        while batches := loader.take(min(block, last - loader.batch)):
+        progress, size = self.batch_progress.current, self.loader.batch_size
+        block, last = self._batches_in_block() if self.eager else 1, progress.ready + steps
+        while progress.ready < last:
+            batches = self.loader.take(
+                self.order, progress.ready, min(block, last - progress.ready)
+            )
             x, y = self._prepared(batches, block > 1)
-            for batch in zip(x.split(loader.batch_size), y.split(loader.batch_size), strict=True):
+            for batch in zip(x.split(size), y.split(size), strict=True):
                 self._unheard_step(partial(self._update, batch, self._call_parts))
             yield len(y)
+            if self.eager is None:
+                return  # the optimizer has its state now: the other steps can be captured
 
     def _replays(self, fixed: FixedStep, steps: int) -> Iterator[int]:
         """Make steps that a GPU has captured, and yield the samples of each."""
@@ -128,17 +143,23 @@ class EpochLoop(TrainingEpochLoop):
                 self._call_parts("on_before_optimizer_step", self.trainer.optimizers[0])
             return loss
 
-        fixed.start()
-        for _ in range(min(steps, fixed.whole_batches())):
+        batch = self.batch_progress.current.ready
+        fixed.start(self.order, batch)
+        for _ in range(min(steps, len(self.order) // self.loader.batch_size - batch)):
             self._unheard_step(replay)
-            yield fixed.loader.batch_size
+            yield self.loader.batch_size
 
-    def _fixed_step(self, loader: BatchLoader) -> FixedStep | None:
-        """Return the captured step, if there is one and the next batch is a whole one."""
-        known = self.fixed is not None and self.fixed.loader is loader  # it may be a new one
-        if not known and self.global_step and capturable(self.trainer, loader):
-            self.fixed = FixedStep(self.trainer, loader, captured)
-        return self.fixed if self.fixed and self.fixed.whole_batches() > 0 else None
+    def _fixed_step(self) -> FixedStep | None:
+        """Return the captured step, unless the next batch is smaller or nothing can be captured."""
+        whole = len(self.order) // self.loader.batch_size > self.batch_progress.current.ready
+        if self.eager or not (whole and self.global_step):
+            return None
+        if self.fixed is None or not self.fixed.fits(self.loader):
+            try:
+                self.fixed = FixedStep(self.trainer, self.loader, captured)
+            except RuntimeError as error:
+                self.fixed, self.eager = None, f"{error}".partition("\n")[0]
+        return self.fixed
 
     def _unheard_step(self, update: Callable[[], Tensor]) -> None:
         progress, index = self.batch_progress, self.batch_progress.current.ready
@@ -147,18 +168,19 @@ class EpochLoop(TrainingEpochLoop):
         progress.increment_started()
         self._step(update)
         progress.increment_processed()
-        for scheduler in self.schedulers:
-            self.scheduler_progress.increment_ready()
-            scheduler.step()
-            self.scheduler_progress.increment_completed()
+        for schedule in self.schedules:
+            if (index + 1) % schedule.frequency == 0:
+                self.scheduler_progress.increment_ready()
+                schedule.scheduler.step()
+                self.scheduler_progress.increment_completed()
         progress.increment_completed()
 
     def _heard_step(self, data_fetcher: DataFetcher) -> None:
         """Make a step and call all hooks of callbacks."""
-        progress = self.batch_progress
-        batch = self._next_batch(data_fetcher)
+        progress, index = self.batch_progress, self.batch_progress.current.ready
+        batch = self._prepared(self.loader.take(self.order, index))
         progress.increment_ready()
-        index = self.batch_idx
+        count_batches(self, data_fetcher, 1)
         begin_batch(self.trainer, batch)
         self._call("on_train_batch_start", batch, index)
         progress.increment_started()
@@ -196,18 +218,15 @@ class EpochLoop(TrainingEpochLoop):
         done = ready if by_epoch else self.batch_progress.total.ready
         every = trainer.val_check_batch or 1  # None: the clock says when to validate
         to_limit = self.max_steps - self.global_step if self.max_steps != -1 else inf
+        if trainer.should_stop:
+            return 1  # Lightning asks after each step whether min_steps is reached
         return min(to_limit, every - done % every, trainer.num_training_batches - ready)
 
     def _batches_in_block(self) -> int:
         """Return how many batches are prepared together, which takes less time for each."""
         data = self.trainer.datamodule
         values = prod(data.input_shape) * data.batch_size
-        return max(1, BLOCK // values) if data.alike_batches else 1
-
-    def _next_batch(self, data_fetcher: DataFetcher) -> tuple[Tensor, ...]:
-        batch, _, _ = next(data_fetcher)
-        self.batch_progress.is_last_batch = data_fetcher.done
-        return self._prepared(batch)
+        return min(max(1, BLOCK // values), MOST) if data.alike_batches else 1
 
     def _prepared(self, batch: tuple[Tensor, ...], together: bool = False) -> tuple[Tensor, ...]:
         device, data = self.trainer.strategy.root_device, self.trainer.datamodule
@@ -240,7 +259,8 @@ class EpochLoop(TrainingEpochLoop):
             call("on_before_optimizer_step", optimizer)
             return loss
 
-        optimizer.step(closure)
+        with nullcontext() if self.eager else rates_on_device(optimizer):
+            optimizer.step(closure)
         return loss.detach()
 
     def _call(self, hook: str, *args: Any) -> None:

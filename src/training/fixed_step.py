@@ -40,27 +40,40 @@ class FixedStep:
         self.trainer, self.loader, self.model = trainer, loader, model
         self.optimizer, device = trainer.optimizers[0], loader.x.device
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        self.order = torch.zeros(len(loader.indices), dtype=torch.int64, device=device)
+        room = len(loader.indices) + (WARM_UP + 1) * loader.batch_size  # for the steps tried first
+        self.order = torch.zeros(room, dtype=torch.int64, device=device)
         self.range = torch.arange(loader.batch_size, device=device)
         self.place = torch.zeros(1, dtype=torch.int64, device=device)  # of the batch in the order
         self.failed = torch.full_like(self.place, -1)  # that of the first loss that is not finite
         self.loss = torch.zeros((), device=device)
-        self.rates = [torch.tensor(g["lr"], device=device) for g in self.optimizer.param_groups]
         own = [self.place, self.failed, self.loss]
         of_optimizer = [v for s in self.optimizer.state.values() for v in s.values()]
         state = [*model.state_dict().values(), *model.running_sums(), *own]
-        with rates_on_device(self.optimizer, self.rates):
+        self.made_for = self._circumstances()
+        with rates_on_device(self.optimizer) as self.rates:
             self.repeat = record(self._step, [*state, *filter(torch.is_tensor, of_optimizer)])
         self.gradients = [p.grad for p in self.parameters]
 
-    def whole_batches(self) -> int:
-        """Return how many of the remaining batches of the epoch are whole."""
-        return len(self.order) // self.loader.batch_size - self.loader.batch
+    def fits(self, loader: BatchLoader) -> bool:
+        """Return whether the step is still that of the loader, the model and the optimizer."""
+        return self.loader is loader and self.made_for == self._circumstances()
 
-    def start(self) -> None:
-        """Begin at the next batch of the loader."""
-        self.order.copy_(self.loader.begin())
-        self.place.fill_(self.loader.batch * self.loader.batch_size)
+    def _circumstances(self) -> list[Any]:
+        """Return what a captured step has fixed: memory, frozen parameters, settings but rates."""
+        tensors = [
+            (name, one.data_ptr()) for name, one in self.model.state_dict(keep_vars=True).items()
+        ]
+        frozen = [one.requires_grad for one in self.model.parameters()]
+        settings = [
+            {key: value for key, value in group.items() if key not in ("params", "lr")}
+            for group in self.optimizer.param_groups
+        ]
+        return [tensors, frozen, settings, self.model.training]
+
+    def start(self, order: Tensor, batch: int) -> None:
+        """Begin at a batch of an order."""
+        self.order[: len(order)] = order
+        self.place.fill_(batch * self.loader.batch_size)
         for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
             parameter.grad = gradient
 
@@ -69,14 +82,13 @@ class FixedStep:
         for rate, group in zip(self.rates, self.optimizer.param_groups, strict=True):
             rate.fill_(group["lr"])
         self.repeat()
-        self.loader.batch += 1
         return self.loss
 
     def check(self) -> None:
         """Raise UserError if the loss of a step was not finite; later steps have been made."""
-        failed = int(self.failed) // self.loader.batch_size
-        if failed >= 0:
-            step = self.trainer.global_step - (self.loader.batch - failed)
+        if (failed := int(self.failed)) >= 0:
+            later = (int(self.place) - failed) // self.loader.batch_size
+            step = self.trainer.global_step - later
             saved = "No checkpoint holds that step."
             raise UserError(explain("The loss is not finite", saved, self.trainer, step))
 
@@ -97,28 +109,38 @@ class FixedStep:
         self.place.add_(self.loader.batch_size)
 
 
-def capturable(trainer: Trainer, loader: BatchLoader) -> bool:
-    """Return whether a step can be captured: all of it on a GPU, and only learning rates change."""
-    optimizer, schedulers = trainer.optimizers[0], trainer.lr_scheduler_configs
-    return (
-        loader.x.is_cuda
-        and trainer.datamodule.alike_batches
-        and type(optimizer) in (SGD, Adam, AdamW)
-        and all(group["fused"] for group in optimizer.param_groups)
-        and not any(getattr(one.scheduler, "cycle_momentum", False) for one in schedulers)
-    )
+def uncaptured(trainer: Trainer, loader: BatchLoader) -> str | None:
+    """Return why the steps of a run are not captured; None if they can be."""
+    optimizer = trainer.optimizers[0]
+    schedulers = [one.scheduler for one in trainer.lr_scheduler_configs]
+    reasons = {
+        "no GPU": trainer.strategy.root_device.type != "cuda",
+        "the data is too large for the GPU": not loader.x.is_cuda,
+        "augmentation": not trainer.datamodule.alike_batches,
+        type(optimizer).__name__: type(optimizer) not in (SGD, Adam, AdamW),
+        "fused is off": not all(group.get("fused") for group in optimizer.param_groups),
+        "the momentum changes": any(getattr(one, "cycle_momentum", False) for one in schedulers),
+        # The weights of a line are logged before each step.
+        "a line": all(one.numel() == 1 for one in trainer.lightning_module.parameters()),
+    }
+    return next((why for why, holds in reasons.items() if holds), None)
 
 
 @contextmanager
-def rates_on_device(optimizer: Optimizer, rates: Sequence[Tensor]) -> Iterator[None]:
-    """Let an optimizer read its learning rates from tensors, as a captured step must."""
+def rates_on_device(optimizer: Optimizer) -> Iterator[list[Tensor]]:
+    """Let an optimizer read its learning rates from tensors, as a captured step must.
+
+    Usual steps on a GPU do so, too: with a rate of 64 bits, their last bits would differ.
+    """
     before = [dict(group) for group in optimizer.param_groups]
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
+    rates = []
+    for group in optimizer.param_groups:
+        rates.append(torch.tensor(group["lr"], device=group["params"][0].device))
+        group["lr"] = rates[-1]
         if "capturable" in group:
-            group["capturable"] = rate.is_cuda
+            group["capturable"] = rates[-1].is_cuda
     try:
-        yield
+        yield rates
     finally:
         for group, settings in zip(optimizer.param_groups, before, strict=True):
             group.clear()

@@ -22,7 +22,12 @@ Called = dict[str, list[Any]]  # callbacks by hook
 
 
 class PartOfStep(Callback):
-    """A callback whose hooks are called in every step, also within a stretch."""
+    """A callback that takes part in every step, also within a stretch.
+
+    There, it gets no batch, and `on_train_batch_end` is not called. When a captured step is
+    replayed, `on_before_backward` is not called, and `on_before_optimizer_step` only if values of
+    the step are logged.
+    """
 
 
 class ListensSometimes(Callback):
@@ -93,6 +98,6 @@ def unheard_steps(callback: Callback, trainer: Trainer) -> float:
 def listens_to_each(callback: Callback) -> bool:
     """Return whether a callback listens to each batch, or may do so."""
     if isinstance(callback, ModelCheckpoint):
-        own = is_overridden("on_train_batch_end", callback, ModelCheckpoint)
+        own = any(is_overridden(hook, callback, ModelCheckpoint) for hook in BATCH_HOOKS)
         return own or not saving_interval(callback)
     return not isinstance(callback, ListensSometimes) and type(callback) not in AT_LOGS

@@ -40,6 +40,9 @@ def obstacle(trainer: Trainer) -> str | None:
         "manual optimization": not model.automatic_optimization,
         "accumulated gradients": trainer.accumulate_grad_batches != 1,
         "clipped gradients": bool(trainer.gradient_clip_val),
+        "ReduceLROnPlateau by step": any(
+            one.reduce_on_plateau and one.interval == "step" for one in trainer.lr_scheduler_configs
+        ),
         "data without a data module": data is None,
         # It runs an epoch without backward passes.
         "StochasticWeightAveraging": any(

@@ -231,6 +231,76 @@ def test_a_line_trains_the_same_both_ways(case: str) -> None:
     assert_same_both_ways(partial(line, **model), **settings)
 
 
+class Peeks(Callback):
+    """Reads the training data on its own, before and during the training."""
+
+    def on_train_start(self, trainer: Trainer, model: Model) -> None:
+        assert len(list(trainer.train_dataloader)) == trainer.num_training_batches
+
+    def on_validation_end(self, trainer: Trainer, model: Model) -> None:
+        next(iter(trainer.train_dataloader))
+
+
+class StopsEarly(Callback):
+    """Stops in the first epoch; min_steps makes training go on until then."""
+
+    def on_train_epoch_start(self, trainer: Trainer, model: Model) -> None:
+        trainer.should_stop = True
+
+
+class LogsMeans(LinearRegression):
+    """A user's model that logs means over an epoch in its own step."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = super().training_step(batch, batch_idx)
+        self.log("own/mean", loss, on_step=False, on_epoch=True)
+        return loss
+
+
+@pytest.mark.parametrize("settings", [
+    {"extra": [Peeks]},
+    {"extra": [StopsEarly], "min_steps": 6, "max_epochs": 5},
+])  # fmt: skip
+def test_stretches_end_where_single_steps_end(settings: dict[str, Any]) -> None:
+    alone, single = (
+        outcome(train(short, line, recorded=False, **settings)) for short in (True, False)
+    )
+    for name in ("weights", "optimizer", "steps", "epochs", "progress"):
+        assert alone[name] == single[name], name
+
+
+def test_a_schedule_with_a_frequency_is_kept() -> None:
+    class Seldom(LinearRegression):
+        def configure_optimizers(self) -> Any:
+            made = super().configure_optimizers()
+            made["lr_scheduler"]["frequency"] = 3
+            return made
+
+    def make() -> tuple[Model, TensorData]:
+        return Seldom(optimizer=SGD, **ONE_CYCLE), Line(noise=0.3, num_points=35)
+
+    alone, single = (outcome(train(short, make, recorded=False)) for short in (True, False))
+    assert alone["progress"] == single["progress"]
+    assert alone["weights"] == single["weights"]
+
+
+def test_means_that_a_training_step_logs_are_kept() -> None:
+    def make() -> tuple[Model, TensorData]:
+        return LogsMeans(optimizer=SGD), Line(noise=0.3, num_points=35)
+
+    made = train(False, make, recorded=False)
+    losses = [metrics["own/mean"] for metrics, _ in made.logger.lines if "own/mean" in metrics]
+    assert len(losses) == 2
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_start", "on_train_batch_end"])
+def test_a_saver_with_hooks_of_its_own_listens_to_each_batch(hook: str) -> None:
+    called: list[int] = []
+    saver = type("Mine", (ModelCheckpoint,), {hook: lambda self, *args: called.append(1)})
+    made = train(True, line, recorded=False, extra=[saver], enable_checkpointing=True)
+    assert len(called) == made.global_step
+
+
 def test_lbfgs_trains_the_same_both_ways() -> None:
     make = partial(line, optimizer=LBFGS)
     fast, slow = (outcome(train(short, make)) for short in (True, False))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from src.callbacks import FiniteGuard, LayerHealth, StepSeed
+from src.data import MNIST
 from src.errors import UserError
 from src.models import LogisticRegression, Model, ReLUMLP
 from src.training import epoch_loop
@@ -24,7 +25,8 @@ def logistic(root: Path) -> tuple[Model, Any]:
 
 
 def dropout(root: Path) -> tuple[Model, Any]:
-    model = ReLUMLP(hidden=[16], dropout=0.3, optimizer=torch.optim.Adam, **STEPPED)
+    adam = partial(torch.optim.Adam, lr=2**-10)  # as exact in 32 bits as in 64
+    model = ReLUMLP(hidden=[16], dropout=0.3, optimizer=adam, **STEPPED)
     return model, images(root)
 
 
@@ -49,7 +51,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return call(self)
 
     monkeypatch.setattr(FixedStep, "__call__", counted)
-    monkeypatch.setattr(epoch_loop, "capturable", lambda trainer, loader: True)
+    monkeypatch.setattr(epoch_loop, "uncaptured", lambda trainer, loader: None)
     monkeypatch.setattr(epoch_loop, "captured", tried_first)
     return made
 
@@ -65,7 +67,7 @@ def test_it_equals_the_usual_step(
     extra = {"extra": [StepSeed, LayerHealth], "recorded": False}
     fixed = outcome(train(True, partial(make, data_root), **extra, **settings))
     assert len(calls) == (11 if "max_steps" in settings else 13)  # the first one is the usual one
-    monkeypatch.setattr(epoch_loop, "capturable", lambda trainer, loader: False)
+    monkeypatch.setattr(epoch_loop, "uncaptured", lambda trainer, loader: "no GPU")
     usual = outcome(train(True, partial(make, data_root), **extra, **settings))
     for name, value in usual.items():
         if name != "random":  # the tried steps draw numbers; StepSeed makes that harmless
@@ -78,7 +80,7 @@ def test_the_first_loss_that_is_not_finite_is_named(
 ) -> None:
     """The batch of step 5 has a single class, for which the loss is made NaN."""
     if not fixed:
-        monkeypatch.setattr(epoch_loop, "capturable", lambda trainer, loader: False)
+        monkeypatch.setattr(epoch_loop, "uncaptured", lambda trainer, loader: "no GPU")
 
     class Poisoned(LogisticRegression):
         def loss(self, output: Tensor, y: Tensor) -> Tensor:
@@ -96,6 +98,34 @@ def test_the_first_loss_that_is_not_finite_is_named(
     with pytest.raises(UserError, match=r"not finite( \(nan\))? at step 5, epoch 0, lr 0\.05"):
         train(True, lambda: (model, data), **extra)
     assert bool(calls) == fixed
+
+
+@pytest.mark.parametrize("batch_size", [50, 100, 200, 300])
+def test_epochs_of_few_batches_are_captured(
+    batch_size: int, data_root: Path, calls: list[int]
+) -> None:
+    """The steps that are tried before the capture must not read beyond the order."""
+
+    def make() -> tuple[Model, Any]:
+        return LogisticRegression(optimizer=SGD), MNIST(root=data_root, val_size=50,
+                                                        batch_size=batch_size)  # fmt: skip
+
+    train(True, make, recorded=False, log_every_n_steps=1)
+    whole = 250 // batch_size
+    assert len(calls) == max(0, 2 * whole - 1)  # the first step is the usual one
+
+
+def test_a_step_that_cannot_be_captured_is_made_as_usual(
+    data_root: Path, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(step: Step, state: Sequence[Tensor]) -> Step:
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(epoch_loop, "captured", fail)
+    made = train(True, partial(logistic, data_root), recorded=False)
+    assert made.global_step == 16
+    assert not calls
+    assert made.fit_loop.epoch_loop.eager == "operation not permitted when stream is capturing"
 
 
 @pytest.mark.gpu
