@@ -138,8 +138,10 @@ class TensorData(LightningDataModule):
             setattr(self.trainer, limit, 1)
 
     def _batches_done(self) -> int:
-        """Return the number of batches of this epoch that were done before a resume, else 0."""
-        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.trainer else 0
+        """Return the number of batches of this epoch that are done, if a training is under way."""
+        if self.trainer is None or not self.trainer.training:
+            return 0
+        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
     def _loader(self, name: str, batch_size: int, **order: Any) -> BatchLoader:
         split, trainer = self.splits[name], self.trainer

@@ -34,8 +34,8 @@ class BatchLoader:
         seed: Shuffle with this seed; None keeps the order of the indices, for evaluation.
         rank: The share to read, of `world_size`.
         world_size: Number of processes.
-        done: Called at the first batch; returns how many batches of this epoch a resumed run has
-            finished. By default 0.
+        done: Called at the first batch; returns how many batches of this epoch a run has done
+            already. By default 0.
     """
 
     batch_sampler = None  # Lightning calls set_epoch on loaders with these two attributes

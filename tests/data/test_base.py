@@ -44,8 +44,9 @@ def shared(**kwargs: Any) -> list[Toy]:
 def fake_trainer(device: str, rank: int = 0, world_size: int = 1) -> Any:
     """Return an object with the trainer attributes that a data module uses."""
     strategy = SimpleNamespace(root_device=torch.device(device))
-    loop = SimpleNamespace(epoch_loop=SimpleNamespace(restarting=False))
-    attributes = {"strategy": strategy, "fit_loop": loop}
+    progress = SimpleNamespace(current=SimpleNamespace(ready=0))
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress))
+    attributes = {"strategy": strategy, "fit_loop": loop, "training": False}
     return SimpleNamespace(**attributes, global_rank=rank, world_size=world_size)
 
 
