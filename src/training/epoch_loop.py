@@ -80,7 +80,7 @@ class EpochLoop(TrainingEpochLoop):
         """Return how steps are made, and why not faster, for the record of the run."""
         if self.obstacle:
             return f"one by one, by Lightning: {self.obstacle}"
-        if names := self.listeners.of_each_step(self.trainer):
+        if names := self.listeners.of_each_step():
             return f"one by one: {', '.join(names)} listens to each batch"
         if self.fixed:
             return "captured on the GPU"
@@ -214,12 +214,12 @@ class EpochLoop(TrainingEpochLoop):
     def _steps_to_pause(self) -> float:
         """Return the number of steps to the end of epoch or training, or to a validation."""
         trainer, ready = self.trainer, self.batch_progress.current.ready
+        if trainer.should_stop:
+            return 1  # Lightning asks after each step whether min_steps is reached
         by_epoch = trainer.check_val_every_n_epoch is not None
         done = ready if by_epoch else self.batch_progress.total.ready
         every = trainer.val_check_batch or 1  # None: the clock says when to validate
         to_limit = self.max_steps - self.global_step if self.max_steps != -1 else inf
-        if trainer.should_stop:
-            return 1  # Lightning asks after each step whether min_steps is reached
         return min(to_limit, every - done % every, trainer.num_training_batches - ready)
 
     def _batches_in_block(self) -> int:

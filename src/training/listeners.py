@@ -65,7 +65,7 @@ class Listeners:
         """Return how many of the coming steps no callback listens to."""
         return min((unheard_steps(one, trainer) for one in self.others), default=inf)
 
-    def of_each_step(self, trainer: Trainer) -> list[str]:
+    def of_each_step(self) -> list[str]:
         """Return the names of the callbacks that listen to each step."""
         return sorted(type(one).__name__ for one in self.others if listens_to_each(one))
 
@@ -90,8 +90,9 @@ def unheard_steps(callback: Callback, trainer: Trainer) -> float:
         return callback.unheard_steps(trainer)
     if listens_to_each(callback):
         return 0
-    every = saving_interval(callback) if isinstance(callback, ModelCheckpoint) else None
-    every = trainer.log_every_n_steps or inf if every is None else every
+    every = trainer.log_every_n_steps or inf
+    if isinstance(callback, ModelCheckpoint):
+        every = saving_interval(callback)
     return inf if every == inf else every - 1 - trainer.global_step % every
 
 

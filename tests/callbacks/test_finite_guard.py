@@ -84,13 +84,19 @@ def test_weights_are_checked_without_checkpoints_and_validation(
     assert "a gradient that was not" in capsys.readouterr().err
 
 
+def refused(run: Run, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return the error of a run that ends with code 1."""
+    with pytest.raises(SystemExit) as stop:
+        run(*words)
+    assert stop.value.code == 1
+    return capsys.readouterr().err
+
+
 def test_a_learning_rate_that_is_too_high_gives_a_hint(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        run("fit", "--config", str(PROJECT / "configs/line.yaml"), "--model.optimizer.lr=1e12")
-    error = capsys.readouterr().err
-    assert stop.value.code == 1
+    line = str(PROJECT / "configs/line.yaml")
+    error = refused(run, capsys, "fit", "--config", line, "--model.optimizer.lr=1e12")
     assert "is not finite" in error
     assert "Lower --model.optimizer.lr" in error
 
@@ -98,19 +104,15 @@ def test_a_learning_rate_that_is_too_high_gives_a_hint(
 def test_sixteen_bits_that_are_too_few_are_named(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        run(*FIT, "--trainer.precision=16-true", "--model.optimizer.eps=1e-4",
-            "--model.optimizer.lr=1e5")  # fmt: skip
-    assert stop.value.code == 1
-    assert "give --trainer.precision bf16-true or 16-mixed" in capsys.readouterr().err
+    settings = ("--model.optimizer.eps=1e-4", "--model.optimizer.lr=1e5")
+    error = refused(run, capsys, *FIT, "--trainer.precision=16-true", *settings)
+    assert "give --trainer.precision bf16-true or 16-mixed" in error
 
 
 def test_an_epsilon_that_is_zero_in_sixteen_bits_is_refused(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is 1e-8 by default: a weight whose gradients are all 0 would become 0 / 0."""
-    with pytest.raises(SystemExit) as stop:
-        run(*FIT, "--trainer.precision=16-true")
-    assert stop.value.code == 1
-    assert "--model.optimizer.eps 1e-08 is 0 in 16 bits" in capsys.readouterr().err
+    error = refused(run, capsys, *FIT, "--trainer.precision=16-true")
+    assert "--model.optimizer.eps 1e-08 is 0 in 16 bits" in error
     run(*FIT, "--trainer.precision=16-true", "--model.optimizer.eps=1e-4")
