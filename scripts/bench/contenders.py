@@ -18,25 +18,17 @@ from functools import partial
 from io import StringIO
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any
 
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
 import torch
 import torch.nn.functional as F
-import yaml
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, random_split
-from torchmetrics import Accuracy
-from torchvision import datasets, transforms
+from torch import Tensor
 
-from src import models
+from scripts.bench.task import Task
+from scripts.bench.template import template
 from src.cli import main as linenet
-from src.data import MNIST
 from src.data.loader import BatchLoader
 from src.runs.curves import read_curves
 from src.training.fixed_step import captured as as_graph
@@ -44,60 +36,6 @@ from src.training.seeds import step_seeds
 
 STEPS = 50  # whose losses are compared; rounding errors grow with each step
 Seconds = Iterator[float]
-
-
-class Task:
-    """The experiment of a config, built without the CLI and with a handwritten network."""
-
-    def __init__(self, config: Path, batch_size: int, accelerator: str) -> None:
-        self.config, self.accelerator = config, accelerator
-        parsed = yaml.safe_load(config.read_text())
-        self.settings = parsed["model"]["init_args"]
-        pad = parsed["data"]["init_args"]["pad"] if isinstance(parsed["data"], dict) else 0
-        self.batch_size = batch_size
-        self.device = torch.device("cuda" if accelerator == "gpu" else "cpu")
-        self.data = MNIST(source="mnist", pad=pad, batch_size=batch_size)
-        self.data.setup("fit")
-        kind = parsed["model"]["class_path"]
-        sizes = {key: self.settings[key] for key in ("hidden", "dropout") if key in self.settings}
-        bias = self.settings.get("bias", True)
-        self.net = lenet() if kind == "LeNet" else mlp(kind, bias, **sizes)
-        seed_everything(0, verbose=False)
-        reference = getattr(models, kind)(input_shape=self.data.input_shape, bias=bias, **sizes)
-        self.net.load_state_dict(reference.net.state_dict())  # start from linenet's weights
-        self.net.to(self.device)
-
-    def optimizer(self, steps: int) -> tuple[Any, Any]:
-        """Return the optimizer and the scheduler (or None) of the config."""
-        spec, schedule = (self.settings.get(key) for key in ("optimizer", "scheduler"))
-        optimizer = _build(torch.optim, spec)(self.net.parameters())
-        if schedule is None:
-            return optimizer, None
-        return optimizer, _build(torch.optim.lr_scheduler, schedule)(optimizer, total_steps=steps)
-
-
-def _build(module: Any, parsed: dict[str, Any]) -> Any:
-    return partial(getattr(module, parsed["class_path"]), **parsed.get("init_args", {}))
-
-
-def mlp(kind: str, bias: bool, hidden: tuple[int, ...] = (), dropout: float = 0.0) -> nn.Module:
-    layers: list[nn.Module] = [nn.Flatten()]
-    inputs = 784
-    for units in hidden:
-        layers += [nn.Linear(inputs, units, bias)]
-        layers += [nn.Sigmoid() if kind == "SigmoidMLP" else nn.ReLU()]
-        layers += [nn.Dropout(dropout)] if dropout else []
-        inputs = units
-    return nn.Sequential(*layers, nn.Linear(inputs, 10, bias))
-
-
-def lenet() -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
-        nn.Linear(84, 10),
-    )  # fmt: skip
 
 
 def training(task: Task, steps: int, same_batch: bool = False) -> Iterator[Tensor]:
@@ -180,78 +118,6 @@ def loader(task: Task, epochs: int) -> Seconds:
         for batch in batches:
             data.on_after_batch_transfer(batch, 0)
         yield time.perf_counter() - started
-
-
-class Template(LightningModule):
-    """A typical LightningModule: torchmetrics are updated and logged in each step."""
-
-    def __init__(self, task: Task, steps: int) -> None:
-        super().__init__()
-        self.net, self.task, self.steps = task.net, task, steps
-        self.accuracy = nn.ModuleDict(
-            {f"{stage}_acc": Accuracy("multiclass", num_classes=10) for stage in ("train", "val")}
-        )
-
-    def _step(self, batch: tuple[Tensor, Tensor], stage: str) -> Tensor:
-        x, y = batch
-        output = self.net(x)
-        loss = F.cross_entropy(output, y)
-        accuracy = self.accuracy[f"{stage}_acc"]
-        accuracy(output, y)
-        self.log(f"{stage}/loss", loss, prog_bar=True)
-        self.log(f"{stage}/acc", accuracy, prog_bar=True)
-        return loss
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        return self._step(batch, "train")
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._step(batch, "val")
-
-    def configure_optimizers(self) -> Any:
-        optimizer, scheduler = self.task.optimizer(self.steps)
-        if scheduler is None:
-            return optimizer
-        schedule = {"scheduler": scheduler, "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-
-class Clock(Callback):
-    """Records the training time of each epoch, without validation."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.started = time.perf_counter()
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.sanity_checking:
-            self.seconds.append(time.perf_counter() - self.started)
-
-
-def template(task: Task, epochs: int) -> Seconds:
-    """Yield the seconds per epoch of a typical Lightning project.
-
-    It uses per-sample transforms, a DataLoader, torchmetrics and TensorBoard.
-    """
-    prepare = transforms.Compose(
-        [transforms.Pad(task.data.pad), transforms.ToTensor(), transforms.Normalize(0.1307, 0.3081)]
-    )
-    whole = datasets.MNIST(str(task.data.root), train=True, transform=prepare)
-    train, val = random_split(whole, [len(whole) - 5000, 5000])
-    loaders = [DataLoader(train, task.batch_size, shuffle=True), DataLoader(val, task.batch_size)]
-    clock = Clock()
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            max_epochs=epochs,
-            accelerator=task.accelerator,
-            devices=1,
-            logger=TensorBoardLogger(folder),
-            callbacks=[clock, ModelCheckpoint(monitor="val/acc", mode="max")],
-        )
-        trainer.fit(Template(task, epochs * len(loaders[0])), *loaders)
-    yield from clock.seconds
 
 
 def difference(task: Task, epochs: int) -> Iterator[float]:

@@ -29,8 +29,10 @@ import src.libraries  # noqa: F401  (first)
 # isort: split
 import torch
 
-from scripts.bench.contenders import Task, captured, plain, template
+from scripts.bench.contenders import captured, plain
 from scripts.bench.measurements import FACTS, MODELS
+from scripts.bench.task import Task
+from scripts.bench.template import template
 from scripts.faults.runs import content
 from scripts.shared.tables import PROJECT
 from src.cli import main as linenet
