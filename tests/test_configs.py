@@ -72,7 +72,7 @@ def test_the_fast_overlay_gives_every_model_the_same_settings(
     assert model["optimizer"]["class_path"].endswith("Adam")
     assert model["optimizer"]["init_args"]["betas"] == [0.9, 0.99]
     assert model["scheduler"]["init_args"]["max_lr"] == 0.005
-    assert model["scheduler"]["init_args"]["cycle_momentum"] is True
+    assert model["scheduler"]["init_args"]["cycle_momentum"] is False
     assert model["scheduler_interval"] == "step"
 
 

@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from functools import partial
-from math import inf, prod
+from math import inf
 from typing import Any
 
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from src.data.loader import BatchLoader
 from src.training.fixed_step import FixedStep, captured, rates_on_device, uncaptured
 from src.training.internals import (
     DataFetcher,
@@ -23,11 +21,11 @@ from src.training.internals import (
     send_step_metrics,
 )
 from src.training.listeners import Listeners
-from src.training.plain_step import obstacle
+from src.training.obstacle import obstacle
+from src.training.plain_step import Call, PlainStep
 from src.training.step_log import is_logged, log_step
 
 SECONDS = 0.2  # of a stretch, at most: the progress bar moves, and curves are written
-BLOCK, MOST = 2**20, 64  # values, and batches, that are prepared together: 4 MB
 
 
 class EpochLoop(TrainingEpochLoop):
@@ -65,12 +63,9 @@ class EpochLoop(TrainingEpochLoop):
         self.plain = self.obstacle is None
         self.listeners = Listeners(trainer.callbacks)
         if self.plain:
-            self.model: Any = trainer.lightning_module
             loader: Any = trainer.train_dataloader
-            self.loader: BatchLoader = loader
+            self.step, self.loader = PlainStep(trainer, loader), loader
             self.order = loader.order().to(loader.x.device)
-            groups = trainer.optimizers[0].param_groups
-            self.parameters = [parameter for group in groups for parameter in group["params"]]
             configs: list[Any] = trainer.lr_scheduler_configs
             self.schedules = [one for one in configs if one.interval == "step"]
             self.eager = uncaptured(trainer, loader)
@@ -122,12 +117,12 @@ class EpochLoop(TrainingEpochLoop):
     def _blocks(self, steps: int) -> Iterator[int]:
         """Make steps on batches that are prepared several at once; yield the samples of a block."""
         progress, size = self.batch_progress.current, self.loader.batch_size
-        block, last = self._batches_in_block() if self.eager else 1, progress.ready + steps
+        block, last = self.step.batches_in_block() if self.eager else 1, progress.ready + steps
         while progress.ready < last:
             batches = self.loader.take(
                 self.order, progress.ready, min(block, last - progress.ready)
             )
-            x, y = self._prepared(batches, block > 1)
+            x, y = self.step.prepared(batches, block > 1)
             for batch in zip(x.split(size), y.split(size), strict=True):
                 self._unheard_step(partial(self._update, batch, self._call_parts))
             yield len(y)
@@ -156,7 +151,7 @@ class EpochLoop(TrainingEpochLoop):
             return None
         if self.fixed is None or not self.fixed.fits(self.loader):
             try:
-                self.fixed = FixedStep(self.trainer, self.loader, captured)
+                self.fixed = FixedStep(self.step, captured)
             except RuntimeError as error:
                 self.fixed, self.eager = None, f"{error}".partition("\n")[0]
         return self.fixed
@@ -166,7 +161,7 @@ class EpochLoop(TrainingEpochLoop):
         progress.increment_ready()
         self._call_parts("on_train_batch_start", None, index)
         progress.increment_started()
-        self._step(update)
+        self._counted(update)
         progress.increment_processed()
         for schedule in self.schedules:
             if (index + 1) % schedule.frequency == 0:
@@ -178,13 +173,13 @@ class EpochLoop(TrainingEpochLoop):
     def _heard_step(self, data_fetcher: DataFetcher) -> None:
         """Make a step and call all hooks of callbacks."""
         progress, index = self.batch_progress, self.batch_progress.current.ready
-        batch = self._prepared(self.loader.take(self.order, index))
+        batch = self.step.prepared(self.loader.take(self.order, index))
         progress.increment_ready()
         count_batches(self, data_fetcher, 1)
         begin_batch(self.trainer, batch)
         self._call("on_train_batch_start", batch, index)
         progress.increment_started()
-        loss = self._step(partial(self._update, batch, self._call))
+        loss = self._counted(partial(self._update, batch, self._call))
         progress.increment_processed()
         self.update_lr_schedulers("step", update_plateau_schedulers=False)
         if self._num_ready_batches_reached():
@@ -222,18 +217,7 @@ class EpochLoop(TrainingEpochLoop):
         to_limit = self.max_steps - self.global_step if self.max_steps != -1 else inf
         return min(to_limit, every - done % every, trainer.num_training_batches - ready)
 
-    def _batches_in_block(self) -> int:
-        """Return how many batches are prepared together, which takes less time for each."""
-        data = self.trainer.datamodule
-        values = prod(data.input_shape) * data.batch_size
-        return min(max(1, BLOCK // values), MOST) if data.alike_batches else 1
-
-    def _prepared(self, batch: tuple[Tensor, ...], together: bool = False) -> tuple[Tensor, ...]:
-        device, data = self.trainer.strategy.root_device, self.trainer.datamodule
-        moved = tuple(part.to(device, non_blocking=device.type == "cuda") for part in batch)
-        return data.prepared_together(moved) if together else data.on_after_batch_transfer(moved, 0)
-
-    def _step(self, update: Callable[[], Tensor]) -> Tensor:
+    def _counted(self, update: Callable[[], Tensor]) -> Tensor:
         """Update the weights, count and log the step, and return its loss."""
         progress = self.automatic_optimization.optim_progress.optimizer.step
         logged = is_logged(self.trainer)
@@ -244,24 +228,12 @@ class EpochLoop(TrainingEpochLoop):
             log_step(self.trainer, loss)
         return loss
 
-    def _update(self, batch: tuple[Tensor, ...], call: Callable[..., None]) -> Tensor:
-        """Update the weights by the gradient of a batch, and return its loss."""
-        model, optimizer = self.model, self.trainer.optimizers[0]
-        loss: Any = None  # the last one, where an optimizer calls the closure several times
-
-        def closure() -> Any:
-            nonlocal loss
-            loss, _ = model.measured(batch, "train")
-            for parameter in self.parameters:
-                parameter.grad = None
-            call("on_before_backward", loss)
-            loss.backward()
-            call("on_before_optimizer_step", optimizer)
-            return loss
-
-        with nullcontext() if self.eager else rates_on_device(optimizer):
-            optimizer.step(closure)
-        return loss.detach()
+    def _update(self, batch: tuple[Tensor, ...], call: Call) -> Tensor:
+        """Update the weights as a captured step does, if the other steps are captured."""
+        if self.eager:
+            return self.step.update(batch, call)
+        with rates_on_device(self.step.optimizer):
+            return self.step.update(batch, call)
 
     def _call(self, hook: str, *args: Any) -> None:
         """Call a hook of all callbacks, which may log values in it."""
@@ -274,4 +246,4 @@ class EpochLoop(TrainingEpochLoop):
     def _call_parts(self, hook: str, *args: Any) -> None:
         """Call a hook of the callbacks that are part of each step."""
         for called in self.listeners.in_stretch[hook]:
-            called(self.trainer, self.model, *args)
+            called(self.trainer, self.step.model, *args)

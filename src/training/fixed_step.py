@@ -16,6 +16,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from src.data.loader import BatchLoader
 from src.errors import UserError
 from src.training.finite import explain
+from src.training.plain_step import PlainStep
 
 Step = Callable[[], None]
 WARM_UP = 3  # steps on another stream before the capture, as the notes on CUDA graphs demand
@@ -25,21 +26,13 @@ class FixedStep:
     """A training step that reads its batch from the order of an epoch, at a place on the device.
 
     Args:
-        trainer: The trainer, which has made a step: the optimizer has its state.
-        loader: The loader of the training batches.
+        step: The plain step, which has been made once: the optimizer has its state.
         record: Returns a function that repeats a step, and leaves the given tensors as they were.
     """
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        loader: BatchLoader,
-        record: Callable[[Step, Sequence[Tensor]], Step],
-    ) -> None:
-        model: Any = trainer.lightning_module
-        self.trainer, self.loader, self.model = trainer, loader, model
-        self.optimizer, device = trainer.optimizers[0], loader.x.device
-        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+    def __init__(self, step: PlainStep, record: Callable[[Step, Sequence[Tensor]], Step]) -> None:
+        self.step, self.loader, self.model = step, step.loader, step.model
+        self.optimizer, loader, device = step.optimizer, step.loader, step.loader.x.device
         room = len(loader.indices) + (WARM_UP + 1) * loader.batch_size  # for the steps tried first
         self.order = torch.zeros(room, dtype=torch.int64, device=device)
         self.range = torch.arange(loader.batch_size, device=device)
@@ -48,11 +41,11 @@ class FixedStep:
         self.loss = torch.zeros((), device=device)
         own = [self.place, self.failed, self.loss]
         of_optimizer = [v for s in self.optimizer.state.values() for v in s.values()]
-        state = [*model.state_dict().values(), *model.running_sums(), *own]
+        state = [*self.model.state_dict().values(), *self.model.running_sums(), *own]
         self.made_for = self._circumstances()
         with rates_on_device(self.optimizer) as self.rates:
             self.repeat = record(self._step, [*state, *filter(torch.is_tensor, of_optimizer)])
-        self.gradients = [p.grad for p in self.parameters]
+        self.gradients = [p.grad for p in step.parameters]
 
     def fits(self, loader: BatchLoader) -> bool:
         """Return whether the step is still that of the loader, the model and the optimizer."""
@@ -74,7 +67,7 @@ class FixedStep:
         """Begin at a batch of an order."""
         self.order[: len(order)] = order
         self.place.fill_(batch * self.loader.batch_size)
-        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+        for parameter, gradient in zip(self.step.parameters, self.gradients, strict=True):
             parameter.grad = gradient
 
     def __call__(self) -> Tensor:
@@ -88,22 +81,15 @@ class FixedStep:
         """Raise UserError if the loss of a step was not finite; later steps have been made."""
         if (failed := int(self.failed)) >= 0:
             later = (int(self.place) - failed) // self.loader.batch_size
-            step = self.trainer.global_step - later
+            step = self.step.trainer.global_step - later
             saved = "No checkpoint holds that step."
-            raise UserError(explain("The loss is not finite", saved, self.trainer, step))
+            raise UserError(explain("The loss is not finite", saved, self.step.trainer, step))
 
     def _step(self) -> None:
         chosen = self.order.index_select(0, self.place + self.range)
         batch = self.loader.x.index_select(0, chosen), self.loader.y.index_select(0, chosen)
-        loss, _ = self.model.measured(
-            self.trainer.datamodule.on_after_batch_transfer(batch, 0), "train"
-        )
-        for parameter in self.parameters:
-            parameter.grad = None
-        loss.backward()
-        self.optimizer.step()
+        self.loss.copy_(self.step.update(self.step.prepared(batch)))
         self.model.running_sums()  # counts the right classes within this step
-        self.loss.copy_(loss.detach())
         first = (self.failed < 0) & ~self.loss.isfinite()
         self.failed.copy_(torch.where(first, self.place, self.failed))
         self.place.add_(self.loader.batch_size)

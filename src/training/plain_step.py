@@ -1,61 +1,63 @@
-"""Which runs need no more than a plain step: one batch, loss, gradient and update, in 32 bits."""
+"""A training step with its loss, gradient and update, without the hooks that nobody overrides."""
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import StochasticWeightAveraging
-from lightning.pytorch.plugins.precision import Precision
-from lightning.pytorch.profilers import PassThroughProfiler
-from lightning.pytorch.strategies import SingleDeviceStrategy
-from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import Tensor
 
-from src.training.listeners import BATCH_HOOKS
+from src.data.loader import BatchLoader
 
-# Hooks that the short step does not call: a run that overrides one takes Lightning's own step.
-OF_CALLBACKS = ("on_before_zero_grad", "on_after_backward")
-OF_DATA = ("on_before_batch_transfer", "transfer_batch_to_device")
-OF_MODELS = (
-    *BATCH_HOOKS,
-    *OF_CALLBACKS,
-    *OF_DATA,
-    "on_after_batch_transfer",
-    "backward",
-    "optimizer_step",
-    "optimizer_zero_grad",
-    "configure_gradient_clipping",
-    "lr_scheduler_step",
-)
+BLOCK, MOST = 2**20, 64  # values, and batches, that are prepared together: 4 MB
+Call = Callable[..., None]  # calls a hook of callbacks by its name
 
 
-def obstacle(trainer: Trainer) -> str | None:
-    """Return why a run needs Lightning's own step; None if one batch a step, in 32 bits, is all.
+def call_nobody(hook: str, *args: Any) -> None:
+    """Call no callback."""
 
-    The caller makes sure that a batch is `(x, y)` and that `training_step` returns the loss.
+
+class PlainStep:
+    """What happens to a batch in a step: it is prepared, and the weights are updated by it.
+
+    Args:
+        trainer: The trainer, with one optimizer.
+        loader: The loader of the training batches.
     """
-    model, data, callbacks = trainer.lightning_module, trainer.datamodule, trainer.callbacks
-    optimizers = [type(one).__module__.partition(".optim")[0] for one in trainer.optimizers]
-    obstacles = {
-        type(trainer.strategy).__name__: type(trainer.strategy) is not SingleDeviceStrategy,
-        f"precision {trainer.precision}": type(trainer.precision_plugin) is not Precision,
-        "a profiler": type(trainer.profiler) is not PassThroughProfiler,
-        "an optimizer that is not torch's": optimizers != ["torch"],
-        "manual optimization": not model.automatic_optimization,
-        "accumulated gradients": trainer.accumulate_grad_batches != 1,
-        "clipped gradients": bool(trainer.gradient_clip_val),
-        "ReduceLROnPlateau by step": any(
-            one.reduce_on_plateau and one.interval == "step" for one in trainer.lr_scheduler_configs
-        ),
-        "data without a data module": data is None,
-        # It runs an epoch without backward passes.
-        "StochasticWeightAveraging": any(
-            isinstance(one, StochasticWeightAveraging) for one in callbacks
-        ),
-    }
-    if found := next((what for what, there in obstacles.items() if there), None):
-        return found
-    owners = [(model, OF_MODELS), (data, OF_DATA), *((one, OF_CALLBACKS) for one in callbacks)]
-    overridden = (
-        f"{type(owner).__name__}.{hook}"
-        for owner, hooks in owners
-        for hook in hooks
-        if is_overridden(hook, owner)
-    )
-    return next(overridden, None)
+
+    def __init__(self, trainer: Trainer, loader: BatchLoader) -> None:
+        self.trainer, self.loader = trainer, loader
+        self.model: Any = trainer.lightning_module
+        self.data: Any = trainer.datamodule
+        self.optimizer: Any = trainer.optimizers[0]
+        self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def batches_in_block(self) -> int:
+        """Return how many batches are prepared together, which takes less time for each."""
+        values = prod(self.data.input_shape) * self.data.batch_size
+        return min(max(1, BLOCK // values), MOST) if self.data.alike_batches else 1
+
+    def prepared(self, batch: tuple[Tensor, ...], together: bool = False) -> tuple[Tensor, ...]:
+        """Return a batch, or several together, on the device, augmented and normalised."""
+        device = self.trainer.strategy.root_device
+        moved = tuple(part.to(device, non_blocking=device.type == "cuda") for part in batch)
+        if together:
+            return self.data.prepared_together(moved)
+        return self.data.on_after_batch_transfer(moved, 0)
+
+    def update(self, batch: tuple[Tensor, ...], call: Call = call_nobody) -> Tensor:
+        """Update the weights by the gradient of a prepared batch, and return its loss."""
+        loss: Any = None  # the last one, where an optimizer calls the closure several times
+
+        def closure() -> Any:
+            nonlocal loss
+            loss, _ = self.model.measured(batch, "train")
+            for parameter in self.parameters:
+                parameter.grad = None
+            call("on_before_backward", loss)
+            loss.backward()
+            call("on_before_optimizer_step", self.optimizer)
+            return loss
+
+        self.optimizer.step(closure)
+        return loss.detach()

@@ -18,7 +18,7 @@ from src.data.augment import Augment
 from src.data.loader import BatchLoader
 from src.models import LeNet, LinearRegression, LogisticRegression, Model, ReLUMLP
 from src.training.epoch_loop import EpochLoop
-from src.training.plain_step import obstacle
+from src.training.obstacle import obstacle
 
 Records = list[tuple[Any, ...]]
 SCHEDULERS = torch.optim.lr_scheduler
@@ -37,9 +37,9 @@ class CountingLoop(EpochLoop):
         self.unheard += 1
         super()._unheard_step(*args)
 
-    def _step(self, *args: Any) -> Tensor:
+    def _counted(self, *args: Any) -> Tensor:
         self.short += 1
-        return super()._step(*args)
+        return super()._counted(*args)
 
 
 class Recorder(Callback):
@@ -528,8 +528,8 @@ def test_the_command_line_uses_short_steps_unless_step_or_loader_is_the_users(
     model: str, data: str, short: bool, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LINENET_ALLOW", "tests.training.test_epoch_loop")
-    steps, step = [], EpochLoop._step
-    monkeypatch.setattr(EpochLoop, "_step", lambda *args: steps.append(1) or step(*args))
+    steps, step = [], EpochLoop._counted
+    monkeypatch.setattr(EpochLoop, "_counted", lambda *args: steps.append(1) or step(*args))
     run("fit", "--model", model, "--data", data, "--data.val_size", 50, "--data.batch_size", 50,
         "--trainer.max_epochs", 2, "--trainer.callbacks", "null")  # fmt: skip
     assert len(steps) == (10 if short else 0)
