@@ -29,6 +29,7 @@ def device_name(device: torch.device) -> str:
     return f"{device.type}: {kind}, {threads} thread{'s' * (threads != 1)}"
 
 
+@cache  # the code of a process is that of its start
 def git_state() -> dict[str, str | bool] | None:
     """Return the git commit of this project and whether its code has changes; None outside git."""
     folder = Path(__file__).resolve().parents[2]

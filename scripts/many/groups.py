@@ -1,0 +1,83 @@
+"""The folder of many runs that belong together: found again by the same command, which goes on."""
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.many.resolved import resolved
+from src.files import write_whole
+from src.runs.finished import FREE
+from src.runs.folders import locked, new_version
+from src.runs.settings import changes
+
+RECORD = "group.json"
+OF_RUNS = (*FREE, "seed_everything", "figures")  # settings that may differ between two calls
+
+
+@dataclass
+class Group:
+    """A group of runs, `lightning_logs/KIND/version_N`, locked by this process.
+
+    Attributes:
+        folder: The folder of the group.
+        name: The name of the experiment, that of its config.
+        settings: The settings of its runs, as in a `config.yaml`.
+        words: The words of `fit` that all runs share.
+    """
+
+    folder: Path
+    name: str
+    settings: dict[str, Any]
+    words: list[str]
+
+    def run_folder(self, run: str) -> Path:
+        """Return the folder of a run, e.g. `seed_3`."""
+        return self.folder / self.name / run
+
+    def run_words(self, run: str, *more: str) -> list[str]:
+        """Return the words of `fit` that start a run of the group, or resume it.
+
+        Args:
+            run: Name of its folder, e.g. `seed_3`.
+            more: The words that only this run has.
+        """
+        folder = self.run_folder(run)
+        if (folder / "config.yaml").exists():
+            return [*self.words, *more, "--resume", str(folder)]
+        return [*self.words, *more, f"--trainer.logger.save_dir={self.folder}",
+                f"--trainer.logger.name={self.name}", f"--trainer.logger.version={run}"]  # fmt: skip
+
+
+def open_group(kind: str, words: Sequence[str], own: dict[str, Any], stack: ExitStack) -> Group:
+    """Return the group that the same command has begun, or a new one.
+
+    Args:
+        kind: `seeds`, `folds` or `sweeps`.
+        words: The words of `fit` that all runs share.
+        own: What else decides what the group is, e.g. the number of folds.
+        stack: Keeps the lock.
+
+    Raises:
+        SystemExit: If a word of `fit` is wrong.
+        UserError: If another process is using the group.
+    """
+    name, settings = resolved(words)
+    root = Path(settings["trainer"]["default_root_dir"] or "lightning_logs", kind)
+    for record in sorted(root.glob(f"version_*/{RECORD}"), reverse=True):
+        if is_same(json.loads(record.read_text()), name, settings, own):
+            stack.enter_context(locked(record.parent))
+            return Group(record.parent, name, settings, [*words])
+    folder = new_version(root, None, stack)
+    content = {"kind": kind, "name": name, "own": own, "settings": settings, "words": [*words]}
+    write_whole(folder / RECORD, json.dumps(content, indent=2) + "\n")
+    return Group(folder, name, settings, [*words])
+
+
+def is_same(record: dict[str, Any], name: str, settings: dict[str, Any], own: Any) -> bool:
+    """Return whether a group has these settings, but for those that do not change the numbers."""
+    different = [one.name for one in changes(record["settings"], settings)]
+    same_settings = all(one.startswith(OF_RUNS) for one in different)
+    return record["name"] == name and record["own"] == own and same_settings
