@@ -47,8 +47,17 @@ class Group:
         folder = self.run_folder(run)
         if (folder / "config.yaml").exists():
             return [*self.words, *more, "--resume", str(folder)]
-        return [*self.words, *more, f"--trainer.logger.save_dir={self.folder}",
-                f"--trainer.logger.name={self.name}", f"--trainer.logger.version={run}"]  # fmt: skip
+        place = {"save_dir": self.folder, "name": self.name, "version": run}
+        flags = [f"--trainer.logger.{name}={value}" for name, value in place.items()]
+        return [*self.words, *more, *flags]
+
+
+def default_words(words: Sequence[str]) -> list[str]:
+    """Return the words of `fit`, without page and pictures for each run unless they are asked for.
+
+    They take longer than a short training; `test --run` makes them later.
+    """
+    return ["--report=false", "--figures.only=[]", *words]
 
 
 def open_group(kind: str, words: Sequence[str], own: dict[str, Any], stack: ExitStack) -> Group:

@@ -7,6 +7,7 @@ has a process of its own, so that no run changes another one, and any can be kil
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +42,7 @@ def run_all(
 ) -> Iterator[tuple[Task, int]]:
     """Run tasks, some at once, and yield each with its exit code when it has ended.
 
-    If the caller is interrupted, the processes get the same signal, and are waited for.
+    When Ctrl-C or SIGTERM stops the caller, the processes save a checkpoint and stop first.
 
     Args:
         tasks: The tasks, in the order of their start.
@@ -51,6 +52,7 @@ def run_all(
     """
     start = starter(words, threads or max(1, cores() // jobs))
     waiting, running = list(tasks), dict[Any, tuple[Task, BaseProcess]]()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -65,6 +67,14 @@ def run_all(
             process.terminate()
         for _, process in running.values():
             process.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stop(number: int, _: Any) -> None:
+    """Handle a signal: leave, which stops the processes."""
+    print("\nStopping. The same command goes on from here.", file=sys.stderr)
+    raise SystemExit(128 + number)
 
 
 def starter(words: Sequence[str], threads: int) -> Callable[[Task], BaseProcess]:
@@ -96,6 +106,7 @@ def run(task: Task, threads: int) -> None:
     import torch
 
     threading.Thread(target=end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, which passes it on
     with task.log.open("a") as log:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(log.fileno(), stream.fileno())

@@ -300,7 +300,19 @@ def run_command(command: Command, cli: Callable[..., Any] = ExperimentCLI) -> No
         cli: The class that runs it.
     """
     request = StopRequest()
-    with short_errors(), ExitStack() as stack, SignalHandlers(request):
+    with SignalHandlers(request):
+        run_in_turn(command, cli, request)
+
+
+def run_in_turn(command: Command, cli: Callable[..., Any], request: StopRequest) -> None:
+    """Run a command where the caller handles signals, and may run others meanwhile.
+
+    Args:
+        command: The command line.
+        cli: The class that runs it.
+        request: Says that the run is to stop.
+    """
+    with short_errors(), ExitStack() as stack:
         quieten()
         restrict_imports()
         read_strictly()

@@ -1,0 +1,93 @@
+"""The answer of many seeds: table, picture, page, and `seeds.json` for programs."""
+
+import json
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from scripts.many.groups import Group
+from scripts.many.page import Link, write_page
+from scripts.seeds.summary import Summary, of_metrics, told
+from src.files import write_whole
+from src.plots.seeds import seed_curves
+from src.plots.style import png
+from src.runs.curves import read_curves
+from src.runs.results import read_results
+
+CURVES = ("train/loss", "val/loss", "val/acc", "val/mse")  # drawn if all runs have them
+
+
+def answer(group: Group, seeds: Sequence[int], command: str) -> None:
+    """Print the result of the seeds, and write curves.png, report.html and seeds.json.
+
+    Args:
+        group: The group of their runs.
+        seeds: The seeds that have been trained.
+        command: The command that repeats it.
+    """
+    runs = {seed: read_results(group.run_folder(f"seed_{seed}")) or {} for seed in seeds}
+    metrics = of_metrics([*runs.values()])
+    picture = png(seed_curves(curves(group, seeds)))
+    write_whole(group.folder / "curves.png", picture)
+    write_whole(group.folder / "seeds.json", json.dumps(record(runs, metrics), indent=2) + "\n")
+    page = group.folder / "report.html"
+    write_page(
+        page, f"{group.name}, {len(seeds)} seeds", told_first(metrics),
+        {"Metrics": metric_rows(metrics), "Runs": run_rows(group, runs)},
+        {"Each seed faint; their mean, and a band of one standard deviation.": picture}, command,
+    )  # fmt: skip
+    show(f"{group.name}, {len(seeds)} seeds", metric_rows(metrics))
+    print(f"runs     {group.folder / group.name}\nreport   {page}")
+
+
+def told_first(metrics: dict[str, Summary]) -> str:
+    """Return the test accuracy, or the test error, in a line."""
+    name = next((n for n in ("test/acc", "test/mse") if n in metrics), next(iter(metrics)))
+    shown, spread, interval = told(name, metrics[name])
+    return f"{shown} {spread}; 95 % interval of the mean: {interval}"
+
+
+def metric_rows(metrics: dict[str, Summary]) -> list[list[str]]:
+    rows = [told(name, one) for name, one in metrics.items()]
+    return [["metric", "mean ± standard deviation", "95 % interval of the mean"], *rows]
+
+
+def run_rows(group: Group, runs: dict[int, dict[str, Any]]) -> list[list[str | Link]]:
+    names = [*of_metrics([*runs.values()])]
+    rows: list[list[str | Link]] = [["run", *names, "epochs", "seconds"]]
+    for seed, results in runs.items():
+        values = [f"{results['metrics'].get(name, float('nan')):.5g}" for name in names]
+        seconds = f"{results['seconds']['fit']:.1f}"
+        link = (f"seed_{seed}", f"{group.name}/seed_{seed}/")
+        rows.append([link, *values, str(results["epochs"]), seconds])
+    return rows
+
+
+def record(runs: dict[int, dict[str, Any]], metrics: dict[str, Summary]) -> dict[str, Any]:
+    summaries = {
+        name: {key: value if isfinite(value) else None for key, value in one._asdict().items()}
+        for name, one in metrics.items()
+    }
+    return {"seeds": [*runs], "metrics": summaries,
+            "runs": {seed: results["metrics"] for seed, results in runs.items()}}  # fmt: skip
+
+
+def curves(group: Group, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return epochs and values of each metric in CURVES that all runs have logged."""
+    files = [group.run_folder(f"seed_{seed}") / "curves.csv" for seed in seeds]
+    logged = [read_curves(file.read_text()) for file in files]
+    return {
+        name: [one[name] for one in logged] for name in CURVES if all(name in o for o in logged)
+    }
+
+
+def show(title: str, rows: list[list[str]]) -> None:
+    table = Table(title=title)
+    for head in rows[0]:
+        table.add_column(head, justify="left" if head == "metric" else "right")
+    for row in rows[1:]:
+        table.add_row(*row)
+    Console().print(table)
