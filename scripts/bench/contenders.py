@@ -3,9 +3,10 @@
     python -m scripts.bench.contenders plain configs/mnist_lenet.yaml --epochs 3
 
 `plain` is a handwritten training loop, `floor` is that loop on a single batch, `compiled` has its
-network compiled by torch.compile, `captured` is its step as a CUDA graph, `template` is a typical Lightning project, and `loader` only iterates over
-linenet's batches; each prints the seconds of every epoch. `difference` prints the absolute
-differences between the losses of `plain` and of linenet in the first steps.
+network compiled by torch.compile, `captured` is its step as a CUDA graph, `template` is a typical
+Lightning project, and `loader` only iterates over linenet's batches; each prints the seconds of
+every epoch. `difference` prints the absolute differences between the losses of `plain` and of
+linenet in the first steps.
 """
 
 import argparse
