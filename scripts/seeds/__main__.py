@@ -13,19 +13,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 
 from jsonargparse.typing import PositiveInt
 
-from scripts.many.groups import Group, default_words, open_group
-from scripts.many.progress import bar, epochs_of
-from scripts.many.warm import Task, cores, run_all
+from scripts.many.groups import default_words, open_group
+from scripts.many.warm import cores
 from scripts.seeds.answer import answer
-from scripts.seeds.together import train_together
+from scripts.seeds.training import check, is_done, train
 from scripts.shared.options import ToolParser
-from src.cli import main as linenet
 from src.command.failures import short_errors
-from src.runs.results import read_results
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -34,12 +30,10 @@ def main(args: Sequence[str] | None = None) -> None:
     with short_errors(), ExitStack() as stack:
         group = open_group("seeds", default_words(words), {}, stack)
         seeds = range(options.first, options.first + options.n)
-        train(group, [seed for seed in seeds if not is_done(group, seed)], options)
-        done = [seed for seed in seeds if is_done(group, seed)]
-        if done:
+        train(group, seeds, options.jobs, options.together)
+        if done := [seed for seed in seeds if is_done(group, seed)]:
             answer(group, done, command)
-        if failed := [seed for seed in seeds if seed not in done]:
-            fail(group, failed)
+        check(group, seeds)
 
 
 def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
@@ -58,47 +52,6 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
         parser.error("--seed_everything: the tool gives each run its seed; use --first SEED")
     options.jobs = min(options.jobs or cores(), options.n)
     return options, words
-
-
-def train(group: Group, seeds: Sequence[int], options: argparse.Namespace) -> None:
-    """Train the seeds in processes of their own, or together in a few."""
-    if not seeds:
-        return
-    jobs = min(options.jobs, len(seeds))
-    shares = [seeds[i::jobs] for i in range(jobs)] if options.together else [[s] for s in seeds]
-    folders = [group.run_folder(name_of(seed)) for seed in seeds]
-    total = len(seeds) * max(1, group.settings["trainer"]["max_epochs"] or 1)
-    with bar(f"Training {len(seeds)} seeds", total, partial(epochs_of, folders)):
-        for _ in run_all([task_of(group, share) for share in shares], jobs, group.words):
-            pass
-
-
-def task_of(group: Group, seeds: Sequence[int]) -> Task:
-    """Return the task that trains one seed, or several together."""
-    commands = [group.run_words(name_of(seed), f"--seed_everything={seed}") for seed in seeds]
-    logs = [group.folder / "logs" / f"{name_of(seed)}.txt" for seed in seeds]
-    if len(seeds) == 1:
-        return Task(linenet, (["fit", *commands[0]],), logs[0])
-    return Task(train_together, (commands, logs), logs[0])
-
-
-def is_done(group: Group, seed: int) -> bool:
-    """Return whether a seed has been trained and tested."""
-    results = read_results(group.run_folder(name_of(seed))) or {"metrics": {}}
-    return any(name.startswith("test/") for name in results["metrics"])
-
-
-def name_of(seed: int) -> str:
-    return f"seed_{seed}"
-
-
-def fail(group: Group, failed: Sequence[int]) -> None:
-    """Print the last line of what a failed run has printed, and exit with code 1."""
-    log = group.folder / "logs" / f"{name_of(failed[0])}.txt"
-    lines = log.read_text().strip().splitlines() or ["it printed nothing"]
-    others = f", and {len(failed) - 1} more" if failed[1:] else ""
-    print(f"error: seed {failed[0]} failed{others}: {lines[-1]}\nSee {log}.", file=sys.stderr)
-    raise SystemExit(1)
 
 
 if __name__ == "__main__":
