@@ -17,9 +17,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from scripts.many.preload import WORDS
-
 Work = Callable[..., Any]
+FORKS = "forkserver" in multiprocessing.get_all_start_methods()
+WORDS = "LINENET_PRELOAD"  # environment variable: the words of `fit` whose data is read once
 
 
 @dataclass
@@ -86,11 +86,8 @@ def starter(words: Sequence[str], threads: int) -> Callable[[Task], BaseProcess]
         words: The words of a `fit` command, whose data is read once; empty reads none.
         threads: Threads of each process.
     """
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
-    if forks:
-        os.environ[WORDS] = json.dumps([*words])
-        context.set_forkserver_preload(["scripts.many.preload"])
+    warm_up(words)
+    context: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 
     def start(task: Task) -> BaseProcess:
         task.log.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +96,20 @@ def starter(words: Sequence[str], threads: int) -> Callable[[Task], BaseProcess]
         return process
 
     return start
+
+
+def warm_up(words: Sequence[str]) -> None:
+    """Start the warm process, which imports and reads while the caller does the same.
+
+    Args:
+        words: The words of a `fit` command, whose data is read once; empty reads none.
+    """
+    if FORKS:
+        from multiprocessing.forkserver import ensure_running, set_forkserver_preload
+
+        os.environ[WORDS] = json.dumps([*words])
+        set_forkserver_preload(["scripts.many.preload"])
+        ensure_running()
 
 
 def run(task: Task, threads: int) -> None:

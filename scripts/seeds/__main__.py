@@ -12,28 +12,20 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 from jsonargparse.typing import PositiveInt
 
-from scripts.many.groups import default_words, open_group
-from scripts.many.warm import cores
-from scripts.seeds.answer import answer
-from scripts.seeds.training import check, is_done, train
+from scripts.many.warm import warm_up
 from scripts.shared.options import ToolParser
-from src.command.failures import short_errors
 
 
 def main(args: Sequence[str] | None = None) -> None:
     options, words = parse(args)
+    warm_up(words)
+    from scripts.seeds.answer import train_and_answer
+
     command = shlex.join(["./scripts/run", "seeds", *(sys.argv[1:] if args is None else args)])
-    with short_errors(), ExitStack() as stack:
-        group = open_group("seeds", default_words(words), {}, stack)
-        seeds = range(options.first, options.first + options.n)
-        train(group, seeds, options.jobs, options.together)
-        if done := [seed for seed in seeds if is_done(group, seed)]:
-            answer(group, done, command)
-        check(group, seeds)
+    train_and_answer(words, options, command)
 
 
 def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
@@ -43,14 +35,15 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     add = parser.add_argument
     add("n", metavar="N", type=PositiveInt, help="number of seeds")
     add("--first", type=int, default=0, metavar="SEED", help="the first seed; default 0")
-    jobs = "seeds to train at once, which share the cores; default one for each core"
+    jobs = (
+        "seeds to train at once, which share the cores; default one for each core, and 1 together"
+    )
     add("--jobs", type=PositiveInt, default=None, metavar="N", help=jobs)
     together = "make the steps of all seeds of a process together; default on a GPU only"
     add("--together", action=argparse.BooleanOptionalAction, default=None, help=together)
     options, words = parser.parse_known_args(args)
     if any(word.startswith("--seed_everything") for word in words):
         parser.error("--seed_everything: the tool gives each run its seed; use --first SEED")
-    options.jobs = min(options.jobs or cores(), options.n)
     return options, words
 
 

@@ -1,16 +1,22 @@
 """The answer of many seeds: table, picture, page, and `seeds.json` for programs."""
 
+import argparse
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from math import isfinite
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from scripts.many.groups import Group
+from scripts.many.groups import Group, default_words, open_group
 from scripts.many.page import Link, write_page
+from scripts.many.warm import cores
 from scripts.seeds.summary import Summary, of_metrics, told
+from scripts.seeds.training import check, is_done, name_of, train
+from src.command.checks import uses_gpu
+from src.command.failures import short_errors
 from src.files import write_whole
 from src.plots.seeds import seed_curves
 from src.plots.style import png
@@ -18,6 +24,29 @@ from src.runs.curves import read_curves
 from src.runs.results import read_results
 
 CURVES = ("train/loss", "val/loss", "val/acc", "val/mse")  # drawn if all runs have them
+
+
+def train_and_answer(words: Sequence[str], options: argparse.Namespace, command: str) -> None:
+    """Train the seeds that are missing, and write what all say together.
+
+    Args:
+        words: The words of `fit`.
+        options: The options of the tool.
+        command: The command that repeats it.
+
+    Raises:
+        SystemExit: After a message, if words are wrong or a seed has failed.
+    """
+    seeds = range(options.first, options.first + options.n)
+    with short_errors(), ExitStack() as stack:
+        group = open_group("seeds", default_words(words), {}, stack)
+        together = options.together
+        if together is None:
+            together = uses_gpu(group.settings["trainer"]["accelerator"])
+        train(group, seeds, options.jobs or (1 if together else cores()), together)
+        if done := [seed for seed in seeds if is_done(group, seed)]:
+            answer(group, done, command)
+        check(group, seeds)
 
 
 def answer(group: Group, seeds: Sequence[int], command: str) -> None:
@@ -28,7 +57,7 @@ def answer(group: Group, seeds: Sequence[int], command: str) -> None:
         seeds: The seeds that have been trained.
         command: The command that repeats it.
     """
-    runs = {seed: read_results(group.run_folder(f"seed_{seed}")) or {} for seed in seeds}
+    runs = {seed: read_results(group.run_folder(name_of(seed))) or {} for seed in seeds}
     metrics = of_metrics([*runs.values()])
     picture = png(seed_curves(curves(group, seeds)))
     write_whole(group.folder / "curves.png", picture)
@@ -61,7 +90,7 @@ def run_rows(group: Group, runs: dict[int, dict[str, Any]]) -> list[list[str | L
     for seed, results in runs.items():
         values = [f"{results['metrics'].get(name, float('nan')):.5g}" for name in names]
         seconds = f"{results['seconds']['fit']:.1f}"
-        link = (f"seed_{seed}", f"{group.name}/seed_{seed}/")
+        link = (name_of(seed), f"{group.name}/{name_of(seed)}/")
         rows.append([link, *values, str(results["epochs"]), seconds])
     return rows
 
@@ -77,7 +106,7 @@ def record(runs: dict[int, dict[str, Any]], metrics: dict[str, Summary]) -> dict
 
 def curves(group: Group, seeds: Sequence[int]) -> dict[str, Any]:
     """Return epochs and values of each metric in CURVES that all runs have logged."""
-    files = [group.run_folder(f"seed_{seed}") / "curves.csv" for seed in seeds]
+    files = [group.run_folder(name_of(seed)) / "curves.csv" for seed in seeds]
     logged = [read_curves(file.read_text()) for file in files]
     return {
         name: [one[name] for one in logged] for name in CURVES if all(name in o for o in logged)
