@@ -7,6 +7,7 @@ has a process of its own, so that no run changes another one, and any can be kil
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +42,7 @@ def run_all(
 ) -> Iterator[tuple[Task, int]]:
     """Run tasks, some at once, and yield each with its exit code when it has ended.
 
-    If the caller is interrupted, the processes get the same signal, and are waited for.
+    If the caller is interrupted, the processes stop at their next checkpoint, and are waited for.
 
     Args:
         tasks: The tasks, in the order of their start.
@@ -95,6 +96,9 @@ def run(task: Task, threads: int) -> None:
     """Do the work of a task in this process, and exit with its exit code."""
     import torch
 
+    # A terminal sends Ctrl-C to all; after the caller's own signal it would be a second one, which
+    # does not wait for the next checkpoint.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
     with task.log.open("a") as log:
         for stream in (sys.stdout, sys.stderr):
