@@ -1,6 +1,7 @@
 """The folder of many runs that belong together: found again by the same command, which goes on."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -47,8 +48,10 @@ class Group:
         folder = self.run_folder(run)
         if (folder / "config.yaml").exists():
             return [*self.words, *more, "--resume", str(folder)]
-        return [*self.words, *more, f"--trainer.logger.save_dir={self.folder}",
-                f"--trainer.logger.name={self.name}", f"--trainer.logger.version={run}"]  # fmt: skip
+        if folder.exists():  # killed before it had written anything but its lock
+            shutil.rmtree(folder)
+        place = {"save_dir": self.folder, "name": self.name, "version": run}
+        return [*self.words, *more, *(f"--trainer.logger.{k}={v}" for k, v in place.items())]
 
 
 def open_group(kind: str, words: Sequence[str], own: dict[str, Any], stack: ExitStack) -> Group:
