@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from scripts.folds.mistakes import mistakes
 from scripts.folds.outcome import Record, ensemble, labelled, out_of_fold, summary
 from scripts.folds.predictions import Predictions
 from scripts.folds.tables import facts, rows, verdict
@@ -30,21 +31,23 @@ def write(group: Group, data: ImageData, found: Predictions, command: str) -> No
     """
     names, y = data.class_names, data.splits["train"].y
     counts = confusion(found.held_out.argmax(dim=1), y, len(names))
-    picture = png(confusion_matrix(counts, names))
+    pictures = {"confusion": png(confusion_matrix(counts, names))}
+    if figure := mistakes(data, found):
+        pictures["mistakes"] = png(figure)
     record = {"command": command, **summary(group, data, found)}
     files: dict[str, str | bytes] = {
         "out_of_fold.csv": as_csv(out_of_fold(data, found)),
         "test_predictions.csv": as_csv(ensemble(data, found)),
         "confusion.csv": as_csv(labelled(counts, names)),
-        "confusion.png": picture,
-        "report.html": page(record, picture),
+        **{f"{name}.png": picture for name, picture in pictures.items()},
+        "report.html": page(record, pictures),
         RECORD: json.dumps(record, indent=2) + "\n",
     }
     for name, content in files.items():
         write_whole(group.folder / name, content)
 
 
-def page(record: Record, picture: bytes) -> str:
+def page(record: Record, pictures: dict[str, bytes]) -> str:
     """Return the outcome of a cross-validation as a self-contained page."""
     place = FileSystemLoader(Path(__file__).parent)
     template = Environment(loader=place, autoescape=True, undefined=StrictUndefined)
@@ -56,5 +59,5 @@ def page(record: Record, picture: bytes) -> str:
         rows=lines,
         facts=facts(record),
         verdict=verdict(record),
-        picture=b64encode(picture).decode(),
+        pictures={name: b64encode(picture).decode() for name, picture in pictures.items()},
     )

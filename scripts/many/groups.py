@@ -48,8 +48,9 @@ class Group:
         folder = self.run_folder(run)
         if (folder / "config.yaml").exists():
             return [*self.words, *more, "--resume", str(folder)]
-        if folder.exists():  # killed before it had written anything but its lock
-            shutil.rmtree(folder)
+        if folder.exists():  # the run was killed before it wrote its config
+            with locked(folder):
+                shutil.rmtree(folder)
         place = {"save_dir": self.folder, "name": self.name, "version": run}
         return [*self.words, *more, *(f"--trainer.logger.{k}={v}" for k, v in place.items())]
 
