@@ -1,6 +1,7 @@
 """The folder of many runs that belong together: found again by the same command, which goes on."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -47,6 +48,9 @@ class Group:
         folder = self.run_folder(run)
         if (folder / "config.yaml").exists():
             return [*self.words, *more, "--resume", str(folder)]
+        if folder.exists():  # the run was killed before it wrote its config
+            with locked(folder):
+                shutil.rmtree(folder)
         place = {"save_dir": self.folder, "name": self.name, "version": run}
         flags = [f"--trainer.logger.{name}={value}" for name, value in place.items()]
         return [*self.words, *more, *flags]

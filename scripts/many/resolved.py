@@ -23,7 +23,7 @@ class Reader(ExperimentCLI):
     """Builds the model and data of `fit`, and may read the data, instead of training.
 
     Args:
-        found: Gets the name of the experiment and its settings.
+        found: Gets the name of the experiment, its settings and, if read, the data module.
         read: Whether to read the data.
     """
 
@@ -47,6 +47,8 @@ class Reader(ExperimentCLI):
         if self.read:
             datamodule.prepare_data()
             datamodule.setup("fit")
+            if self.found is not None:
+                self.found.append(datamodule)
 
     def after_fit(self) -> None:
         """There is nothing to test."""
@@ -65,3 +67,14 @@ def resolved(words: Sequence[str], read: bool = False) -> tuple[str, dict[str, A
     found: list[Any] = []
     linenet(["fit", *words], cli=partial(Reader, found=found, read=read))
     return found[0], found[1]
+
+
+def data_of(words: Sequence[str]) -> Any:
+    """Return the data module of `fit` with these words, with its data read.
+
+    Raises:
+        SystemExit: If a word is wrong or the data cannot be read, after printing why.
+    """
+    found: list[Any] = []
+    linenet(["fit", *words], cli=partial(Reader, found=found, read=True))
+    return found[-1]

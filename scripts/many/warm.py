@@ -116,8 +116,10 @@ def run(task: Task, threads: int) -> None:
     """Do the work of a task in this process, and exit with its exit code."""
     import torch
 
+    # A terminal sends Ctrl-C to all; after the caller's own signal it would be a second one, which
+    # does not wait for the next checkpoint.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller, which passes it on
     with task.log.open("a") as log:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(log.fileno(), stream.fileno())

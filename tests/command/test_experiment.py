@@ -39,7 +39,7 @@ def test_a_run_writes_its_files_and_results(run: Run, data_root: Path, pictures:
     }  # fmt: skip
     assert set(results) == {
         "config", "command", "resumed_by", "model", "dataset", "seed", "metrics", "tested",
-        "validated", "trained", "partial_epoch", "steps_made",
+        "validated", "trained", "partial_epoch", "steps_made", "finished",
         "best_checkpoint", "epochs",
         "steps", "ended_by", "parameters", "seconds", "samples_per_second", "device",
         "precision", "versions", "git",
