@@ -4,8 +4,9 @@
 
 1. the tests for a GPU; 2. the losses of 50 steps beside those of the CPU; 3. equal bits: twice, and
 after kill -9 and --resume; 4. seconds an epoch beside the captured bare step, a plain loop and a
-template; 5. seconds of training to 99 % with `configs/with/fast.yaml`, ten seeds; 6. seconds an epoch
-of 32 seeds that are trained together, beside one. Results are printed, and written to lightning_logs/gpu_check.json. A part that fails is told, the others go on.
+template; 5. seconds of training to 99 % with `configs/with/fast.yaml`, ten seeds; 6. seconds an
+epoch of 32 seeds that are trained together, beside one. Results are printed, and written to
+lightning_logs/gpu_check.json. A part that fails is told, the others go on.
 With `--accelerator cpu` the script itself can be tried where there is no GPU.
 """
 
