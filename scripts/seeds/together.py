@@ -16,7 +16,8 @@ from src.command.experiment import ExperimentCLI, run_in_turn
 from src.command.run_selection import Command
 from src.command.signals import SignalHandlers
 from src.data.shared import share
-from src.training.joint_loop import JointLoop, Meeting
+from src.training.joint_loop import JointLoop
+from src.training.meeting import Meeting
 from src.training.stop_request import StopRequest
 
 
@@ -34,7 +35,7 @@ class JointCLI(ExperimentCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = super().instantiate_trainer(**kwargs)
         own = trainer.fit_loop.epoch_loop.own_batches
-        trainer.fit_loop.epoch_loop = JointLoop(trainer, own, self.meeting)
+        trainer.fit_loop.epoch_loop = JointLoop(trainer, own, self.meeting.wait)
         return trainer
 
 

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
+from torch import Tensor
 
 from src.callbacks import FiniteGuard, LayerHealth, StepSeed
 from src.data import Line
 from src.data.augment import Augment
 from src.errors import UserError
 from src.models import LeNet, LogisticRegression, Model, ReLUMLP, SigmoidMLP
-from src.training.joint_loop import JointLoop, Meeting
+from src.training.joint_loop import JointLoop
+from src.training.meeting import Meeting
 from src.training.stack import GivenDropout
 from tests.training.test_epoch_loop import (
     ONE_CYCLE,
@@ -99,7 +101,7 @@ def test_runs_together_equal_runs_alone(
 def trained(make: Make, root: Path, **settings: Any) -> dict[int, Trainer]:
     """Return the trainers of several seeds that were trained in one process."""
     meeting, kept = Meeting(), dict[int, Trainer]()
-    loop = partial(JointLoop, own_batches=False, meeting=meeting)
+    loop = partial(JointLoop, own_batches=False, wait=meeting.wait)
     runs = [
         partial(training, make, root, seed, [kind() for kind in OF_STEPS], loop, kept, **settings)
         for seed in range(SEEDS)
@@ -140,7 +142,7 @@ def test_a_run_with_a_loss_that_is_not_finite_ends_alone(data_root: Path) -> Non
                     model.net[1].weight.fill_(torch.nan)
 
     meeting, kept = Meeting(), dict[int, Trainer]()
-    loop = partial(JointLoop, own_batches=False, meeting=meeting)
+    loop = partial(JointLoop, own_batches=False, wait=meeting.wait)
     extra = {1: [Poison()]}
     ends = meeting.run([
         partial(training, make, data_root, seed,
@@ -163,7 +165,7 @@ def test_runs_of_unequal_length_meet_again(data_root: Path, unstacked: Callable[
             trainer.fit_loop.epoch_loop.alone = None
 
     def runs(meeting: Meeting, kept: dict[int, Trainer]) -> list[Any]:
-        loop = partial(JointLoop, own_batches=False, meeting=meeting)
+        loop = partial(JointLoop, own_batches=False, wait=meeting.wait)
         return [
             partial(training, dropout, data_root, seed,
                     [kind() for kind in OF_STEPS] + [Ahead()] * (seed == 0), loop, kept,
@@ -186,3 +188,18 @@ def test_given_dropout_draws_what_dropout_draws() -> None:
     layer.factor = layer.drawn(torch.Generator().manual_seed(4))
     torch.manual_seed(4)
     assert torch.equal(layer(x), torch.nn.functional.dropout(x, 0.3))
+
+
+def test_a_model_that_cannot_be_stacked_is_trained_alone(data_root: Path) -> None:
+    class Decides(LogisticRegression):
+        def loss(self, output: Tensor, y: Tensor) -> Tensor:
+            usual = super().loss(output, y)
+            return usual if usual > 0 else -usual
+
+    def make(root: Path, seed: int) -> tuple[Model, Any]:
+        return Decides(optimizer=SGD), images(root, seed=seed)
+
+    kept = trained(make, data_root)
+    for one in kept.values():
+        assert one.global_step == 16
+        assert "not together: vmap" in one.fit_loop.epoch_loop.steps_made()
