@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import yaml
 
+import scripts.compare.rows as compare_rows
 import scripts.compare.runs as compare_runs
-from scripts.compare.__main__ import main, overlay
+from scripts.compare.__main__ import main
+from scripts.compare.curves import overlay
 from scripts.compare.runs import folders
 from scripts.compare.tables import number, short
 from src.plots.comparison import STYLES, Curve, _spread, overlaid_curves
@@ -112,7 +114,7 @@ def read(*folders: Path) -> list[compare_runs.Run]:
 
 def differing(*configs: dict[str, Any], **facts: Any) -> list[str]:
     folders = [write_run(Path(f"runs/v{i}"), c, **facts) for i, c in enumerate(configs)]
-    return compare_runs.differing(compare_runs.grouped(read(*folders)))
+    return compare_rows.differing(compare_rows.grouped(read(*folders)))
 
 
 def test_paths_loggers_and_figures_are_not_settings() -> None:
@@ -131,8 +133,8 @@ def test_a_callback_that_changes_the_run_is_a_setting() -> None:
     stop = "trainer.callbacks.EarlyStopping"
     assert differing(config(), stopping(3)) == [stop]
     runs = [write_run(Path(f"other/v{n}"), stopping(n)) for n in (3, 5)]
-    groups = compare_runs.grouped(read(*runs))
-    assert compare_runs.differing(groups) == [f"{stop}.patience"]
+    groups = compare_rows.grouped(read(*runs))
+    assert compare_rows.differing(groups) == [f"{stop}.patience"]
 
 
 def test_none_is_different_from_a_value() -> None:
