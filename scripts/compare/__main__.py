@@ -1,4 +1,4 @@
-"""Compares runs: settings that differ, metrics, overlaid curves, and whether a difference is real.
+"""Compares runs: settings that differ, metrics, curves, and whether they differ by chance.
 
     ./scripts/run compare                                     # every run in lightning_logs
     ./scripts/run compare 'lightning_logs/mnist_*' --where model=ReLUMLP --sort val/acc
@@ -18,6 +18,9 @@ import argparse
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.text import Text
 
 from scripts.compare import curves
 from scripts.compare.page import page
@@ -160,8 +163,11 @@ def compare(options: argparse.Namespace) -> int:
     told = judged(groups, names, [*metrics, "test/acc"][0], options.against)
     notes = [*noted(groups, names), *notes, *exclusion_notes(runs, groups, curve)]
     rows = cells(groups, settings, metrics)
-    show(rows, len(settings), names)
-    print("", *told.sentences, *notes, sep="\n")
+    show(rows, names)
+    print()
+    for text in told.sentences:
+        Console().print(Text(text))  # breaks lines between words
+    print(*notes, sep="\n")
     pictures = {"curves": curves.drawn(lines, curve), "scores of the seeds": told.picture}
     beside = options.picture.with_stem(f"{options.picture.stem}-seeds")
     files = dict(zip((options.picture, beside), pictures.values(), strict=True))
@@ -169,7 +175,7 @@ def compare(options: argparse.Namespace) -> int:
         files[options.csv] = unrounded(groups, settings, metrics, told.columns)
     if options.html:
         drawn = {name: data for name, data in pictures.items() if data}
-        files[options.html] = page(rows, len(settings), names, told.sentences, drawn, notes)
+        files[options.html] = page(rows, names, told.sentences, drawn, notes)
     write(files)
     return 0 if undamaged else 1
 

@@ -16,6 +16,7 @@ PAGE = Template("""<!doctype html>
   table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums }
   th, td { padding: 0.3rem 1rem 0.3rem 0; border-bottom: 1px solid #ccc; text-align: left }
   .number { text-align: right; white-space: nowrap }
+  p { margin: 0.4rem 0 }
   img { max-width: 100% }
 </style>
 <h1>Runs compared</h1>
@@ -31,7 +32,6 @@ $notes
 
 def page(
     rows: list[list[str]],
-    texts: int,
     names: list[str],
     verdicts: Sequence[str],
     pictures: dict[str, bytes],
@@ -41,12 +41,12 @@ def page(
 
     Args:
         rows: The cells of the table, with the column names in the first row.
-        texts: How many of its columns, the first ones, are text.
         names: The label of each row.
         verdicts: What the tests say.
         pictures: PNG files by what they show.
         notes: What is missing, and what users have noted.
     """
+    texts = rows[0].index("seeds")  # columns
     tags = ["th", *["td"] * len(names)]
     return PAGE.substitute(
         rows="\n".join(

@@ -34,29 +34,32 @@ def seeds(group: Group) -> str:
     return f"{len(group)} seed{'s' * (len(group) > 1)}"
 
 
-def is_better(verdict: Verdict, metric: str) -> bool:
-    """Return whether the row is ahead of the reference, be it by chance."""
+def ahead(verdict: Verdict, metric: str) -> float:
+    """Return by how much the row is better than the reference, be it by chance; negative if not."""
     assert verdict.difference
-    return (verdict.difference.mean > 0) == metric.endswith("/acc")
+    return verdict.difference.mean * (1 if metric.endswith("/acc") else -1)
 
 
 def alone(verdict: Verdict, verdicts: Verdicts, names: Sequence[str]) -> str:
     """Return the verdict on the only row that was compared, as a sentence, the better one first."""
-    places = verdict.place, verdicts.reference
-    first, second = places if is_better(verdict, verdicts.metric) else places[::-1]
+    places, lead = (verdict.place, verdicts.reference), ahead(verdict, verdicts.metric)
+    first, second = (names[place] for place in (places if lead >= 0 else places[::-1]))
     about = f"({100 * verdicts.level:.4g} % interval; {verdict.basis})"
-    by = f"{names[second]} by {amount(verdict, verdicts.metric)} {about}."
+    by = f"{second} by {amount(verdict, verdicts.metric)} {about}."
     if is_shown(verdict, verdicts):
-        return f"{names[first]} is better than {by}"
-    return f"No difference shown: {names[first]} is ahead of {by}"
+        return f"{first} is better than {by}"
+    if not lead:
+        return f"No difference shown: {first} equals {second} in {verdicts.metric} {about}."
+    return f"No difference shown: {first} is ahead of {by}"
 
 
 def told(verdict: Verdict, verdicts: Verdicts) -> str:
     """Return the verdict on one row of several."""
-    better, by = is_better(verdict, verdicts.metric), amount(verdict, verdicts.metric)
+    lead, by = ahead(verdict, verdicts.metric), amount(verdict, verdicts.metric)
     if is_shown(verdict, verdicts):
-        return f"{'better' if better else 'worse'} by {by} ({verdict.basis})"
-    return f"no difference shown, {'ahead' if better else 'behind'} by {by} ({verdict.basis})"
+        return f"{'better' if lead > 0 else 'worse'} by {by} ({verdict.basis})"
+    place = f"{'ahead' if lead > 0 else 'behind'} by {by}" if lead else "equal"
+    return f"no difference shown, {place} ({verdict.basis})"
 
 
 def is_shown(verdict: Verdict, verdicts: Verdicts) -> bool:

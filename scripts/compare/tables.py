@@ -39,22 +39,23 @@ def words(group: Group, settings: list[str]) -> list[str]:
 
 
 def cells(groups: list[Group], settings: list[str], metrics: list[str]) -> list[list[str]]:
-    """Return the table as strings, with the column names in the first row."""
+    """Return the table as strings, with the column names in the first row; `seeds` is the first
+    column of numbers, after the settings and, if there are any, the tags."""
     percent = [f"{name} %" if name.endswith("/acc") else name for name in metrics]
-    tags = [", ".join(tags_of(group)) for group in groups]
-    rows = [[*short(settings), "seeds", *percent, "seconds", "params", *["tags"] * any(tags)]]
-    for group, text in zip(groups, tags, strict=True):
+    tags = ["tags"] * any(tags_of(group) for group in groups)
+    rows = [[*short(settings), *tags, "seeds", *percent, "seconds", "params"]]
+    for group in groups:
         own = [str(group[0].settings.get(name, "")) for name in settings]
+        own += [tags_of(group)] * len(tags)
         scores = [number(name, values(group, name)) for name in metrics]
         seconds, parameters = mean(values(group, "seconds")), values(group, "parameters")[0]
-        sizes = [f"{seconds:.1f}", f"{parameters:,.0f}", *[text] * any(tags)]
-        rows.append([*own, str(len(group)), *scores, *sizes])
+        rows.append([*own, str(len(group)), *scores, f"{seconds:.1f}", f"{parameters:,.0f}"])
     return rows
 
 
-def tags_of(group: Group) -> list[str]:
+def tags_of(group: Group) -> str:
     """Return the tags of all runs of a group."""
-    return [*dict.fromkeys(tag for run in group for tag in run.tags)]
+    return ", ".join(dict.fromkeys(tag for run in group for tag in run.tags))
 
 
 def short(names: list[str]) -> list[str]:
@@ -78,17 +79,24 @@ def number(name: str, found: list[float]) -> str:
     return f"{scale * mean(found):{form}}{spread}"
 
 
-def show(rows: list[list[str]], texts: int, names: list[str]) -> None:
+def show(rows: list[list[str]], names: list[str]) -> None:
     """Print the table with a column per setting, or with one for all where they do not fit."""
-    console = Console()
+    console, texts = Console(), rows[0].index("seeds")
     table = terminal_table(rows, texts)
     unlimited = console.options.update(max_width=10_000)
     if not texts or console.measure(table, options=unlimited).minimum > console.width:
-        numbers = [[cell.replace(" ±", "\n±") for cell in row[texts:]] for row in rows]
-        merged = [[name, *row] for name, row in zip(["run", *names], numbers, strict=True)]
-        table = terminal_table(merged, texts=1)
+        table = terminal_table(merged(rows, texts, names), texts=1)
         table.caption = "a column per setting: --csv FILE or --html FILE" if texts else None
     console.print(table)
+
+
+def merged(rows: list[list[str]], texts: int, names: list[str]) -> list[list[str]]:
+    """Return the table with the name of each row, and below it the tags, for all settings."""
+    tagged = rows[0][texts - 1 : texts] == ["tags"]
+    tags = [row[texts - 1] if tagged else "" for row in rows[1:]]
+    heads = ["run", *(f"{name}\n{tag}".rstrip() for name, tag in zip(names, tags, strict=True))]
+    numbers = [[cell.replace(" ±", "\n±") for cell in row[texts:]] for row in rows]
+    return [[head, *row] for head, row in zip(heads, numbers, strict=True)]
 
 
 def terminal_table(rows: list[list[str]], texts: int) -> Table:
@@ -124,7 +132,7 @@ def unrounded(
         found = [values(group, name) for name in metrics]
         pairs = [(mean(v) if v else "", stdev(v) if len(v) > 1 else "") for v in found]
         sizes = [mean(values(group, "seconds")), group[0].numbers["parameters"]]
-        texts = [" ".join(str(run.folder) for run in group), ", ".join(tags_of(group))]
+        texts = [" ".join(str(run.folder) for run in group), tags_of(group)]
         texts.append("; ".join(dict.fromkeys(run.note for run in group if run.note)))
         scored = (score for pair in pairs for score in pair)
         write([*own, len(group), *scored, *sizes, *verdict, *texts])

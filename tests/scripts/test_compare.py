@@ -42,7 +42,7 @@ def config(lr: float = 0.1, hidden: list[int] | None = None, **trainer: Any) -> 
 def write_run(folder: Path, settings: dict[str, Any], seed: int = 0, **changed: Any) -> Path:
     """Write the files of a run with accuracy `ACC[seed]`; `changed` overrides results."""
     folder.mkdir(parents=True)
-    acc = changed.pop("acc", ACC[seed])
+    acc = changed.pop("acc", ACC.get(seed))
     results = {
         "epochs": 2, "seed": seed, "device": "cpu", "precision": "32-true", "parameters": 1234,
         "dataset": {"source": "files", "sizes": {"train": 300}}, "seconds": {"fit": 2.0 + seed},
@@ -273,7 +273,7 @@ def test_runs_without_curves_are_counted(logs: Path, capsys: pytest.CaptureFixtu
     assert main(["--html", "page.html"]) == 0
     assert "No picture" in capsys.readouterr().out
     assert not (logs / "compare.png").exists()
-    assert "<img" not in Path("page.html").read_text()
+    assert Path("page.html").read_text().count("<img") == 1  # of the seeds
 
 
 def test_runs_of_test_are_excluded_and_unfinished_runs_are_named(

@@ -22,6 +22,12 @@ A, B, C = [0.97, 0.975, 0.98], [0.95, 0.953, 0.951, 0.956], [0.969, 0.977, 0.981
 PAIR = ["runs/mlp/v0", "runs/mlp/v1"]
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sentences stand in one line."""
+    monkeypatch.setenv("COLUMNS", "1000")
+
+
 def write_row(lr: float, accuracies: list[float], **changed: Any) -> None:
     """Write a run for each accuracy, which differ in the seed only."""
     for seed, acc in enumerate(accuracies):
@@ -58,6 +64,14 @@ def test_no_difference_is_shown_within_the_noise(capsys: pytest.CaptureFixture[s
     assert "of test/loss (95 % interval" in loss
 
 
+def test_equal_rows_are_called_equal(capsys: pytest.CaptureFixture[str]) -> None:
+    write_row(0.1, A)
+    write_row(0.01, A)
+    assert told(capsys).startswith("No difference shown: lr 0.01 (3 seeds) equals lr 0.1 (3 seeds)")
+    write_row(0.5, A)
+    assert "- lr 0.01 (3 seeds): no difference shown, equal (Welch's t-test).\n" in told(capsys)
+
+
 def test_below_three_seeds_there_is_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
     write_row(0.1, A)
     write_row(0.01, B[:2])
@@ -71,7 +85,7 @@ def test_several_rows_are_compared_with_the_best_by_validation_and_wider_interva
 ) -> None:
     write_row(0.1, A)
     write_row(0.01, B)
-    chance = {"metrics": {"test/acc": 0.99, "val/acc": 0.9, "test/loss": 0.1}}  # by luck the best
+    chance = {"metrics": {"test/acc": 0.999, "val/acc": 0.9, "test/loss": 0.1}}  # by luck the best
     write_row(0.5, [0.0] * 3, **chance)
     write_row(0.6, [0.9, 0.91])
     text = told(capsys, "--csv", "t.csv", "--html", "p.html")
@@ -85,11 +99,11 @@ def test_several_rows_are_compared_with_the_best_by_validation_and_wider_interva
     assert rows["0.1"]["low"] == rows["0.6"]["low"] == ""
     half = f"{50 * (interval.high - interval.low):.2f} points of test/acc (Welch's t-test)."
     assert f"- lr 0.01 (4 seeds): worse by 2.25 ± {half}" in lines
-    assert "- lr 0.5 (3 seeds): better by 1.50 ± " in text
+    assert "- lr 0.5 (3 seeds): better by 2.40 ± " in text
     assert "Intervals are of 97.5 %, so that all together hold with 95 % (Bonferroni)." in lines
     assert "Not compared with lr 0.1 (3 seeds): lr 0.6 (2 seeds); fewer than 3 seeds." in lines
     page = Path("p.html").read_text()
-    assert "- lr 0.5 (3 seeds): better by 1.50 ± " in page
+    assert "- lr 0.5 (3 seeds): better by 2.40 ± " in page
     assert page.count("<img") == 2
 
 
@@ -149,7 +163,7 @@ def test_two_single_runs_are_paired_by_their_test_samples(
     about = f"22 of 200 test samples right in one run only, McNemar's p = {p:.2g}"
     assert re.match(
         r"lr 0\.2 \(1 seed\) is better than lr 0\.1 \(1 seed\) by 7\.00 ± 4\.\d\d points of"
-        rf" test/acc \(95 % interval; {re.escape(about)}\)\.\nOne run each: other seeds may differ\.",
+        rf" test/acc \(95 % interval; {re.escape(about)}\)\.\nOne run each: other seeds may",
         text,
     )
     assert "of test/loss" not in told(capsys, "--metrics", "test/loss")
@@ -185,7 +199,7 @@ def test_two_real_runs_are_compared_by_what_they_predicted(
 ) -> None:
     small = ["--data.val_size=50", "--trainer.max_epochs=1"]
     fit(run, "mnist_logistic", *small)
-    fit(run, "mnist_logistic", *small, "--model.optimizer.lr=1e-7")
+    fit(run, "mnist_logistic", *small, "--model.scheduler.max_lr=1e-7")
     capsys.readouterr()
     assert main(["--csv", "t.csv"]) == 0
     text = capsys.readouterr().out
@@ -193,12 +207,12 @@ def test_two_real_runs_are_compared_by_what_they_predicted(
     [difference] = [float(row["difference"]) for row in rows if row["difference"]]
     accuracies = [float(row["test/acc"]) for row in rows]
     assert abs(difference) == pytest.approx(max(accuracies) - min(accuracies), abs=1e-6)
-    assert f"is better than lr 1e-07 (1 seed) by {100 * abs(difference):.2f} ±" in text
+    assert f"is better than max_lr 1e-07 (1 seed) by {100 * abs(difference):.2f} ±" in text
     (Path("lightning_logs/mnist_logistic/version_0") / "test_predictions.csv").unlink()
     run("test", "--run", "lightning_logs/mnist_logistic/version_0")  # for a run that is older
     capsys.readouterr()
     assert main([]) == 0
-    assert f"is better than lr 1e-07 (1 seed) by {100 * abs(difference):.2f} ±" in (
+    assert f"is better than max_lr 1e-07 (1 seed) by {100 * abs(difference):.2f} ±" in (
         capsys.readouterr().out
     )
 
@@ -207,7 +221,7 @@ def test_two_regressions_are_compared_by_their_squared_errors(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for lr in (0.03, 0.0001):
-        fit(run, "line_noisy", "--trainer.max_epochs=5", f"--model.optimizer.lr={lr}")
+        fit(run, "line_noisy", "--trainer.max_epochs=5", f"--model.scheduler.max_lr={lr}")
     capsys.readouterr()
     assert main(["--csv", "t.csv"]) == 0
     text = capsys.readouterr().out
@@ -221,7 +235,7 @@ def test_two_regressions_are_compared_by_their_squared_errors(
     expected = [errors[0].mean() - errors[1].mean(), *test.confidence_interval(0.95)]
     found = [float(row[name]) for name in ("difference", "low", "high")]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    assert "lr 0.03 (1 seed) is better than lr 0.0001 (1 seed) by" in text
+    assert "max_lr 0.03 (1 seed) is better than max_lr 0.0001 (1 seed) by" in text
     assert f"paired t-test on {len(errors[0])} test samples" in text
 
 
@@ -253,8 +267,8 @@ def test_compare_does_not_import_torch() -> None:
     write_row(0.1, A)
     write_row(0.01, B)
     code = (
-        "import sys; sys.modules.update(torch=None, lightning=None, jsonargparse=None);"
-        "from scripts.compare.__main__ import main; sys.exit(main(['runs', '--html', 'p.html']))"
+        "import sys; from scripts.compare.__main__ import main; main(['runs', '--html', 'p.html']);"
+        "sys.exit({'torch', 'lightning', 'jsonargparse'} & {*sys.modules} or None)"
     )
     command = [sys.executable, "-W", "error", "-c", code]
     done = subprocess.run(
