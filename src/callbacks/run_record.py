@@ -36,6 +36,8 @@ class RunRecord(ListensSometimes):
         words = sys.argv[1:] if words is None else words
         self.commands = [shlex.join(["python", "-m", "src.cli", *words])]  # then those resuming it
         self.resumes = resumes
+        self.tags: list[str] = []
+        self.note: str | None = None
         self.started = time.perf_counter()
         self.fit_seconds = 0.0
         self.epoch_seconds: list[float] = []  # of training only, without validation
@@ -190,6 +192,8 @@ class RunRecord(ListensSometimes):
             "config": training_of(Path(folder)).parent.name if folder else None,
             "command": self.commands[0],
             "resumed_by": self.commands[1:],
+            "tags": self.tags,
+            "note": self.note,
             "model": type(model).__name__,
             "dataset": trainer.datamodule.describe(),
             "seed": trainer.datamodule.seed,

@@ -33,7 +33,7 @@ def set_aside_results(folder: Path) -> None:
     results = read_results(folder)
     if results is None:
         return
-    for name in ("results.json", "report.html", "figures"):
+    for name in ("results.json", "test_predictions.csv", "report.html", "figures"):
         if (old := folder / name).exists():
             kept = folder / f"{old.stem}-epoch{results['epochs']}{old.suffix}"
             if kept.is_dir():  # of an earlier end after as many epochs; rename replaces files only
