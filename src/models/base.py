@@ -71,7 +71,7 @@ class Model(LightningModule):
         loss, _ = self.measured(batch, "train")
         # Lightning drops the values of the other steps anyway; skipping self.log saves its cost.
         if is_logged(self.trainer):
-            self.log("train/loss", loss.detach(), prog_bar=True)
+            self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=True)
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
