@@ -13,13 +13,13 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from PIL import Image
 from torch import Tensor
 
-from src.data import shared
 from src.data.augment import Augment
 from src.data.base import Split, TensorData
 from src.data.folds import parts
 from src.data.groups import Files, groups_of
 from src.data.loader import mixed
 from src.data.pixels import resized
+from src.data.shared import once
 from src.errors import UserError
 from src.ranges import Folds, Padding, Seed
 
@@ -91,7 +91,7 @@ class ImageData(TensorData):
 
     def read(self) -> dict[str, Split]:
         _check_fold(self.folds, self.fold, self.groups)
-        (x, y), (test_x, test_y) = shared.once(self, self.load)
+        (x, y), (test_x, test_y) = once(self, self.load)
         held_out, rest = self._split(y)
         self._check_size("train_size", self.train_size, len(rest))
         self._check_size("test_size", self.test_size, len(test_x))
