@@ -47,7 +47,7 @@ def _check_classes(y: Tensor, folds: int, names: Sequence[str]) -> None:
         raise UserError(
             f"--data.folds {folds} is too large: class {names[rarest]} has {count} training"
             f" {'sample' if count == 1 else 'samples'}, fewer than one for each part.\n"
-            f"Give up to {count}, or more samples of that class."
+            f"{f'Give up to {count}, or' if count > 1 else 'Give'} more samples of that class."
         )
 
 
@@ -57,7 +57,7 @@ def _check_groups(groups: Sequence[str], folds: int) -> None:
         raise UserError(
             f"--data.folds {folds} is too large: --data.groups finds"
             f" {len(sizes)} {'group' if len(sizes) == 1 else 'groups'}.\n"
-            f"Give up to {len(sizes)}, or other groups."
+            f"{f'Give up to {len(sizes)}, or' if len(sizes) > 1 else 'Give'} other groups."
         )
     largest, size = max(sizes.items(), key=lambda one: one[1])
     if 2 * size > len(groups):
