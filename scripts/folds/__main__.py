@@ -1,4 +1,4 @@
-"""Cross-validates: trains a run per fold, and predicts each training sample by the one without it.
+"""Cross-validates: a run per fold predicts the training samples that it has not seen.
 
     ./scripts/run folds 5 --config configs/mnist_logistic.yaml
     ./scripts/run folds 5 --config configs/mnist_mlp.yaml --trainer.max_epochs 5 --jobs 2
