@@ -15,6 +15,7 @@ from typing import Any
 from jsonargparse.typing import PositiveInt
 
 from scripts.many.groups import open_group
+from scripts.many.resolved import data_of
 from scripts.seeds.training import check, name_of, train
 from scripts.shared.options import ToolParser
 from scripts.shared.tables import PROJECT, circumstances, into_page
@@ -39,7 +40,7 @@ def trained(config: str, seeds: int, logs: Path = LOGS) -> list[Results]:
     if config.startswith("mnist"):
         words += ["--data.source", "mnist"]  # never scikit-learn's digits instead
     with short_errors(), ExitStack() as stack:
-        group = open_group("seeds", words, {}, stack)
+        group = open_group("seeds", words, {"data": data_of(words).digest}, stack)
         train(group, range(seeds), jobs=1)
         check(group, range(seeds))
     return [read_results(group.run_folder(name_of(seed))) or {} for seed in range(seeds)]

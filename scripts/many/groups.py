@@ -74,10 +74,10 @@ def open_group(kind: str, words: Sequence[str], own: dict[str, Any], stack: Exit
         stack: Keeps the lock.
 
     Raises:
-        SystemExit: If a word of `fit` is wrong, or the data cannot be read.
+        SystemExit: If a word of `fit` is wrong.
         UserError: If another process is using the group.
     """
-    name, settings = resolved(words, read=True)  # its errors show before a folder is made
+    name, settings = resolved(words)
     root = Path(settings["trainer"]["default_root_dir"] or "lightning_logs", kind)
     for record in sorted(root.glob(f"version_*/{RECORD}"), reverse=True):
         if is_same(json.loads(record.read_text()), name, settings, own):

@@ -54,18 +54,14 @@ class Reader(ExperimentCLI):
         """There is nothing to test."""
 
 
-def resolved(words: Sequence[str], read: bool = False) -> tuple[str, dict[str, Any]]:
+def resolved(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """Return the name of the experiment, and the settings, of `fit` with these words.
-
-    Args:
-        words: The words after `fit`.
-        read: Whether to read the data, too, so that its errors show at once.
 
     Raises:
         SystemExit: If a word is wrong, after printing why.
     """
     found: list[Any] = []
-    linenet(["fit", *words], cli=partial(Reader, found=found, read=read))
+    linenet(["fit", *words], cli=partial(Reader, found=found))
     return found[0], found[1]
 
 
