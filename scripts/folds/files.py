@@ -14,7 +14,7 @@ from scripts.many.groups import Group
 from src.data.images import ImageData
 from src.files import write_whole
 from src.inference.predictions import as_csv
-from src.plots import confusion, confusion_matrix
+from src.plots.classification import confusion, confusion_matrix
 from src.plots.style import png
 
 RECORD = "folds.json"  # written last: where it is, all is

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from scripts.folds.predictions import Predictions
 from src.data.images import ImageData
-from src.plots import image_sheet
+from src.plots.images import image_sheet
 
 MOST = 30  # images
 

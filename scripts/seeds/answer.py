@@ -24,7 +24,8 @@ from src.plots.style import png
 from src.runs.curves import read_curves
 from src.runs.results import read_results
 
-CURVES = ("train/loss", "val/loss", "val/acc", "val/mse")  # drawn if all runs have them
+CURVES = ("val/loss", "val/acc", "val/mse")  # drawn if all runs have them
+WITHOUT = ("train/loss",)  # of single batches: drawn if nothing was validated
 
 
 def train_and_answer(words: Sequence[str], options: argparse.Namespace, command: str) -> None:
@@ -108,12 +109,11 @@ def record(runs: dict[int, dict[str, Any]], metrics: dict[str, Summary]) -> dict
 
 
 def curves(group: Group, seeds: Sequence[int]) -> dict[str, Any]:
-    """Return epochs and values of each metric in CURVES that all runs have logged."""
+    """Return epochs and values of each metric to draw, for each run."""
     files = [group.run_folder(name_of(seed)) / "curves.csv" for seed in seeds]
     logged = [read_curves(file.read_text()) for file in files]
-    return {
-        name: [one[name] for one in logged] for name in CURVES if all(name in o for o in logged)
-    }
+    names = [name for name in CURVES if all(name in one for one in logged)] or WITHOUT
+    return {name: [one[name] for one in logged] for name in names}
 
 
 def show(title: str, rows: list[list[str]]) -> None:
