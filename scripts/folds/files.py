@@ -1,16 +1,14 @@
 """The files of a cross-validation: tables, a confusion matrix, numbers and a page."""
 
 import json
-from base64 import b64encode
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from typing import Any
 
 from scripts.folds.mistakes import mistakes
 from scripts.folds.outcome import Record, ensemble, labelled, out_of_fold, summary
 from scripts.folds.predictions import Predictions
 from scripts.folds.tables import facts, rows, verdict
 from scripts.many.groups import Group
+from scripts.many.page import page
 from src.data.images import ImageData
 from src.files import write_whole
 from src.inference.predictions import as_csv
@@ -18,6 +16,12 @@ from src.plots.classification import confusion, confusion_matrix
 from src.plots.style import png
 
 RECORD = "folds.json"  # written last: where it is, all is
+CAPTIONS = {
+    "confusion": "How often each true class (row) was predicted as each class (column), by the run"
+    " trained without the sample: confusion.png, confusion.csv; each sample: out_of_fold.csv",
+    "mistakes": "Mistakes that gave the true class the lowest probability, wrong labels among them:"
+    " mistakes.png",
+}
 
 
 def write(group: Group, data: ImageData, found: Predictions, command: str) -> None:
@@ -40,24 +44,21 @@ def write(group: Group, data: ImageData, found: Predictions, command: str) -> No
         "test_predictions.csv": as_csv(ensemble(data, found)),
         "confusion.csv": as_csv(labelled(counts, names)),
         **{f"{name}.png": picture for name, picture in pictures.items()},
-        "report.html": page(record, pictures),
+        "report.html": report(record, pictures),
         RECORD: json.dumps(record, indent=2) + "\n",
     }
     for name, content in files.items():
         write_whole(group.folder / name, content)
 
 
-def page(record: Record, pictures: dict[str, bytes]) -> str:
-    """Return the outcome of a cross-validation as a self-contained page."""
-    place = FileSystemLoader(Path(__file__).parent)
-    template = Environment(loader=place, autoescape=True, undefined=StrictUndefined)
-    head, *lines = rows(record)
-    return template.get_template("page.html").render(
-        title=f"{len(record['folds'])} folds of {record['name']} on {record['dataset']['name']}",
-        record=record,
-        head=head,
-        rows=lines,
-        facts=facts(record),
-        verdict=verdict(record),
-        pictures={name: b64encode(picture).decode() for name, picture in pictures.items()},
-    )
+def report(record: Record, pictures: dict[str, bytes]) -> str:
+    """Return the outcome of a cross-validation as a page."""
+    source = record["dataset"]["source"]
+    title = f"{len(record['folds'])} folds of {record['name']} on {record['dataset']['name']}"
+    parts: dict[str, Any] = {
+        "As a whole": [("what", "result"), *facts(record)],
+        "Each fold on the samples that it held out": rows(record),
+        **{CAPTIONS[name]: picture for name, picture in pictures.items()},
+    }
+    warning = source if "NOT MNIST" in source else ""
+    return page(title, verdict(record), parts, record["command"], warning)

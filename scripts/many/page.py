@@ -1,4 +1,4 @@
-"""The page of a group of runs: its result, its pictures, and a table with links to the runs."""
+"""The page of a group of runs: its result, its pictures, and tables with links to the runs."""
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -6,33 +6,28 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from src.files import write_whole
-
 Link = tuple[str, str]  # text and address
+Rows = Sequence[Sequence[str | Link]]  # the first row has the names of the columns
 
 
-def write_page(
-    path: Path,
-    title: str,
-    verdict: str,
-    tables: Mapping[str, Sequence[Sequence[str | Link]]],
-    pictures: Mapping[str, bytes],
-    command: str,
-) -> None:
-    """Write a self-contained page.
+def page(
+    title: str, verdict: str, parts: Mapping[str, Rows | bytes], command: str, warning: str = ""
+) -> str:
+    """Return a self-contained page.
 
     Args:
-        path: The file.
         title: What was done.
         verdict: The result in a few words.
-        tables: By heading, rows of texts and links; the first row has the names of the columns.
-        pictures: By caption, the bytes of PNG files.
+        parts: A table under its heading, or the bytes of a PNG file with its caption.
         command: The command that repeats the group.
+        warning: What must not be missed.
     """
     place = FileSystemLoader(Path(__file__).parent)
     template = Environment(loader=place, autoescape=True, undefined=StrictUndefined)
-    shown = {caption: b64encode(content).decode() for caption, content in pictures.items()}
-    text = template.get_template("page.html").render(
-        title=title, verdict=verdict, tables=tables, pictures=shown, command=command
-    )
-    write_whole(path, text)
+    pictures = {
+        name: b64encode(part).decode() for name, part in parts.items() if isinstance(part, bytes)
+    }
+    return template.get_template("page.html").render(
+        title=title, verdict=verdict, parts=parts, pictures=pictures, command=command,
+        warning=warning,
+    )  # fmt: skip

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.many.groups import Group, default_words, open_group
-from scripts.many.page import Link, write_page
+from scripts.many.page import Link, page
 from scripts.many.resolved import data_of
 from scripts.many.warm import cores
 from scripts.seeds.summary import Summary, of_metrics, told
@@ -66,14 +66,14 @@ def answer(group: Group, seeds: Sequence[int], command: str) -> None:
     picture = png(seed_curves(curves(group, seeds)))
     write_whole(group.folder / "curves.png", picture)
     write_whole(group.folder / "seeds.json", json.dumps(record(runs, metrics), indent=2) + "\n")
-    page = group.folder / "report.html"
-    write_page(
-        page, f"{group.name}, {len(seeds)} seeds", told_first(metrics),
-        {"Metrics": metric_rows(metrics), "Runs": run_rows(group, runs)},
-        {"Each seed faint; their mean, and a band of one standard deviation.": picture}, command,
-    )  # fmt: skip
-    show(f"{group.name}, {len(seeds)} seeds", metric_rows(metrics))
-    print(f"runs     {group.folder / group.name}\nreport   {page}")
+    caption = "Each seed faint; their mean, and a band of one standard deviation."
+    parts = {
+        caption: picture, "Metrics": metric_rows(metrics), "Runs": run_rows(group, runs),
+    }  # fmt: skip
+    title, report = f"{group.name}, {len(seeds)} seeds", group.folder / "report.html"
+    write_whole(report, page(title, told_first(metrics), parts, command))
+    show(title, metric_rows(metrics))
+    print(f"runs     {group.folder / group.name}\nreport   {report}")
 
 
 def told_first(metrics: dict[str, Summary]) -> str:
