@@ -39,6 +39,14 @@ def differences(settings: Settings, defaults: Settings) -> dict[str, tuple[Any, 
     }
 
 
+def short_form(settings: Settings, defaults: Settings) -> Settings:
+    """Return nested settings as a config has them: what differs from the defaults, nothing else.
+
+    Arguments of a class are compared with the defaults of that class.
+    """
+    return _differing(settings, _with_classes(settings, defaults))
+
+
 class Change(NamedTuple):
     """A setting that differs between two configs: its flag without dashes, and both values."""
 
@@ -57,6 +65,22 @@ def changes(then: Any, now: Any, name: str = "") -> Iterator[Change]:
             yield from changes(then.get(key), now.get(key), ".".join(filter(None, (name, part))))
     elif then != now:
         yield Change(name, then, now)
+
+
+def _differing(settings: Settings, usual: Settings) -> Settings:
+    found: Settings = {}
+    for name, value in settings.items():
+        old = usual.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            part = _differing(value, old)
+            if _is_class(value) and (part or value["class_path"] != old.get("class_path")):
+                arguments = {"init_args": part["init_args"]} if part.get("init_args") else {}
+                part = {"class_path": _short(value), **arguments} if arguments else _short(value)
+            if part:
+                found[name] = part
+        elif _plain(value) != _plain(old):
+            found[name] = value
+    return found
 
 
 def _with_classes(settings: Settings, defaults: Settings) -> Settings:
