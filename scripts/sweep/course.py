@@ -14,7 +14,7 @@ import torch
 from optuna.exceptions import ExperimentalWarning
 
 from scripts.many.groups import OF_RUNS, Group, open_group
-from scripts.many.warm import starter
+from scripts.many.warm import Task, starter
 from scripts.sweep.attempts import REASON, first_number
 from scripts.sweep.best import refit, score, spread, write_best
 from scripts.sweep.display import Display, print_table
@@ -63,6 +63,7 @@ def sweep(options: argparse.Namespace, words: Sequence[str], stack: ExitStack) -
     )
     announce(group, space, total)
     start = starter(words, threads(options.jobs))
+    start(Task(str, (), group.folder / "logs" / "start.log")).join()  # imports, reads the data
     with Display(study, total, fit.metric) as display:
         Worker(study, space, group, total, options.jobs, start, display.show).run()
     found = outcome(study, study.get_trials(deepcopy=False), total)

@@ -33,7 +33,9 @@ def pictures(study: Study, metric: str) -> dict[str, bytes]:
         study: A study of the trials that count.
         metric: The name of the metric.
     """
-    shared = [*intersection_search_space(study.get_trials(deepcopy=False))]  # of all trials
+    trials = study.get_trials(deepcopy=False)
+    shared = [*intersection_search_space(trials)]  # the settings that all trials have
+    settings = {name for trial in trials for name in trial.params}
     draw: dict[str, Callable[[], Any]] = {
         "history": lambda: optuna_pictures.plot_optimization_history(study, target_name=metric),
         "importance": lambda: optuna_pictures.plot_param_importances(
@@ -43,19 +45,34 @@ def pictures(study: Study, metric: str) -> dict[str, bytes]:
             study, shared, target_name=metric
         ),
         "slices": lambda: optuna_pictures.plot_slice(study, target_name=metric),
-        "epochs": lambda: optuna_pictures.plot_intermediate_values(study),
+        "epochs": lambda: without_legend(optuna_pictures.plot_intermediate_values(study)),
     }
-    found = {name: drawn(function) for name, function in draw.items()}
+    wide = {"parallel": (9, 5), "slices": (max(6, 2.5 * len(settings)), 3.5)}
+    found = {name: drawn(function, wide.get(name, (7, 4.5))) for name, function in draw.items()}
     return {name: picture for name, picture in found.items() if picture}
 
 
-def drawn(function: Callable[[], Any]) -> bytes | None:
-    """Return a picture of Optuna; None if it refuses, e.g. since all trials are equal."""
+def without_legend(axes: Any) -> Any:
+    """Return axes without the legend, which has a line for each trial."""
+    if axes.get_legend():
+        axes.get_legend().remove()
+    axes.set(title="Metric by epoch", xlabel="epochs")
+    return axes
+
+
+def drawn(function: Callable[[], Any], size: tuple[float, float]) -> bytes | None:
+    """Return a picture of Optuna; None if it refuses, e.g. since all trials are equal.
+
+    Args:
+        function: Draws it.
+        size: Its size in inches.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             axes = function()
             figure = (axes if hasattr(axes, "figure") else axes.flat[0]).figure
+            figure.set_size_inches(size)
             return png(figure, bbox_inches="tight")
         except (ValueError, RuntimeError, ZeroDivisionError):
             return None

@@ -54,11 +54,11 @@ def loaded(path: str) -> dict[str, Any]:
     read_strictly()
     try:
         check_file(path)
-        content = jsonargparse.get_loader("yaml")(file.read_text(encoding="utf-8"), path)
+        content = jsonargparse.get_loader("yaml")(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, TypeError) as error:
-        raise UserError(f"{error}\n{EXAMPLE}") from error
-    if not content:
-        raise UserError(f"{path} is empty: {EXAMPLE}")
+        raise UserError(f"{path}, {error}\n{EXAMPLE}") from error
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{path} has no settings: {EXAMPLE}")
     return content
 
 

@@ -70,17 +70,21 @@ def created(url: str, options: dict[str, Any]) -> RDBStorage:
 
 
 def write_one_by_one(engine: Any) -> None:
-    """Let a transaction of SQLite begin by taking the lock for writing.
+    """Let a transaction of SQLite begin by taking the lock for writing, and not wait for the disk.
 
     Or two workers could read at the same time that a trial is waiting, and both take it: Optuna
-    asks for a lock on the row, which SQLite does not have.
+    asks for a lock on the row, which SQLite does not have. A write-ahead log needs no flush to the
+    disk for each of the twenty transactions of a trial: a killed process loses nothing, a power cut
+    at most the last seconds.
     See https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#enabling-non-legacy-sqlite-transactional-modes
     """
 
-    def leave_transactions_alone(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None
+    def prepare(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin below
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
 
-    event.listen(engine, "connect", leave_transactions_alone)
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", lambda one: one.exec_driver_sql("BEGIN IMMEDIATE"))
     engine.dispose()  # or connections made before would not be told
 
