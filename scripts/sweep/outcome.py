@@ -2,22 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from scripts.sweep.attempts import REASON, counted, is_done
-
-
-def best_report(study: Study, number: int) -> float | None:
-    """Return the best value that a trial has reported, as that of its best checkpoint."""
-    trials = study.get_trials(deepcopy=False)
-    [trial] = [one for one in trials if one.number == number]
-    values = [value for value in trial.intermediate_values.values() if isfinite(value)]
-    if not values:
-        return None
-    return max(values) if study.direction == StudyDirection.MAXIMIZE else min(values)
 
 
 @dataclass

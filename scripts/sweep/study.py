@@ -21,20 +21,20 @@ PRUNERS = ("median", "hyperband", "none")
 LARGEST_GRID = 100_000
 
 
-class ByNumber(BaseSampler):
-    """Proposes each trial by a sampler of its own, whose seed depends on the number of the trial.
+class ByPlace(BaseSampler):
+    """Proposes each trial by a sampler of its own, which depends on how many trials come before.
 
-    So workers do not propose the same, and a sweep that goes on does not repeat its first trials.
+    So workers do not propose the same, and a sweep that was killed goes on as if it had not been.
 
     Args:
-        create: Returns the sampler of a trial.
+        create: Returns the sampler of a trial, by the number of trials before it.
     """
 
-    def __init__(self, create: Callable[[Study, FrozenTrial], BaseSampler]) -> None:
+    def __init__(self, create: Callable[[int], BaseSampler]) -> None:
         self.create = create
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self.sampler = self.create(study, trial)
+        self.sampler = self.create(place(study.get_trials(deepcopy=False), trial))
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -65,13 +65,9 @@ def sampler(name: str, space: Space, seed: int) -> BaseSampler:
         points = grid_points(space)
         random.Random(seed).shuffle(points)
         usual = RandomSampler()
-        return ByNumber(
-            lambda study, trial: PartialFixedSampler(
-                points[place(study.get_trials(deepcopy=False), trial) % len(points)], usual
-            )
-        )
+        return ByPlace(lambda number: PartialFixedSampler(points[number % len(points)], usual))
     kind = {"tpe": TPESampler, "random": RandomSampler}[name]
-    return ByNumber(lambda _, trial: kind(seed=(seed * 1_000_003 + trial.number) % 2**32))
+    return ByPlace(lambda number: kind(seed=(seed * 1_000_003 + number) % 2**32))
 
 
 def grid_points(space: Space) -> list[dict[str, Any]]:

@@ -29,6 +29,12 @@ class Diverged(NamedTuple):
     message: str
 
 
+class Ended(NamedTuple):
+    """What a trial tells its worker at its end: the metric of the checkpoint that is kept."""
+
+    value: float
+
+
 class Monitored(Callback):
     """Names the metric by which trials are compared: `fit` refuses one that is never logged.
 
@@ -83,7 +89,10 @@ class TrialCLI(ExperimentCLI):
         self.trainer_defaults["callbacks"].append(reports)
 
     def after_fit(self) -> None:
-        """There is no test."""
+        """Tell the result, instead of testing. Without checkpoints, the last weights count."""
+        chosen = getattr(self.trainer.checkpoint_callback, "best_model_score", None)
+        last = self.trainer.callback_metrics[str(self.config.fit.checkpoint.monitor)]
+        self.connection.send(Ended(float(last if chosen is None else chosen)))
 
 
 def train(words: Sequence[str], connection: Connection) -> None:

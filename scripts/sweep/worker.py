@@ -27,12 +27,12 @@ from scripts.sweep.attempts import (
     next_trial,
     repeat,
 )
-from scripts.sweep.outcome import best_report
 from scripts.sweep.space import Space, suggested, words
-from scripts.sweep.trial import Diverged, Report, train
+from scripts.sweep.trial import Diverged, Ended, Report, train
 
 CRASHES = "crashes"  # attribute: how often the process of a trial was killed while its worker lived
 RETRIES = 2  # how often such a trial is repeated
+PATIENCE = 30.0  # seconds for trials to save a checkpoint when the worker stops
 RUN = "run"  # attribute: the host and the run folder of a trial
 GONE = (UpdateFinishedTrialError, ValueError)  # another worker took this one for dead
 START = Callable[[Task], BaseProcess]
@@ -47,16 +47,20 @@ class Running:
         number: The number of its first attempt.
         process: Its process.
         connection: The pipe to it.
+        reported: The numbers of epochs after which it has reported, also before it was killed.
         pruned: Whether it was told to stop.
         diverged: Why it has stopped by itself.
+        value: Its result.
     """
 
     trial: Trial
     number: int
     process: BaseProcess
     connection: Connection
+    reported: set[int]
     pruned: bool = False
     diverged: str = ""
+    value: float | None = None
 
 
 class Worker:
@@ -119,7 +123,7 @@ class Worker:
         fit_words = self.group.run_words(run, *words(params))
         process = self.start(Task(train, (fit_words, theirs), self.log(number)))
         theirs.close()
-        return Running(trial, number, process, ours)
+        return Running(trial, number, process, ours, {*stored.intermediate_values})
 
     def log(self, number: int) -> Any:
         """Return the file with what the process of a trial prints."""
@@ -136,14 +140,24 @@ class Worker:
             except GONE:
                 one.process.kill()
 
-    def _answer(self, one: Running, message: Report | Diverged) -> None:
-        """Store what a trial reports, and tell it whether to stop."""
+    def _answer(self, one: Running, message: Report | Diverged | Ended) -> None:
+        """Note what a trial tells; after a report, say whether to stop."""
         if isinstance(message, Diverged):
             one.diverged = message.message
-            return
-        one.trial.report(message.value, message.epochs)
+        elif isinstance(message, Ended):
+            one.value = message.value
+        else:
+            try:
+                self._report(one, message)
+            finally:  # or it would wait for ever
+                one.connection.send(one.pruned)
+
+    def _report(self, one: Running, message: Report) -> None:
+        """Store a report, and decide whether the trial is worth going on."""
+        if message.epochs not in one.reported:
+            one.reported.add(message.epochs)
+            one.trial.report(message.value, message.epochs)
         one.pruned = not message.last and one.trial.should_prune()
-        one.connection.send(one.pruned)
 
     def _end(self, one: Running) -> None:
         """Tell the study how a trial has ended."""
@@ -155,13 +169,12 @@ class Worker:
         self.show(self.study.get_trials(deepcopy=False))
 
     def _tell(self, one: Running, code: int) -> None:
-        value = best_report(self.study, one.trial.number)
         if one.diverged:
             self._tell_why(one, TrialState.PRUNED, one.diverged)
         elif one.pruned:
             self.study.tell(one.trial, state=TrialState.PRUNED)
-        elif code == 0 and value is not None:
-            self.study.tell(one.trial, value)
+        elif code == 0 and one.value is not None:
+            self.study.tell(one.trial, one.value)
         elif was_killed(code) and (self.stopping or self._crashes(one) <= RETRIES):
             repeat(self.study, one.trial.number)
         else:
@@ -194,14 +207,14 @@ class Worker:
 
     def _stop(self) -> None:
         """Stop the trials under way, with a checkpoint, so that the next call resumes them."""
-        self.stopping = True
+        self.stopping, latest = True, time.monotonic() + PATIENCE
         for one in self.running:
             one.process.terminate()
         try:
-            while self.running:  # they may still report
+            while self.running and time.monotonic() < latest:  # they may still report
                 self._listen()
         finally:
-            for one in self.running:  # the storage cannot be reached any more
+            for one in self.running:  # e.g. as the storage cannot be reached any more
                 one.process.kill()
 
 

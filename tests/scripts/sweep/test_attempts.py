@@ -11,8 +11,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from scripts.sweep import attempts
 from scripts.sweep.attempts import (
-    ALIVE, REASON, SURPLUS, Watch, counted, first_number, is_done, next_trial, repeat,
-)  # fmt: skip
+    ALIVE,
+    REASON,
+    SURPLUS,
+    Watch,
+    counted,
+    first_number,
+    is_done,
+    next_trial,
+    repeat,
+)
 from scripts.sweep.storage import open_storage
 from scripts.sweep.study import sampler
 from src.errors import UserError

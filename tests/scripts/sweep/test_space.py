@@ -130,7 +130,7 @@ def test_a_shipped_space_fits_the_config_in_its_first_line(
         ("model.dropout: {low: 0.1, high: 0.5, when: SGD}\n", "expected e.g. when:"),
         ("model.dropout: {low: 0.1, high: 0.5, when: {model.optimizer: SGD}}\n", "not above it"),
         (
-            "model.optimizer: [SGD]\nmodel.dropout: {choices: [0.1], when: {model.optimizer: Adam}}",
+            "model.optimizer: [SGD]\nmodel.dropout: {choices: [0], when: {model.optimizer: Adam}}",
             "model.optimizer is never Adam; expected some of SGD",
         ),
         ("trainer.logger: [false]\n", "does not change the training"),
