@@ -32,7 +32,7 @@ def _differing(settings: Settings, usual: Settings) -> Settings:
     for name, value in settings.items():
         old = usual.get(name)
         if isinstance(value, dict) and isinstance(old, dict):
-            part = _differing(value, old)
+            part: Any = _differing(value, old)
             if is_class(value) and (part or value["class_path"] != old.get("class_path")):
                 arguments = {"init_args": part["init_args"]} if part.get("init_args") else {}
                 part = {"class_path": short(value), **arguments} if arguments else short(value)

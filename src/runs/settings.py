@@ -51,10 +51,12 @@ def is_class(value: Any) -> bool:
 
 
 def short(value: Settings) -> str:
+    """Return the name of a class without its module."""
     return str(value["class_path"]).rsplit(".", 1)[-1]
 
 
 def simple(value: Any) -> Any:
+    """Return a setting as None, a number or a string."""
     if isinstance(value, list | tuple):
         return str([short(one) if is_class(one) else one for one in value])
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
