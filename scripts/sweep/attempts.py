@@ -4,7 +4,6 @@ A trial that is repeated gets a new number in Optuna, and settings and reports o
 Here it keeps the number of its first attempt, which is also that of its run folder.
 """
 
-import time
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +15,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 REASON = "reason"  # attribute of a trial: why it failed and is not repeated
 SURPLUS = "surplus"  # the reason of a trial that two workers began at once, where one was left
-ALIVE = "alive"  # attribute that the worker of a running trial keeps changing
-BEAT = 5.0  # seconds between two changes
-SILENCE = 30.0  # seconds without a change, after which the worker is taken for dead
 
 Trials = Sequence[FrozenTrial]
 
@@ -93,32 +89,3 @@ def repeat(study: Study, number: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         RetryHeartbeatStaleTrialCallback(inherit_intermediate_values=True)(study, killed)
-
-
-class Watch:
-    """Notices running trials whose worker has died, since nothing about them changes any more.
-
-    Optuna's heartbeat needs the clock of a database, is missing for a journal file, and overlooks
-    a worker that dies before its first beat. This one compares no clocks.
-    """
-
-    def __init__(self) -> None:
-        self.seen: dict[int, tuple[Any, float]] = {}  # last state of a trial, and since when
-
-    def dead(self, trials: Trials, own: Sequence[int]) -> list[int]:
-        """Return the numbers of trials that nobody works on.
-
-        Args:
-            trials: All attempts.
-            own: The numbers of those that this worker works on.
-        """
-        now, found = time.monotonic(), []
-        running = [one for one in trials if one.state == TrialState.RUNNING]
-        for trial in [one for one in running if one.number not in own]:
-            state = trial.user_attrs.get(ALIVE), len(trial.intermediate_values), len(trial.params)
-            before, since = self.seen.get(trial.number, (None, now))
-            if state != before:
-                self.seen[trial.number] = state, now
-            elif now - since > SILENCE:
-                found.append(trial.number)
-        return found

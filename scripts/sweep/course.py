@@ -21,6 +21,7 @@ from scripts.sweep.display import Display, print_table
 from scripts.sweep.outcome import Outcome, outcome, saved, seconds
 from scripts.sweep.page import write_page
 from scripts.sweep.pictures import pictures
+from scripts.sweep.presence import Presence
 from scripts.sweep.settings import Described, described
 from scripts.sweep.space import Space, text
 from scripts.sweep.space_file import read_space
@@ -65,7 +66,8 @@ def sweep(options: argparse.Namespace, words: Sequence[str], stack: ExitStack) -
     start = starter(words, threads(options.jobs))
     start(Task(str, (), group.folder / "logs" / "start.log")).join()  # imports, reads the data
     with Display(study, total, fit.metric) as display:
-        Worker(study, space, group, total, options.jobs, start, display.show).run()
+        presence = Presence(group.folder / "workers", stack)
+        Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
     found = outcome(study, study.get_trials(deepcopy=False), total)
     rows = facts(options, group, found, fit)
     page = write_page(group.folder, fit.name, fit.metric, found, rows, pictures(study, fit.metric))

@@ -9,7 +9,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from src.errors import UserError
 
@@ -62,8 +62,9 @@ def created(url: str, options: dict[str, Any]) -> RDBStorage:
     for left in reversed(range(TRIES)):
         try:
             return RDBStorage(url, options)
-        except SQLAlchemyError:
-            if not left:
+        except SQLAlchemyError as error:
+            refused = isinstance(error, OperationalError) and "already exists" not in str(error)
+            if refused or not left:
                 raise
             time.sleep(0.2)
     raise AssertionError("not reached")

@@ -1,6 +1,5 @@
 """A worker of a sweep: takes trials, and runs each in a process of its own."""
 
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,17 +15,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from scripts.many.groups import Group
 from scripts.many.warm import Task
-from scripts.sweep.attempts import (
-    ALIVE,
-    BEAT,
-    REASON,
-    Watch,
-    counted,
-    first_number,
-    is_done,
-    next_trial,
-    repeat,
-)
+from scripts.sweep.attempts import REASON, counted, first_number, is_done, next_trial, repeat
+from scripts.sweep.presence import ALIVE, BEAT, WORKER, Presence, Watch, running_of
 from scripts.sweep.space import Space, suggested, words
 from scripts.sweep.trial import Diverged, Ended, Report, train
 
@@ -72,6 +62,7 @@ class Worker:
         group: The folder of the runs.
         total: The number of trials, of all workers together.
         jobs: The number of trials at once.
+        presence: Shows that this worker is alive.
         start: Starts a task in a process of its own.
         show: Called with all attempts when something has changed.
     """
@@ -83,13 +74,14 @@ class Worker:
         group: Group,
         total: int,
         jobs: int,
+        presence: Presence,
         start: START,
         show: Callable[[list[FrozenTrial]], None],
     ) -> None:
         self.study, self.space, self.group = study, space, group
         self.total, self.jobs, self.start, self.show = total, jobs, start, show
         self.running: list[Running] = []
-        self.watch, self.beat_due, self.stopping = Watch(), 0.0, False
+        self.presence, self.watch, self.beat_due, self.stopping = presence, Watch(), 0.0, False
 
     def run(self) -> None:
         """Run trials until all are finished; on a signal, let others repeat those under way."""
@@ -118,7 +110,8 @@ class Worker:
         """Start the process of a trial, which resumes an attempt that was killed here."""
         number, run = first_number(stored), f"trial_{first_number(stored)}"
         params = suggested(self.space, trial)
-        trial.set_user_attr(RUN, f"{socket.gethostname()}:{self.group.run_folder(run).absolute()}")
+        trial.set_user_attr(WORKER, self.presence.name)
+        trial.set_user_attr(RUN, f"{self.presence.host}:{self.group.run_folder(run).absolute()}")
         ours, theirs = Pipe()
         fit_words = self.group.run_words(run, *words(params))
         process = self.start(Task(train, (fit_words, theirs), self.log(number)))
@@ -200,8 +193,17 @@ class Worker:
                 one.trial.set_user_attr(ALIVE, one.trial.user_attrs.get(ALIVE, 0) + 1)
             except GONE:
                 one.process.kill()
-        own = [one.trial.number for one in self.running]
-        for number in self.watch.dead(self.study.get_trials(deepcopy=False), own):
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Let the trials of dead workers be tried again."""
+        trials = self.study.get_trials(deepcopy=False)
+        for worker in self.presence.dead():
+            self._repeat(running_of(trials, worker))
+        self._repeat(self.watch.dead(trials, [one.trial.number for one in self.running]))
+
+    def _repeat(self, numbers: list[int]) -> None:
+        for number in numbers:
             with suppress(*GONE):
                 repeat(self.study, number)
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,17 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from scripts.sweep import attempts
+from scripts.sweep import presence
 from scripts.sweep.attempts import (
-    ALIVE,
     REASON,
     SURPLUS,
-    Watch,
     counted,
     first_number,
     is_done,
     next_trial,
     repeat,
 )
+from scripts.sweep.presence import ALIVE, WORKER, Presence, Watch, running_of
 from scripts.sweep.storage import open_storage
 from scripts.sweep.study import sampler
 from src.errors import UserError
@@ -82,7 +82,7 @@ def test_of_two_workers_that_ask_for_the_last_trial_one_gets_it(
 
 def test_a_trial_without_a_sign_of_life_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     study, watch, now = optuna.create_study(), Watch(), [0.0]
-    monkeypatch.setattr(attempts.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(presence.time, "monotonic", lambda: now[0])
     living, silent, own = study.ask(), study.ask(), study.ask()
 
     def dead_at(seconds: float) -> list[int]:
@@ -97,6 +97,33 @@ def test_a_trial_without_a_sign_of_life_is_dead(monkeypatch: pytest.MonkeyPatch)
     silent.set_user_attr(ALIVE, 1)  # its machine was asleep
     assert dead_at(40) == []
     assert dead_at(80) == [living.number, silent.number]
+
+
+def hold(folder: Path) -> None:
+    """Be a worker until killed."""
+    with ExitStack() as stack:
+        (folder / "name").write_text(Presence(folder, stack).name)
+        time.sleep(60)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_worker_that_died_on_this_machine_is_noticed_at_once(tmp_path: Path) -> None:
+    study = optuna.create_study()
+    process = multiprocessing.get_context("fork").Process(target=hold, args=(tmp_path,))
+    process.start()
+    while not (tmp_path / "name").exists():
+        time.sleep(0.01)
+    with ExitStack() as stack:
+        own = Presence(tmp_path, stack)
+        assert [*own.dead()] == []
+        process.kill()
+        process.join()
+        [worker] = own.dead()
+        assert worker == (tmp_path / "name").read_text()
+        assert [*own.dead()] == []
+    study.ask().set_user_attr(WORKER, worker)
+    study.ask().set_user_attr(WORKER, own.name)
+    assert running_of(study.trials, worker) == [0]
 
 
 def test_the_worker_that_was_taken_for_dead_changes_nothing() -> None:

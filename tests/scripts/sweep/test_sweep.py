@@ -13,13 +13,12 @@ import pytest
 import yaml
 from optuna.trial import FrozenTrial
 
+import scripts.sweep.__main__ as tool
+from scripts.sweep.pictures import CAPTIONS
 from scripts.sweep.trial import Reports
 from src.cli import main
-from src.data import MNIST
 from src.runs.curves import read_curves
-from tests.scripts.sweep.conftest import SPACE, Sweep
-
-SHORT = ["--trials=4", "--trainer.max_epochs=2", "--pruner=none"]
+from tests.scripts.sweep.conftest import Done, Sweep
 
 
 def trials_in(folder: Path) -> list[FrozenTrial]:
@@ -32,7 +31,7 @@ def results(run: Path) -> dict[str, Any]:
     return json.loads((run / "results.json").read_text())
 
 
-def run_of(folder: Path, number: int) -> Path:
+def run_of(folder: Path, number: int | str) -> Path:
     return folder / "mnist_logistic" / f"trial_{number}"
 
 
@@ -45,33 +44,28 @@ def best_of(folder: Path) -> FrozenTrial:
     return min(trials_in(folder), key=lambda trial: trial.value or 0)
 
 
-def test_a_sweep_compares_its_trials_by_validation(
-    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(MNIST, "test_dataloader", None)  # it is never called
-    folder = sweep(*SHORT)
-    trials = trials_in(folder)
+def test_trials_are_compared_by_validation(done: Done) -> None:
+    trials = trials_in(done.folder)
     assert [trial.number for trial in trials] == [0, 1, 2, 3]
     for trial in trials:
-        found = results(run_of(folder, trial.number))
-        settings = yaml.safe_load((run_of(folder, trial.number) / "config.yaml").read_text())
-        assert trial.value == pytest.approx(best_in_curves(folder, trial.number), abs=1e-6)
-        assert not [name for name in found["metrics"] if name.startswith("test/")]
+        run = run_of(done.folder, trial.number)
+        settings = yaml.safe_load((run / "config.yaml").read_text())
         optimizer = settings["model"]["init_args"]["optimizer"]
         assert optimizer["init_args"]["lr"] == trial.params["model.optimizer.lr"]
-    best = min(trials, key=lambda trial: trial.value or 0)
-    text = capsys.readouterr().out
-    assert f"val/loss {best.value:.4g} (trial {best.number})" in text
-    assert text.count("; best val/loss") == 4  # a line for each trial, with the best so far
+        assert trial.value == pytest.approx(best_in_curves(done.folder, trial.number), abs=1e-6)
+        assert not [name for name in results(run)["metrics"] if name.startswith("test/")]
+    best = best_of(done.folder)
+    assert f"val/loss {best.value:.4g} (trial {best.number})" in done.text
+    assert done.text.count("; best val/loss") == 4  # a line for each trial, with the best so far
 
 
-def test_the_best_settings_repeat_the_best_trial_and_are_short(sweep: Sweep) -> None:
-    folder = sweep(*SHORT)
-    best = best_of(folder)
-    text = (folder / "best.yaml").read_text()
-    assert text.startswith(
-        f"# python -m src.cli fit --config {folder}/best.yaml\n# Expect val/loss"
-    )
+def test_the_best_settings_repeat_the_best_trial_and_are_short(
+    done: Done, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(data_root))
+    best, file = best_of(done.folder), done.folder / "best.yaml"
+    text, shown = file.read_text(), file.relative_to(done.folder.parents[2])
+    assert text.startswith(f"# python -m src.cli fit --config {shown}\n# Expect val/loss")
     assert yaml.safe_load(text) == {
         "model": {
             "class_path": "LogisticRegression",
@@ -88,30 +82,28 @@ def test_the_best_settings_repeat_the_best_trial_and_are_short(sweep: Sweep) -> 
         "trainer": {"max_epochs": 2},
         "checkpoint": {"monitor": "val/loss"},
     }
-    main(["fit", "--config", str(folder / "best.yaml")])
+    main(["fit", "--config", str(file)])
     metrics = results(Path("lightning_logs/best/version_0"))["metrics"]
     assert metrics["val/loss"] == best.value  # to the bit
     assert "test/acc" in metrics
 
 
-def test_the_same_command_goes_on_and_adds_trials(
-    sweep: Sweep, capsys: pytest.CaptureFixture[str]
-) -> None:
-    first = sweep(*SHORT)
-    before = [(trial.number, trial.params, trial.value) for trial in trials_in(first)]
+def test_the_same_command_goes_on_and_adds_trials(sweep: Sweep) -> None:
+    words = ["--trainer.max_epochs=1", "--pruner=none"]
+    first = sweep(*words, "--trials=1")
+    [before] = trials_in(first)
     written = run_of(first, 0).stat().st_mtime_ns
-    assert sweep(*SHORT) == first
-    assert [(one.number, one.params, one.value) for one in trials_in(first)] == before
-    assert sweep(*SHORT, "--trials=6") == first
-    after = [(one.number, one.params, one.value) for one in trials_in(first)]
-    assert after[:4] == before
-    assert len(after) == 6
+    assert sweep(*words, "--trials=2") == first
+    after = trials_in(first)
+    assert [trial.number for trial in after] == [0, 1]
+    assert (after[0].params, after[0].value) == (before.params, before.value)
     assert run_of(first, 0).stat().st_mtime_ns == written
-    assert sweep(*SHORT, "--seed_everything=1") != first  # another sweep
+    assert sweep(*words, "--trials=1", "--seed_everything=1") != first  # another sweep
 
 
+@pytest.mark.slow
 def test_a_sweep_in_two_processes_repeats_that_in_one(sweep: Sweep) -> None:
-    words = [*SHORT, "--sampler=random"]
+    words = ["--trials=3", "--trainer.max_epochs=1", "--pruner=none", "--sampler=random"]
     one, two = sweep(*words), sweep(*words, "--jobs=2", "--storage=journal:two.log")
     assert two != one
     alone = sorted((trial.number, trial.value) for trial in trials_in(one))
@@ -125,8 +117,9 @@ def journal(file: str) -> Any:
     return optuna.storages.JournalStorage(backend)
 
 
+@pytest.mark.slow
 def test_trials_are_pruned_by_the_rule_of_the_median(sweep: Sweep) -> None:
-    words = ["--trials=12", "--trainer.max_epochs=3", "--sampler=random", "--pruner=median"]
+    words = ["--trials=10", "--trainer.max_epochs=3", "--sampler=random", "--pruner=median"]
     folder = sweep(*words)
     complete: list[list[float]] = []  # reports of the complete trials, then of all
     reported: list[list[float]] = []
@@ -195,14 +188,15 @@ def test_a_trial_whose_process_is_killed_is_resumed_and_changes_nothing(
         assert results(ours)["metrics"] == results(theirs)["metrics"]  # to the bit
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_is_always_killed_fails_after_three_attempts(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kill_once(monkeypatch, always=True)
-    sweep("--trials=3", "--trainer.max_epochs=2", "--pruner=none")
+    sweep("--trials=2", "--trainer.max_epochs=2", "--pruner=none")
     text = capsys.readouterr().out
     assert re.search(r"trial 1: failed: .*; best", text)
-    assert re.search("2 complete, 0 pruned, 1 failed", text)
+    assert re.search("1 complete, 0 pruned, 1 failed", text)
 
 
 def test_a_trial_that_diverges_is_told_and_the_sweep_goes_on(
@@ -223,32 +217,19 @@ def test_a_sweep_without_a_complete_trial_ends_with_the_reason(
     assert "not finite" in capsys.readouterr().out
 
 
-def test_the_best_settings_are_trained_again_with_other_seeds_and_tested(
-    sweep: Sweep, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = sweep(*SHORT, "--refit=2")
-    best = best_of(folder)
-    runs = [folder / "mnist_logistic" / f"trial_{best.number}_seed_{seed}" for seed in (1, 2)]
+def test_the_best_settings_are_trained_again_with_other_seeds_and_tested(done: Done) -> None:
+    best = best_of(done.folder)
+    runs = [run_of(done.folder, f"{best.number}_seed_{seed}") for seed in (1, 2)]
     assert [results(run)["seed"] for run in runs] == [1, 2]
-    scores = [100 * results(run)["metrics"]["test/acc"] for run in runs]
-    expected = f"{np.mean(scores):.2f} ± {np.std(scores, ddof=1):.2f} %"
-    assert expected in capsys.readouterr().out
-    before = [run.stat().st_mtime_ns for run in runs]
-    sweep(*SHORT, "--refit=2")
-    assert [run.stat().st_mtime_ns for run in runs] == before
+    scores = [results(run)["metrics"]["test/loss"] for run in runs]
+    assert f"{np.mean(scores):.4g} ± {np.std(scores, ddof=1):.4g}" in done.text
 
 
-def test_the_page_has_a_row_for_each_trial_that_leads_to_its_run(
-    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from scripts.sweep.pictures import CAPTIONS, pictures
-
-    monkeypatch.setattr("scripts.sweep.course.pictures", pictures)
-    folder = sweep(*SHORT)
-    text = (folder / "sweep.html").read_text()
+def test_the_page_has_a_row_for_each_trial_that_leads_to_its_run(done: Done) -> None:
+    text = (done.folder / "sweep.html").read_text()
     links = re.findall(r'href="([^"]+)"', text)
     assert sorted(links) == [f"mnist_logistic/trial_{number}/" for number in range(4)]
-    assert all((folder / link / "results.json").exists() for link in links)
+    assert all((done.folder / link / "results.json").exists() for link in links)
     assert text.count("data:image/png;base64,") == len(CAPTIONS)
     assert not re.findall(r"(?:src|href)=\"(?!data:|mnist_)", text)
 
@@ -280,10 +261,7 @@ def test_bad_input_is_refused_in_three_lines_before_a_folder_is_made(
     assert not Path("lightning_logs").exists()
 
 
-def test_a_space_is_needed(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
-    import scripts.sweep.__main__ as tool
-
+def test_a_space_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         tool.main(["--config", "x.yaml"])
     assert "give --space FILE" in capsys.readouterr().err
-    assert SPACE
