@@ -6,11 +6,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-DAEMONS = ("munged", "slurmctld", "slurmd")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 ACTIVE = ("PENDING", "RUNNING", "COMPLETING", "REQUEUED", "PREEMPTED")  # states of a job
 CONFIG = """
 ClusterName=linenet
@@ -34,7 +34,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=10
 ReturnToService=2
-NodeName=node NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} CPUs=4
+NodeName=localhost NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} CPUs=4
 PartitionName=usual Nodes=ALL Default=YES PriorityTier=1
 PartitionName=urgent Nodes=ALL PriorityTier=2
 """
@@ -72,10 +72,16 @@ class Cluster:
             time.sleep(0.5)
         return [self.fact(job, "JobState") for job in jobs]
 
+    def clear(self) -> None:
+        """Cancel all jobs, and wait until they have ended."""
+        self.call("scancel", "--user=root")
+        while self.call("squeue", "--noheader"):
+            time.sleep(0.5)
+
 
 def missing() -> str | None:
     """Return why no SLURM can be started here; None if it can."""
-    absent = [name for name in DAEMONS if shutil.which(name) is None]
+    absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"{', '.join(absent)} not installed (Debian: apt-get install slurm-wlm)"
     return None if os.getuid() == 0 else "SLURM's daemons need root"
@@ -90,7 +96,7 @@ def cluster(folder: Path, ports: tuple[int, int], place: Path) -> Iterator[Clust
         ports: Of the scheduler and of the node.
         place: The folder from which jobs are submitted.
     """
-    for part in ("state", "spool-node"):
+    for part in ("state", "spool-localhost"):
         (folder / part).mkdir(parents=True)
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o600)
@@ -102,19 +108,24 @@ def cluster(folder: Path, ports: tuple[int, int], place: Path) -> Iterator[Clust
     commands = [
         ["munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *files.values()],
         ["slurmctld", "-D", "-f", str(config)],
-        ["slurmd", "-D", "-N", "node", "-f", str(config)],
+        ["slurmd", "-D", "-N", "localhost", "-f", str(config)],
     ]
-    daemons = []
-    try:
+    with ExitStack() as stack:
         for command in commands:
-            log = (folder / f"{command[0]}.out").open("w")
-            daemons.append(
-                subprocess.Popen(command, env=variables, stdout=log, stderr=subprocess.STDOUT)
-            )
+            stack.enter_context(daemon(command, variables, folder / f"{command[0]}.log"))
             time.sleep(1)
-        yield Cluster(place, variables)
-    finally:
-        for daemon in reversed(daemons):
-            daemon.terminate()
-        for daemon in daemons:
-            daemon.wait()
+        started = Cluster(place, variables)
+        stack.callback(started.clear)
+        yield started
+
+
+@contextmanager
+def daemon(command: list[str], variables: dict[str, str], log: Path) -> Iterator[None]:
+    """Run a program until the end of the `with` block."""
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=variables, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
