@@ -1,11 +1,11 @@
-"""A small SLURM on this machine: a scheduler, and nodes that are processes here."""
+"""A small SLURM on this machine: a scheduler, and two nodes, the second under another host name."""
 
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ ACTIVE = ("PENDING", "RUNNING", "COMPLETING", "REQUEUED", "PREEMPTED")  # states
 CONFIG = """
 ClusterName=linenet
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={port}
+SlurmctldPort={ports[0]}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 SlurmUser=root
@@ -34,7 +34,8 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=10
 ReturnToService=2
-NodeName=localhost NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} CPUs=4
+NodeName={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
+NodeName={host}-b NodeAddr=127.0.0.2 Port={ports[2]} CPUs=2
 PartitionName=usual Nodes=ALL Default=YES PriorityTier=1
 PartitionName=urgent Nodes=ALL PriorityTier=2
 """
@@ -88,31 +89,31 @@ def missing() -> str | None:
 
 
 @contextmanager
-def cluster(folder: Path, ports: tuple[int, int], place: Path) -> Iterator[Cluster]:
+def cluster(folder: Path, ports: Sequence[int], place: Path) -> Iterator[Cluster]:
     """Start the daemons, and end them.
 
     Args:
         folder: For their files.
-        ports: Of the scheduler and of the node.
+        ports: Of the scheduler and of the two nodes.
         place: The folder from which jobs are submitted.
     """
-    for part in ("state", "spool-localhost"):
+    host, config = socket.gethostname().split(".")[0], folder / "slurm.conf"
+    for part in ("state", f"spool-{host}", f"spool-{host}-b"):
         (folder / part).mkdir(parents=True)
+    config.write_text(CONFIG.format(host=host, ports=ports, folder=folder))
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o600)
-    host, (port, node_port) = socket.gethostname().split(".")[0], ports
-    config = folder / "slurm.conf"
-    config.write_text(CONFIG.format(host=host, port=port, node_port=node_port, folder=folder))
     files = {name: f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "log", "seed")}
     variables = {**os.environ, "SLURM_CONF": str(config)}
     commands = [
         ["munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *files.values()],
         ["slurmctld", "-D", "-f", str(config)],
-        ["slurmd", "-D", "-N", "localhost", "-f", str(config)],
+        ["slurmd", "-D", "-f", str(config)],
+        ["unshare", "--uts", "sh", "-c", f"hostname {host}-b; exec slurmd -D -f {config}"],
     ]
     with ExitStack() as stack:
-        for command in commands:
-            stack.enter_context(daemon(command, variables, folder / f"{command[0]}.log"))
+        for number, command in enumerate(commands):
+            stack.enter_context(daemon(command, variables, folder / f"daemon{number}.log"))
             time.sleep(1)
         started = Cluster(place, variables)
         stack.callback(started.clear)
