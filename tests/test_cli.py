@@ -95,6 +95,19 @@ def test_negative_numbers_in_every_notation_are_values(given: list[str], taken: 
     assert completed(given) == taken
 
 
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        (["--tag", "a", "--tag", "b c"], ["--tag+=a", "--tag+=b c"]),
+        (["--tag=a", "--note", "tag"], ["--tag+=a", "--note", "tag"]),
+        (["--tag", "[a, b]", "--tag=[c]"], ["--tag", "[a, b]", "--tag=[c]"]),
+        (["--tag", "--note", "x"], ["--tag", "--note", "x"]),  # refused by the parser
+    ],
+)
+def test_tags_are_added_to_one_another(given: list[str], taken: list[str]) -> None:
+    assert completed(given) == taken
+
+
 @pytest.mark.parametrize("words", [["--config", "line"], ["-c", "line.yaml"], ["--config=line"]])
 def test_a_config_may_be_given_by_its_name(words: list[str]) -> None:
     assert Path(completed(words)[-1].rpartition("=")[2]).resolve() == CONFIGS / "line.yaml"

@@ -69,19 +69,21 @@ from src.inference.own_images import OwnImages
 from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, keep_classes, newest_intact
-from src.runs.curves import CurvesFile
+from src.runs.curves_file import CurvesFile
+from src.runs.differences import differences
 from src.runs.finished import stop_if_finished
 from src.runs.folders import claim, locked
 from src.runs.report import write_report
 from src.runs.results import set_aside_results
-from src.runs.settings import differences
 from src.runs.summary import print_summary
 from src.training.epoch_loop import EpochLoop
 from src.training.internals import keep_signal_handlers, logger_step
 from src.training.stop_request import StopRequest
 
 # Settings that are excluded from the report: they do not belong to the experiment.
-EXCLUDED = ("config", "ckpt_path", "resume", "run", "images", "report", "trainer.logger")
+EXCLUDED = (
+    "config", "ckpt_path", "resume", "run", "images", "report", "tag", "note", "trainer.logger",
+)  # fmt: skip
 
 
 class ExperimentCLI(ExperimentFlags):
@@ -108,9 +110,9 @@ class ExperimentCLI(ExperimentFlags):
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={
                 "callbacks": [
+                    PredictionWriter(),  # before results.json, which ends a run
                     self.record,
                     HParams(),
-                    PredictionWriter(),
                     OwnImagesReport(),
                     StepSeed(),
                     FiniteGuard(),
@@ -129,6 +131,8 @@ class ExperimentCLI(ExperimentFlags):
         """Parse, then choose and read the checkpoint before anything is built."""
         super().parse_arguments(parser, args)
         command, config = self.config.subcommand, self.config[self.config.subcommand]
+        config.tag = [*dict.fromkeys(config.tag)]  # a resumed run has some of them already
+        self.record.tags, self.record.note = config.tag, config.note
         complete(config.trainer, experiment_name(config), self.parsers[command])
         if self.folder:
             drop_repeated(config.trainer)
@@ -313,7 +317,19 @@ def run_command(command: Command, cli: Callable[..., Any] = ExperimentCLI) -> No
         cli: The class that runs it.
     """
     request = StopRequest()
-    with short_errors(), ExitStack() as stack, SignalHandlers(request):
+    with SignalHandlers(request):
+        run_in_turn(command, cli, request)
+
+
+def run_in_turn(command: Command, cli: Callable[..., Any], request: StopRequest) -> None:
+    """Run a command where the caller handles signals, and may run others meanwhile.
+
+    Args:
+        command: The command line.
+        cli: The class that runs it.
+        request: Says that the run is to stop.
+    """
+    with short_errors(), ExitStack() as stack:
         stack.callback(leave_processes)
         quieten()
         restrict_imports()
