@@ -43,7 +43,7 @@ def facts(trainer: Trainer, model: LightningModule, checkpoint: str | None) -> F
         **decisive(trainer, model, data),
         **{name: getattr(trainer, name.partition(".")[2]) for name in LENGTH},
         "the checkpoint": "/".join(Path(checkpoint).parts[-4:]) if checkpoint else None,
-        f"the run folder {folder}": "there" if not folder or Path(folder).is_dir() else "missing",
+        f"the run folder {folder}": "present" if not folder or Path(folder).is_dir() else "absent",
     }
 
 

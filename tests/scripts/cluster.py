@@ -1,21 +1,21 @@
-"""A small SLURM on this machine: a scheduler, and nodes that are processes here."""
+"""A small SLURM on this machine: a scheduler, and two nodes, the second under another host name."""
 
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-DAEMONS = ("munged", "slurmctld", "slurmd")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 ACTIVE = ("PENDING", "RUNNING", "COMPLETING", "REQUEUED", "PREEMPTED")  # states of a job
 CONFIG = """
 ClusterName=linenet
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={port}
+SlurmctldPort={ports[0]}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 SlurmUser=root
@@ -34,7 +34,8 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=10
 ReturnToService=2
-NodeName=node NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} CPUs=4
+NodeName={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2
+NodeName={host}-b NodeAddr=127.0.0.2 Port={ports[2]} CPUs=2
 PartitionName=usual Nodes=ALL Default=YES PriorityTier=1
 PartitionName=urgent Nodes=ALL PriorityTier=2
 """
@@ -72,49 +73,60 @@ class Cluster:
             time.sleep(0.5)
         return [self.fact(job, "JobState") for job in jobs]
 
+    def clear(self) -> None:
+        """Cancel all jobs, and wait until they have ended."""
+        self.call("scancel", "--user=root")
+        while self.call("squeue", "--noheader"):
+            time.sleep(0.5)
+
 
 def missing() -> str | None:
     """Return why no SLURM can be started here; None if it can."""
-    absent = [name for name in DAEMONS if shutil.which(name) is None]
+    absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"{', '.join(absent)} not installed (Debian: apt-get install slurm-wlm)"
     return None if os.getuid() == 0 else "SLURM's daemons need root"
 
 
 @contextmanager
-def cluster(folder: Path, ports: tuple[int, int], place: Path) -> Iterator[Cluster]:
+def cluster(folder: Path, ports: Sequence[int], place: Path) -> Iterator[Cluster]:
     """Start the daemons, and end them.
 
     Args:
         folder: For their files.
-        ports: Of the scheduler and of the node.
+        ports: Of the scheduler and of the two nodes.
         place: The folder from which jobs are submitted.
     """
-    for part in ("state", "spool-node"):
+    host, config = socket.gethostname().split(".")[0], folder / "slurm.conf"
+    for part in ("state", f"spool-{host}", f"spool-{host}-b"):
         (folder / part).mkdir(parents=True)
+    config.write_text(CONFIG.format(host=host, ports=ports, folder=folder))
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o600)
-    host, (port, node_port) = socket.gethostname().split(".")[0], ports
-    config = folder / "slurm.conf"
-    config.write_text(CONFIG.format(host=host, port=port, node_port=node_port, folder=folder))
     files = {name: f"--{name}-file={folder}/munge.{name}" for name in ("key", "pid", "log", "seed")}
     variables = {**os.environ, "SLURM_CONF": str(config)}
     commands = [
         ["munged", "--foreground", "--force", f"--socket={folder}/munge.socket", *files.values()],
         ["slurmctld", "-D", "-f", str(config)],
-        ["slurmd", "-D", "-N", "node", "-f", str(config)],
+        ["slurmd", "-D", "-f", str(config)],
+        ["unshare", "--uts", "sh", "-c", f"hostname {host}-b; exec slurmd -D -f {config}"],
     ]
-    daemons = []
-    try:
-        for command in commands:
-            log = (folder / f"{command[0]}.out").open("w")
-            daemons.append(
-                subprocess.Popen(command, env=variables, stdout=log, stderr=subprocess.STDOUT)
-            )
+    with ExitStack() as stack:
+        for number, command in enumerate(commands):
+            stack.enter_context(daemon(command, variables, folder / f"daemon{number}.log"))
             time.sleep(1)
-        yield Cluster(place, variables)
-    finally:
-        for daemon in reversed(daemons):
-            daemon.terminate()
-        for daemon in daemons:
-            daemon.wait()
+        started = Cluster(place, variables)
+        stack.callback(started.clear)
+        yield started
+
+
+@contextmanager
+def daemon(command: list[str], variables: dict[str, str], log: Path) -> Iterator[None]:
+    """Run a program until the end of the `with` block."""
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=variables, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()

@@ -79,7 +79,7 @@ def test_a_job_is_queued_again_after_a_signal_only(
 
 @pytest.fixture
 def slurm(tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A scheduler with one node, in whose working folder ./scripts/run starts this project."""
+    """A scheduler with two nodes, in whose working folder ./scripts/run starts this project."""
     if reason := missing():
         pytest.skip(reason)
     place = tmp_path / "project"
@@ -87,10 +87,12 @@ def slurm(tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> I
     run = place / "scripts/run"
     run.write_text(f'#!/usr/bin/env bash\nexec {sys.executable} -m src.cli "$@"\n')
     run.chmod(0o755)
-    for name, value in {"DATA_DIR": data_root, "PYTHONPATH": PROJECT, "OMP_NUM_THREADS": 1}.items():
+    settings = {"DATA_DIR": data_root, "PYTHONPATH": PROJECT, "OMP_NUM_THREADS": 1,
+                "GLOO_SOCKET_IFNAME": "lo"}  # fmt: skip
+    for name, value in settings.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.chdir(place)
-    with cluster(tmp_path / "slurm", (free_port(), free_port()), place) as started:
+    with cluster(tmp_path / "slurm", [free_port() for _ in range(3)], place) as started:
         yield started
 
 
@@ -112,9 +114,9 @@ def metrics(folder: Path) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_a_run_on_two_tasks_survives_a_warning_and_a_preemption(slurm: Cluster) -> None:
+def test_a_run_on_two_nodes_survives_a_warning_and_a_preemption(slurm: Cluster) -> None:
     runs = Path("lightning_logs/mnist_lenet")
-    two = ["--ntasks-per-node=2", SCRIPTS / "fit.sh", *LENET]
+    two = ["--nodes=2", SCRIPTS / "fit.sh", *LENET]
     undisturbed = slurm.submit(*two)
     assert slurm.ended(undisturbed) == ["COMPLETED"]
     job = slurm.submit(*two)
