@@ -1,6 +1,7 @@
 """The folder of many runs that belong together: found again by the same command, which goes on."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts.many.resolved import resolved
-from src.files import write_whole
+from src.files import lock, write_whole
 from src.runs.finished import FREE
 from src.runs.folders import locked, new_version
 from src.runs.settings import changes
 
 RECORD = "group.json"
+OPENING = ".opening"  # the lock of a process that finds or creates a group
 OF_RUNS = (*FREE, "seed_everything", "figures")  # settings that may differ between two calls
 
 
@@ -47,11 +49,25 @@ class Group:
         folder = self.run_folder(run)
         if (folder / "config.yaml").exists():
             return [*self.words, *more, "--resume", str(folder)]
-        return [*self.words, *more, f"--trainer.logger.save_dir={self.folder}",
-                f"--trainer.logger.name={self.name}", f"--trainer.logger.version={run}"]  # fmt: skip
+        if folder.exists():  # the run was killed before it wrote its config
+            with locked(folder):
+                shutil.rmtree(folder)
+        place = {"save_dir": self.folder, "name": self.name, "version": run}
+        flags = [f"--trainer.logger.{name}={value}" for name, value in place.items()]
+        return [*self.words, *more, *flags]
 
 
-def open_group(kind: str, words: Sequence[str], own: dict[str, Any], stack: ExitStack) -> Group:
+def default_words(words: Sequence[str]) -> list[str]:
+    """Return the words of `fit`, without page and pictures for each run unless they are asked for.
+
+    They take longer than a short training; `test --run` makes them later.
+    """
+    return ["--report=false", "--figures.only=[]", *words]
+
+
+def open_group(
+    kind: str, words: Sequence[str], own: dict[str, Any], stack: ExitStack, shared: bool = False
+) -> Group:
     """Return the group that the same command has begun, or a new one.
 
     Args:
@@ -59,6 +75,7 @@ def open_group(kind: str, words: Sequence[str], own: dict[str, Any], stack: Exit
         words: The words of `fit` that all runs share.
         own: What else decides what the group is, e.g. the number of folds.
         stack: Keeps the lock.
+        shared: Whether several processes may use the group at once.
 
     Raises:
         SystemExit: If a word of `fit` is wrong.
@@ -66,13 +83,17 @@ def open_group(kind: str, words: Sequence[str], own: dict[str, Any], stack: Exit
     """
     name, settings = resolved(words)
     root = Path(settings["trainer"]["default_root_dir"] or "lightning_logs", kind)
-    for record in sorted(root.glob(f"version_*/{RECORD}"), reverse=True):
-        if is_same(json.loads(record.read_text()), name, settings, own):
-            stack.enter_context(locked(record.parent))
-            return Group(record.parent, name, settings, [*words])
-    folder = new_version(root, None, stack)
-    content = {"kind": kind, "name": name, "own": own, "settings": settings, "words": [*words]}
-    write_whole(folder / RECORD, json.dumps(content, indent=2) + "\n")
+    root.mkdir(parents=True, exist_ok=True)
+    with lock(root / OPENING), ExitStack() as until_found:  # two processes must not create two
+        keep = until_found if shared else stack
+        for record in sorted(root.glob(f"version_*/{RECORD}"), reverse=True):
+            if is_same(json.loads(record.read_text()), name, settings, own):
+                if not shared:
+                    keep.enter_context(locked(record.parent))
+                return Group(record.parent, name, settings, [*words])
+        folder = new_version(root, None, keep)
+        content = {"kind": kind, "name": name, "own": own, "settings": settings, "words": [*words]}
+        write_whole(folder / RECORD, json.dumps(content, indent=2) + "\n")
     return Group(folder, name, settings, [*words])
 
 

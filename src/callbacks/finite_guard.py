@@ -6,8 +6,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from src.errors import UserError
-from src.training.finite import check_weights, explain
+from src.training.finite import NotFinite, check_weights, explain
 from src.training.listeners import PartOfStep
 
 
@@ -28,7 +27,7 @@ class FiniteGuard(PartOfStep):
         if not finite:
             check_weights(trainer, pl_module)
             what = f"The loss is not finite ({loss.item():g})"
-            raise UserError(explain(what, "The step was not made.", trainer))
+            raise NotFinite(explain(what, "The step was not made.", trainer))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

@@ -47,6 +47,7 @@ class RunRecord(ListensSometimes):
         self.per_epoch, self.partial = 0.0, False  # samples; whether the last epoch was cut
         self.evaluated = 0  # samples of the current validation or test
         self.ended_by: str | None = None
+        self.finished = False  # nothing is left to do
         self.steps_made: str | None = None  # in which way, by our loop
         self.metrics: dict[str, float] = {}
         self.results: dict[str, Any] = {}
@@ -157,7 +158,14 @@ class RunRecord(ListensSometimes):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.tested = self._total_evaluated(trainer)
+        self.finished = True
         self._write(trainer, pl_module, trainer.ckpt_path)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the results of a run whose test is switched off by `limit_test_batches`."""
+        if stage == "test" and trainer.limit_test_batches == 0:
+            self.finished = True
+            self._write(trainer, pl_module, trainer.ckpt_path)
 
     def _total_evaluated(self, trainer: Trainer) -> int:
         """Return the number of samples evaluated on all processes."""
@@ -198,6 +206,7 @@ class RunRecord(ListensSometimes):
             "epochs": self.epochs if trained else None,
             "steps": self.steps if trained else None,
             "ended_by": self.ended_by,
+            "finished": self.finished,
             "steps_made": self.steps_made,
             "parameters": sum(p.numel() for p in model.parameters()),
             "seconds": self._seconds(),

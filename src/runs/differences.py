@@ -5,7 +5,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from src.runs.settings import Settings, flat, is_class
+from src.runs.settings import Settings, flat, is_class, short, simple
 
 
 def differences(settings: Settings, defaults: Settings) -> dict[str, tuple[Any, Any]]:
@@ -17,6 +17,30 @@ def differences(settings: Settings, defaults: Settings) -> dict[str, tuple[Any, 
     return {
         name: (value, usual.get(name)) for name, value in ours.items() if value != usual.get(name)
     }
+
+
+def short_form(settings: Settings, defaults: Settings) -> Settings:
+    """Return nested settings as a config has them: what differs from the defaults, nothing else.
+
+    Arguments of a class are compared with the defaults of that class.
+    """
+    return _differing(settings, _with_classes(settings, defaults))
+
+
+def _differing(settings: Settings, usual: Settings) -> Settings:
+    found: Settings = {}
+    for name, value in settings.items():
+        old = usual.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            part: Any = _differing(value, old)
+            if is_class(value) and (part or value["class_path"] != old.get("class_path")):
+                arguments = {"init_args": part["init_args"]} if part.get("init_args") else {}
+                part = {"class_path": short(value), **arguments} if arguments else short(value)
+            if part:
+                found[name] = part
+        elif simple(value) != simple(old):
+            found[name] = value
+    return found
 
 
 def _with_classes(settings: Settings, defaults: Settings) -> Settings:

@@ -16,12 +16,12 @@ def flat(settings: Settings, prefix: str = "") -> Settings:
     for key, value in settings.items():
         name = f"{prefix}{key}"
         if is_class(value):
-            found[name] = _short(value)
+            found[name] = short(value)
             found |= flat(value.get("init_args") or {}, f"{name}.")
         elif isinstance(value, dict):
             found |= {name: "set", **flat(value, f"{name}.")}
         elif not str(key).startswith("_"):
-            found[name] = _plain(value)
+            found[name] = simple(value)
     return found
 
 
@@ -50,11 +50,13 @@ def is_class(value: Any) -> bool:
     return isinstance(value, dict) and "class_path" in value
 
 
-def _short(value: Settings) -> str:
+def short(value: Settings) -> str:
+    """Return the name of a class without its module."""
     return str(value["class_path"]).rsplit(".", 1)[-1]
 
 
-def _plain(value: Any) -> Any:
+def simple(value: Any) -> Any:
+    """Return a setting as None, a number or a string."""
     if isinstance(value, list | tuple):
-        return str([_short(one) if is_class(one) else one for one in value])
+        return str([short(one) if is_class(one) else one for one in value])
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -5,12 +5,16 @@ from lightning.pytorch import LightningModule, Trainer
 from src.errors import UserError
 
 
+class NotFinite(UserError):
+    """The loss or a weight of a training has become NaN or infinite."""
+
+
 def check_weights(trainer: Trainer, model: LightningModule) -> None:
-    """Raise UserError if a weight is NaN or infinite."""
+    """Raise NotFinite if a weight is NaN or infinite."""
     for name, weight in model.named_parameters():
         if not weight.isfinite().all():
             what = f"The weight {name} is not finite, after a gradient that was not finite,"
-            raise UserError(explain(what, "No checkpoint holds it.", trainer))
+            raise NotFinite(explain(what, "No checkpoint holds it.", trainer))
 
 
 def explain(what: str, saved: str, trainer: Trainer, step: int | None = None) -> str:

@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from src.data.loader import BatchLoader
-from src.errors import UserError
-from src.training.finite import explain
+from src.training.finite import NotFinite, explain
 from src.training.plain_step import PlainStep
 
 Step = Callable[[], None]
@@ -78,12 +77,12 @@ class FixedStep:
         return self.loss
 
     def check(self) -> None:
-        """Raise UserError if the loss of a step was not finite; later steps have been made."""
+        """Raise NotFinite if the loss of a step was not finite; later steps have been made."""
         if (failed := int(self.failed)) >= 0:
             later = (int(self.place) - failed) // self.loader.batch_size
             step = self.step.trainer.global_step - later
             saved = "No checkpoint holds that step."
-            raise UserError(explain("The loss is not finite", saved, self.step.trainer, step))
+            raise NotFinite(explain("The loss is not finite", saved, self.step.trainer, step))
 
     def _step(self) -> None:
         chosen = self.order.index_select(0, self.place + self.range)

@@ -40,7 +40,7 @@ def test_a_run_writes_its_files_and_results(run: Run, data_root: Path, pictures:
     }  # fmt: skip
     assert set(results) == {
         "config", "command", "resumed_by", "model", "dataset", "seed", "metrics", "tested",
-        "validated", "trained", "partial_epoch", "steps_made", "tags", "note",
+        "validated", "trained", "partial_epoch", "steps_made", "tags", "note", "finished",
         "best_checkpoint", "epochs",
         "steps", "ended_by", "parameters", "seconds", "samples_per_second", "device",
         "precision", "versions", "git",

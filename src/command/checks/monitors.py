@@ -37,7 +37,8 @@ def _monitors(trainer: Trainer, model: LightningModule) -> Iterator[tuple[str, s
     """Yield each option and the metric that it monitors, other than epoch and step."""
     for callback in trainer.callbacks:
         kind = type(callback).__name__
-        option = "--checkpoint.monitor" if kind == "BestCheckpoint" else f"monitor of {kind}"
+        usual = "--checkpoint.monitor" if kind == "BestCheckpoint" else f"monitor of {kind}"
+        option = getattr(callback, "option", usual)  # that of a tool, with a callback of its own
         monitor = getattr(callback, "monitor", None)
         if isinstance(monitor, str) and monitor not in ("epoch", "step"):
             yield option, monitor

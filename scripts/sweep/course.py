@@ -1,0 +1,127 @@
+"""The course of a sweep: checks, trials, the best settings, and the page."""
+
+import argparse
+import json
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
+
+import optuna
+import torch
+from optuna.exceptions import ExperimentalWarning
+
+from scripts.many.groups import OF_RUNS, Group, open_group
+from scripts.many.warm import Task, starter
+from scripts.sweep.attempts import REASON, first_number
+from scripts.sweep.best import refit, score, spread, write_best
+from scripts.sweep.display import Display, print_table
+from scripts.sweep.outcome import Outcome, outcome, saved, seconds
+from scripts.sweep.page import write_page
+from scripts.sweep.pictures import pictures
+from scripts.sweep.settings import Described, described
+from scripts.sweep.space import Space, text
+from scripts.sweep.space_file import read_space
+from scripts.sweep.storage import open_storage, shown
+from scripts.sweep.study import LARGEST_GRID, grid_points, open_study, pruner, sampler
+from scripts.sweep.worker import Worker
+from src.command.defaults import better
+from src.runs.settings import flat
+
+FILE = "study.db"
+TRIALS = 50
+PLACES = (*OF_RUNS, "trainer.default_root_dir")  # may differ between the workers of a sweep
+
+
+def sweep(options: argparse.Namespace, words: Sequence[str], stack: ExitStack) -> int:
+    """Run a sweep, or go on with it, and return the exit code.
+
+    Args:
+        options: The options of the tool.
+        words: The words of `fit` that all trials share.
+        stack: Keeps what is open until the end.
+    """
+    warnings.simplefilter("ignore", ExperimentalWarning)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    fit = described(words)
+    space = read_space(options.space, words)
+    total = options.trials
+    if options.sampler == "grid":
+        total = min(total or LARGEST_GRID, len(grid_points(space)))
+    total = total or TRIALS
+    own = identity(options, space, fit)
+    storage = open_storage(options.storage) if options.storage else None
+    group = open_group("sweeps", words, own, stack, shared=True)
+    study = open_study(
+        storage or open_storage(f"sqlite:///{group.folder}/{FILE}"),
+        study_name(own, fit),
+        better(fit.metric),
+        sampler(options.sampler, space, own["seed"]),
+        pruner(options.pruner, fit.epochs),
+    )
+    announce(group, space, total)
+    start = starter(words, threads(options.jobs))
+    start(Task(str, (), group.folder / "logs" / "start.log")).join()  # imports, reads the data
+    with Display(study, total, fit.metric) as display:
+        Worker(study, space, group, total, options.jobs, start, display.show).run()
+    found = outcome(study, study.get_trials(deepcopy=False), total)
+    rows = facts(options, group, found, fit)
+    page = write_page(group.folder, fit.name, fit.metric, found, rows, pictures(study, fit.metric))
+    print_table(f"Sweep of {fit.name}", [*rows, ("page", page)])
+    return 0 if found.best else 1
+
+
+def identity(options: argparse.Namespace, space: Space, fit: Described) -> dict[str, Any]:
+    """Return what makes a sweep another one, besides the settings that its trials share."""
+    return {
+        "space": [asdict(setting) for setting in space],
+        "sampler": options.sampler,
+        "pruner": options.pruner,
+        "seed": fit.settings["seed_everything"],
+        "storage": shown(options.storage) if options.storage else None,
+    }
+
+
+def threads(jobs: int) -> int:
+    """Return the threads of each of some processes; OMP_NUM_THREADS limits them."""
+    return max(1, torch.get_num_threads() // jobs)
+
+
+def study_name(own: dict[str, Any], fit: Described) -> str:
+    """Return a name that all workers of a sweep find, and no other sweep has."""
+    settings = {k: v for k, v in flat(fit.settings).items() if not k.startswith(PLACES)}
+    content = json.dumps([settings, {**own, "storage": None}], sort_keys=True)
+    return f"{fit.name}-{sha256(content.encode()).hexdigest()[:8]}"
+
+
+def announce(group: Group, space: Space, total: int) -> None:
+    """Say what is tried."""
+    print(f"Sweep in {group.folder}: {total} trials, which differ in")
+    for setting in space:
+        print(f"  {setting.name}: {setting}", flush=True)
+
+
+def facts(
+    options: argparse.Namespace, group: Group, found: Outcome, fit: Described
+) -> list[tuple[str, str]]:
+    """Return what is worth knowing about a sweep, after writing and training the best settings."""
+    numbers = [(found.complete, "complete"), (found.pruned, "pruned"), (found.failed, "failed")]
+    rows = [("trials", ", ".join(f"{len(trials)} {name}" for trials, name in numbers))]
+    rows.append(("seconds", f"{sum(map(seconds, found.trials)):.1f} in trials"))
+    if found.pruned and fit.epochs:
+        rows[-1] = ("seconds", f"{rows[-1][1]}, about {saved(found.pruned, fit.epochs):.0f} saved")
+    if not found.best:
+        reasons = [one.user_attrs.get(REASON) for one in (*found.failed, *found.pruned)]
+        return [*rows, ("first reason", next(filter(None, reasons), "all were pruned"))]
+    best = found.best
+    path = write_best(group, best, fit.metric, len(found.trials))
+    value = f"{fit.metric} {score(fit.metric, best.value)} (trial {first_number(best)})"
+    rows = [("best", value), *((name, text(v)) for name, v in best.params.items()), *rows]
+    if options.refit:
+        metrics = refit(group, best, options.refit, options.jobs, threads(options.jobs))
+        for name in sorted(name for name in metrics[0] if name.startswith("test/")):
+            mean = spread(name, [one[name] for one in metrics])
+            rows.append((name, f"{mean}, best settings with {len(metrics)} other seeds"))
+    return [*rows, ("best settings", str(path))]
