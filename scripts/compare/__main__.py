@@ -1,4 +1,4 @@
-"""Compares runs: settings that differ, metrics, curves, and whether they differ by chance.
+"""Compares runs: settings, metrics and curves, and which differences are not chance.
 
     ./scripts/run compare                                     # every run in lightning_logs
     ./scripts/run compare 'lightning_logs/mnist_*' --where model=ReLUMLP --sort val/acc

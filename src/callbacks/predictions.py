@@ -73,8 +73,10 @@ class PredictionWriter(Callback):
         folder = trainer.log_dir  # on every process: it is broadcast
         if not self.answers:
             return
-        both = (whole(trainer, torch.cat(kept).cpu()) for kept in (self.answers, self.targets))
+        answers, targets = (  # of all processes: each must ask
+            whole(trainer, torch.cat(kept).cpu()) for kept in (self.answers, self.targets)
+        )
         self.answers, self.targets = [], []
         if trainer.is_global_zero and folder:
-            rows = tested(trainer.datamodule, *both)
+            rows = tested(trainer.datamodule, answers, targets)
             write_whole(Path(folder, "test_predictions.csv"), as_csv(rows))
