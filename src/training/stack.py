@@ -7,12 +7,13 @@ networks.
 
 from collections.abc import Sequence
 from copy import deepcopy
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.func import functional_call, vmap
-from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam, RMSprop
+from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
 from src.training.plain_step import PlainStep
 
@@ -58,7 +59,7 @@ class Stack:
             nn.Parameter(torch.stack([*one]).detach(), one[0].requires_grad)
             for one in zip(*(step.model.parameters() for step in steps), strict=True)
         ]
-        self.optimizer = type(first.optimizer)(self.weights, **first.optimizer.defaults)
+        self.optimizer = equal_optimizer(first.optimizer, self.weights)
         self.generators = [Generator(self.weights[0].device) for _ in steps]
 
     def load(self) -> None:
@@ -68,11 +69,13 @@ class Stack:
                 ones = [[*step.model.parameters()][number] for step in self.steps]
                 torch.stack(ones, out=weight.data)
                 states = [
-                    step.optimizer.state[one] for step, one in zip(self.steps, ones, strict=True)
+                    step.optimizer.state.get(one, {})
+                    for step, one in zip(self.steps, ones, strict=True)
                 ]
-                self.optimizer.state[weight] = {
-                    key: stacked([state[key] for state in states]) for key in states[0]
-                }
+                if states[0]:  # plain SGD has none
+                    self.optimizer.state[weight] = {
+                        key: stacked([state[key] for state in states]) for key in states[0]
+                    }
 
     def store(self) -> None:
         """Copy weights and optimizer states back into the runs."""
@@ -80,7 +83,7 @@ class Stack:
             for index, step in enumerate(self.steps):
                 for weight, own in zip(self.weights, step.model.parameters(), strict=True):
                     own.copy_(weight[index])
-                    for key, value in step.optimizer.state[own].items():
+                    for key, value in step.optimizer.state.get(own, {}).items():
                         if torch.is_tensor(value):
                             whole = self.optimizer.state[weight][key]
                             value.copy_(whole[index] if value.ndim else whole)
@@ -144,6 +147,14 @@ def unstackable(step: PlainStep) -> str | None:
         "a line": all(one.numel() == 1 for one in model.parameters()),
     }
     return next((why for why, holds in reasons.items() if holds), None)
+
+
+def equal_optimizer(optimizer: Any, weights: Sequence[Tensor]) -> Optimizer:
+    """Return a new optimizer of the same class and settings for other weights."""
+    known = signature(type(optimizer)).parameters  # AdamW has a default that is no argument
+    settings = {key: value for key, value in optimizer.defaults.items() if key in known}
+    made: Optimizer = type(optimizer)(weights, **settings)
+    return made
 
 
 def replace_dropouts(model: nn.Module) -> dict[str, GivenDropout]:

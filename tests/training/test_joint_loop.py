@@ -17,7 +17,7 @@ from src.errors import UserError
 from src.models import LeNet, LogisticRegression, Model, ReLUMLP, SigmoidMLP
 from src.training.joint_loop import JointLoop
 from src.training.meeting import Meeting
-from src.training.stack import GivenDropout
+from src.training.stack import ELEMENTWISE, GivenDropout
 from tests.training.test_epoch_loop import (
     ONE_CYCLE,
     QUIET,
@@ -124,6 +124,23 @@ def assert_close(one: Any, other: Any, name: str) -> None:
         return
     for pair in pairs:
         assert_close(*pair)
+
+
+@pytest.mark.parametrize("kind", ELEMENTWISE)
+def test_every_optimizer_of_a_stack_equals_its_own(
+    kind: Any, data_root: Path, unstacked: Callable[[], None]
+) -> None:
+    def make(root: Path, seed: int) -> tuple[Model, Any]:
+        optimizer = partial(kind, lr=2**-8, weight_decay=2**-7)
+        return ReLUMLP(hidden=[8], optimizer=optimizer), images(root, seed=seed)
+
+    together = trained(make, data_root, max_epochs=1)
+    unstacked()
+    alone = trained(make, data_root, max_epochs=1)
+    for seed in range(SEEDS):
+        assert together[seed].fit_loop.epoch_loop.others
+        for name in ("weights", "optimizer"):
+            assert_close(outcome(together[seed])[name], outcome(alone[seed])[name], name)
 
 
 def test_seeds_differ(data_root: Path) -> None:
