@@ -64,8 +64,7 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     options, words = parser.parse_known_args(args)
     if not words:
         parser.error("give --config FILE, e.g. configs/mnist_logistic.yaml")
-    if given := [word for word in words if word.partition("=")[0] in OWN]:
-        parser.error(f"leave {given[0]} out: it cannot be given here")
+    parser.check_free(words, OWN)
     options.jobs = min(cores(), options.folds) if options.jobs is None else options.jobs
     if options.jobs < 1:
         parser.error(f"--jobs {options.jobs} runs nothing; give 1 or more")
@@ -92,12 +91,6 @@ def check(settings: dict[str, Any]) -> None:
             f"folds divides data sets of images; --data {kind.__name__} generates as many samples"
             " as you ask for.\nGive --data MNIST, CIFAR10 or ImageFolder."
         )
-    for name, wanted in (("fast_dev_run", False), ("enable_checkpointing", True)):
-        if settings["trainer"][name] not in (wanted, None):
-            raise UserError(
-                f"--trainer.{name} {settings['trainer'][name]} keeps no weights, with which folds"
-                " predicts.\nLeave it out."
-            )
 
 
 def cross_validate(options: argparse.Namespace, words: list[str], stack: ExitStack) -> None:

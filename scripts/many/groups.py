@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.many.resolved import resolved
+from src.errors import UserError
 from src.files import lock, write_whole
 from src.runs.finished import FREE
 from src.runs.folders import locked, new_version
@@ -79,9 +80,11 @@ def open_group(
 
     Raises:
         SystemExit: If a word of `fit` is wrong.
+        UserError: If runs of these settings leave no files.
         UserError: If another process is using the group.
     """
     name, settings = resolved(words)
+    check_kept(settings["trainer"])
     root = Path(settings["trainer"]["default_root_dir"] or "lightning_logs", kind)
     root.mkdir(parents=True, exist_ok=True)
     with lock(root / OPENING), ExitStack() as until_found:  # two processes must not create two
@@ -95,6 +98,22 @@ def open_group(
         content = {"kind": kind, "name": name, "own": own, "settings": settings, "words": [*words]}
         write_whole(folder / RECORD, json.dumps(content, indent=2) + "\n")
     return Group(folder, name, settings, [*words])
+
+
+def check_kept(trainer: dict[str, Any]) -> None:
+    """Refuse settings with which a run leaves no folder, or cannot go on.
+
+    Raises:
+        UserError: With the setting and its value.
+    """
+    needed = {"fast_dev_run": (False, None, 0), "enable_checkpointing": (True, None)}
+    wrong = [name for name, allowed in needed.items() if trainer[name] not in allowed]
+    wrong += ["logger"] * (trainer["logger"] is False)
+    if wrong:
+        raise UserError(
+            f"--trainer.{wrong[0]} {trainer[wrong[0]]}: the runs of a group keep their files.\n"
+            "Leave it out."
+        )
 
 
 def is_same(record: dict[str, Any], name: str, settings: dict[str, Any], own: Any) -> bool:

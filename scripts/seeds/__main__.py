@@ -18,6 +18,8 @@ from jsonargparse.typing import PositiveInt
 from scripts.many.warm import warm_up
 from scripts.shared.options import ToolParser
 
+OWN = ("--seed_everything", "--resume", "--ckpt_path")  # flags of `fit` that the tool gives
+
 
 def main(args: Sequence[str] | None = None) -> None:
     options, words = parse(args)
@@ -42,8 +44,7 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     together = "make the steps of all seeds of a process together; default on a GPU only"
     add("--together", action=argparse.BooleanOptionalAction, default=None, help=together)
     options, words = parser.parse_known_args(args)
-    if any(word.startswith("--seed_everything") for word in words):
-        parser.error("--seed_everything: the tool gives each run its seed; use --first SEED")
+    parser.check_free(words, OWN)
     return options, words
 
 

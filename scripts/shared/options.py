@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -39,6 +40,11 @@ class ToolParser(argparse.ArgumentParser):
         """Exit with an error if one of the given names is unknown."""
         if unknown := [name for name in given if name not in known]:
             self.error(f"there is no {kind} {unknown[0]}, expected some of {', '.join(known)}")
+
+    def check_free(self, words: Sequence[str], own: Sequence[str]) -> None:
+        """Exit with an error if the words of `fit` hold a flag that the tool gives itself."""
+        if given := [word for word in words if word.partition("=")[0] in own]:
+            self.error(f"leave {given[0]} out: the tool gives it to each run")
 
     def check_mnist(self) -> None:
         """Exit with an error if the real MNIST files are missing."""

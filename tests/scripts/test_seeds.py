@@ -77,9 +77,13 @@ def test_seeds_are_ordinary_runs_and_more_of_them_leave_the_finished(
     ("words", "code", "message"),
     [
         (["0", *SMALL], 2, "N"),
-        (["2", *SMALL, "--seed_everything=3"], 2, "use --first SEED"),
+        (["2", *SMALL, "--seed_everything=3"], 2, "leave --seed_everything=3 out"),
         (["2", *SMALL, "--model.optimizer.lrr=1"], 2, "lrr"),
         (["2", *SMALL, "--data.train_size=1000000"], 1, "--data.train_size"),
+        (["2", *SMALL, "--resume=latest"], 2, "leave --resume=latest out"),
+        (["2", *SMALL, "--trainer.fast_dev_run=true"], 1, "--trainer.fast_dev_run True"),
+        (["2", *SMALL, "--trainer.logger=false"], 1, "--trainer.logger False"),
+        (["2", "--config", "none.yaml"], 2, "none.yaml"),
         ([], 2, "N"),
     ],
 )
