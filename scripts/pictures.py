@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from scripts.results import train
+from scripts.results import trained
 from scripts.shared.options import ToolParser
 from scripts.shared.tables import PROJECT
 
@@ -26,8 +26,8 @@ def main() -> None:
     place = PROJECT / ".github" / "images"
     place.mkdir(parents=True, exist_ok=True)
     for name, config in CONFIGS.items():
-        train(config, seed=0, logs=LOGS)
-        newest = max(LOGS.glob(f"{config}/*/figures/{name}.png"), key=os.path.getmtime)
+        trained(config, seeds=1, logs=LOGS)
+        newest = max(LOGS.glob(f"seeds/*/{config}/*/figures/{name}.png"), key=os.path.getmtime)
         picture = Image.open(newest).convert("RGB")
         picture.thumbnail((10 * HEIGHT, HEIGHT))
         picture.save(place / f"{name}.png", optimize=True)

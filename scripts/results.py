@@ -3,21 +3,24 @@
     ./scripts/run results --seeds 3
     ./scripts/run results --seeds 3 mnist_logistic mnist_lenet
 
-Existing runs are reused; after a change of code or config, remove lightning_logs/results first.
+Existing runs of the same settings are reused: after a change of code, remove
+lightning_logs/results.
 """
 
-import json
-import subprocess
-import sys
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from jsonargparse.typing import PositiveInt
 
+from scripts.many.groups import open_group
+from scripts.many.resolved import data_of
+from scripts.seeds.training import check, name_of, train
 from scripts.shared.options import ToolParser
 from scripts.shared.tables import PROJECT, circumstances, into_page
-from src.progress_bar import with_bar
+from src.command.failures import short_errors
+from src.runs.results import read_results
 
 LOGS = Path("lightning_logs", "results")
 LADDER = [
@@ -27,26 +30,20 @@ LADDER = [
 Results = dict[str, Any]
 
 
-def train(config: str, seed: int, logs: Path = LOGS) -> Results:
-    """Return the results of a config with a seed, from an existing run or a new one."""
-    done = runs_of(config, logs).get(seed)
-    if done:
-        return done
-    config_file = PROJECT / "configs" / f"{config}.yaml"
-    words = ["--config", str(config_file), "--trainer.logger.save_dir", str(logs)]
-    command = [sys.executable, "-m", "src.cli", "fit", *words, "--seed_everything", str(seed)]
+def trained(config: str, seeds: int, logs: Path = LOGS) -> list[Results]:
+    """Return the results of a config for each seed, from existing runs or new ones.
+
+    One run at a time, since their seconds are shown.
+    """
+    words = ["--config", str(PROJECT / "configs" / f"{config}.yaml")]
+    words += ["--trainer.default_root_dir", str(logs)]
     if config.startswith("mnist"):
-        command += ["--data.source", "mnist"]  # never scikit-learn's digits instead
-    log = subprocess.run(command, capture_output=True, text=True, check=False)
-    if log.returncode:
-        raise SystemExit(f"error: {config} with seed {seed} failed:\n{log.stderr[-500:]}")
-    return runs_of(config, logs)[seed]
-
-
-def runs_of(config: str, logs: Path) -> dict[int, Results]:
-    """Return the results of existing runs, by seed."""
-    found = [json.loads(path.read_text()) for path in logs.glob(f"{config}/*/results.json")]
-    return {results["seed"]: results for results in found if results["epochs"]}
+        words += ["--data.source", "mnist"]  # never scikit-learn's digits instead
+    with short_errors(), ExitStack() as stack:
+        group = open_group("seeds", words, {"data": data_of(words).digest}, stack)
+        train(group, range(seeds), jobs=1)
+        check(group, range(seeds))
+    return [read_results(group.run_folder(name_of(seed))) or {} for seed in range(seeds)]
 
 
 def row(config: str, runs: list[Results]) -> str:
@@ -76,11 +73,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=PositiveInt, default=3, metavar="N", help=text)
     arguments = parser.parse_args()
     parser.check_known("config", arguments.configs, LADDER)
-    pairs = [(config, seed) for seed in range(arguments.seeds) for config in arguments.configs]
-    runs = [(config, train(config, seed)) for config, seed in with_bar(pairs, "Training")]
-    rows = [row(c, [run for name, run in runs if name == c]) for c in arguments.configs]
+    runs = {config: trained(config, arguments.seeds) for config in arguments.configs}
+    rows = [row(config, found) for config, found in runs.items()]
     head = "| config | test | epochs | seconds | parameters |\n|---|---|---|---|---|\n"
-    table = head + "\n".join(rows) + "\n\n" + caption([run for _, run in runs]) + "\n"
+    table = head + "\n".join(rows) + "\n\n" + caption(next(iter(runs.values()))) + "\n"
     print(table)
     if arguments.configs == LADDER:
         into_page("README.md", "results", table)

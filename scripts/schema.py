@@ -59,6 +59,8 @@ def schema() -> Schema:
     keys: Schema = {
         "seed_everything": of_type(Seed),
         "report": {"type": "boolean"},
+        "tag": of_type(list[str]),
+        "note": of_type(str | None),
         "ckpt_path": {"type": ["string", "null"]},
         "resume": {"type": ["string", "null"]},
         "weights_only": {"type": ["boolean", "null"]},

@@ -11,6 +11,7 @@ from pathlib import Path
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 NEGATIVE = re.compile(r"-(\.?\d|inf|nan)")  # argparse takes -1e-3 for a flag (cpython#105712)
+TAG = re.compile(r"--tag=(?!\[)")  # of one tag; a list is left as it is
 FILE_LOGGER = re.compile(r"--trainer\.logger\+?[= ]([\w.]+\.)?(CSV|TensorBoard)Logger")
 OTHER_FLAGS = {  # names that others use, and ours
     "lr": "model.optimizer.lr", "learning_rate": "model.optimizer.lr",
@@ -22,7 +23,7 @@ OTHER_FLAGS = {  # names that others use, and ours
     "seed": "seed_everything", "hidden": "model.hidden", "dropout": "model.dropout",
     "dataset": "data", "device": "trainer.accelerator", "gpus": "trainer.devices",
     "devices": "trainer.devices", "precision": "trainer.precision",
-    "ckpt": "ckpt_path",
+    "ckpt": "ckpt_path", "tags": "tag", "notes": "note",
 }  # fmt: skip
 LINKED = {  # flags whose values come from elsewhere
     "data.seed": "--seed_everything is the seed of the data, too",
@@ -38,17 +39,22 @@ EXAMPLE = ["--config", "configs/mnist_mlp.yaml"]
 def completed(words: list[str]) -> list[str]:
     """Return words with negative numbers joined to their flags, and configs by name as files.
 
-    A further logger of files gets the folder of all runs: it requires one.
+    A further logger of files gets the folder of all runs: it requires one. A tag is added to those
+    before it.
     """
     found: list[str] = []
     for word in words:
         before = found[-1] if found else ""
         if NEGATIVE.match(word) and before.startswith("--") and "=" not in before:
             found[-1] = f"{before}={word}"
+        elif before == "--tag" and not word.startswith(("-", "[")):
+            found[-1] = f"--tag+={word}"
         elif before in CONFIG_FLAGS:
             found.append(config_file(word))
         elif word.startswith("--config="):
             found.append(f"--config={config_file(word.removeprefix('--config='))}")
+        elif word.startswith("--tag="):
+            found.append(TAG.sub("--tag+=", word))
         else:
             found.append(word)
         if FILE_LOGGER.fullmatch(word) or FILE_LOGGER.fullmatch(f"{before} {word}"):

@@ -3,6 +3,7 @@
 from jsonargparse.typing import restricted_number_type
 
 Count = restricted_number_type("CountUpTo10Million", int, [(">", 0), ("<=", 10_000_000)])
+Folds = restricted_number_type("FoldsFrom2", int, [(">=", 2)])
 Width = restricted_number_type("WidthUpTo100000", int, [(">", 0), ("<=", 100_000)])
 Padding = restricted_number_type("PaddingUpTo1000", int, [(">=", 0), ("<=", 1_000)])
 Side = restricted_number_type("SideUpTo10000", int, [(">", 0), ("<=", 10_000)])
@@ -13,6 +14,7 @@ Seed = restricted_number_type("SeedUpTo2to32", int, [(">=", 0), ("<", 2**32)])
 
 KINDS = {  # the types above and jsonargparse's, for error messages
     "CountUpTo10Million": "a whole number from 1 to 10,000,000",
+    "FoldsFrom2": "a whole number of at least 2",
     "WidthUpTo100000": "a whole number from 1 to 100,000",
     "PaddingUpTo1000": "a whole number from 0 to 1,000",
     "SideUpTo10000": "a whole number from 1 to 10,000",

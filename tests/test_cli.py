@@ -29,7 +29,7 @@ def test_no_arguments_print_the_help_and_exit_with_2_without_torch() -> None:
     for name in ("fit", "validate", "test", "predict", "compare", "lesson", "faults", "bench"):
         [line] = [line for line in done.stdout.splitlines() if line.startswith(f"  {name} ")]
         assert len(line.split()) > 3
-    assert len(done.stdout.splitlines()) < 30
+    assert len(done.stdout.splitlines()) < 34
 
 
 def test_each_tool_is_listed_with_one_line_of_its_docstring() -> None:
@@ -92,6 +92,19 @@ def test_a_wrong_command_gets_a_suggestion_without_importing_torch(
     ],
 )
 def test_negative_numbers_in_every_notation_are_values(given: list[str], taken: list[str]) -> None:
+    assert completed(given) == taken
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        (["--tag", "a", "--tag", "b c"], ["--tag+=a", "--tag+=b c"]),
+        (["--tag=a", "--note", "tag"], ["--tag+=a", "--note", "tag"]),
+        (["--tag", "[a, b]", "--tag=[c]"], ["--tag", "[a, b]", "--tag=[c]"]),
+        (["--tag", "--note", "x"], ["--tag", "--note", "x"]),  # refused by the parser
+    ],
+)
+def test_tags_are_added_to_one_another(given: list[str], taken: list[str]) -> None:
     assert completed(given) == taken
 
 

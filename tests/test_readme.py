@@ -95,6 +95,12 @@ def test_every_other_command_is_known() -> None:
         "./scripts/run lesson",
         "./scripts/run lesson 3",  # in tests/scripts/lessons
         'eval "$(./scripts/run completion bash)"',  # in tests/scripts/test_completion.py
+        # In test_seeds.py, test_folds.py and sweep/.
+        *(
+            line.split("#")[0].strip()
+            for line in LINES
+            if re.search("run (seeds|folds|sweep)", line)
+        ),
         "./scripts/run bench",
         "./scripts/run bench epochs --model mnist_lenet",
         *(line.split("#")[0].strip() for line in TOOLS),

@@ -2,10 +2,11 @@
 
     python -m scripts.bench.contenders plain configs/mnist_lenet.yaml --epochs 3
 
-`plain` is a handwritten training loop, `floor` is that loop on a single batch, `captured` is its
-step as a CUDA graph, `template` is a typical Lightning project, and `loader` only iterates over
-linenet's batches; each prints the seconds of every epoch. `difference` prints the absolute
-differences between the losses of `plain` and of linenet in the first steps.
+`plain` is a handwritten training loop, `floor` is that loop on a single batch, `compiled` has its
+network compiled by torch.compile, `captured` is its step as a CUDA graph, `template` is a typical
+Lightning project, and `loader` only iterates over linenet's batches; each prints the seconds of
+every epoch. `difference` prints the absolute differences between the losses of `plain` and of
+linenet in the first steps.
 """
 
 import argparse
@@ -18,13 +19,14 @@ from functools import partial
 from io import StringIO
 from itertools import chain, count, islice
 from pathlib import Path
+from typing import cast
 
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from scripts.bench.task import Task
 from scripts.bench.template import template
@@ -70,6 +72,12 @@ def plain(task: Task, epochs: int, same_batch: bool = False) -> Seconds:
         started = time.perf_counter()
         sum(islice(losses, steps), torch.zeros((), device=task.device)).item()
         yield time.perf_counter() - started
+
+
+def compiled(task: Task, epochs: int) -> Seconds:
+    """Yield the seconds of each epoch of the handwritten loop with a compiled network."""
+    task.net = cast(nn.Module, torch.compile(task.net))
+    yield from plain(task, epochs)
 
 
 def captured(task: Task, epochs: int) -> Seconds:
@@ -144,6 +152,7 @@ BASELINES = {
     "difference": difference,
     "plain": plain,
     "floor": partial(plain, same_batch=True),
+    "compiled": compiled,
     "captured": captured,
     "template": template,
     "loader": loader,

@@ -4,8 +4,9 @@
 
 1. the tests for a GPU; 2. the losses of 50 steps beside those of the CPU; 3. equal bits: twice, and
 after kill -9 and --resume; 4. seconds an epoch beside the captured bare step, a plain loop and a
-template; 5. seconds of training to 99 % with `configs/with/fast.yaml`, ten seeds. Results are
-printed, and written to lightning_logs/gpu_check.json. A part that fails is told, the others go on.
+template; 5. seconds of training to 99 % with `configs/with/fast.yaml`, ten seeds; 6. seconds an
+epoch of 32 seeds that are trained together, beside one. Results are printed, and written to
+lightning_logs/gpu_check.json. A part that fails is told, the others go on.
 With `--accelerator cpu` the script itself can be tried where there is no GPU.
 """
 
@@ -34,6 +35,7 @@ from scripts.bench.measurements import FACTS, MODELS
 from scripts.bench.task import Task
 from scripts.bench.template import template
 from scripts.faults.runs import content
+from scripts.seeds.together import train_together
 from scripts.shared.tables import PROJECT
 from src.cli import main as linenet
 from src.files import write_whole
@@ -42,7 +44,7 @@ from src.runs.results import read_results
 
 STEPS = 50  # whose losses are compared
 EPOCHS = 4  # the first one is not counted
-SEEDS = 10
+SEEDS, TOGETHER = 10, 32
 OFTEN = (  # resume points every twentieth of a second
     "import runpy, src.libraries, src.callbacks.resume_points as points;"
     "points.SECONDS, points.SHARE = 0.05, 0;"
@@ -122,6 +124,25 @@ class Check:
             "seconds": mean(seconds), "sd of seconds": stdev(seconds), "n": SEEDS,
         }  # fmt: skip
 
+    def seeds(self) -> dict[str, float]:
+        """Return the seconds of an epoch of a ReLU MLP alone, and of many seeds together."""
+        words = ["mnist_relu_mlp", "--trainer.max_epochs=2"]
+        alone = (read_results(self.fit(*words)) or {})["seconds"]["epoch"]
+        logs = [self.folder / f"seed_{seed}.txt" for seed in range(TOGETHER)]
+        root = self.folder / "together"
+        commands = [
+            [
+                *self._words(*words)[1:],
+                f"--seed_everything={seed}",
+                f"--trainer.logger.save_dir={root}",
+            ]
+            for seed in range(TOGETHER)
+        ]
+        train_together(commands, logs)
+        runs = [read_results(path.parent) or {} for path in root.rglob("results.json")]
+        together = max(run["seconds"]["epoch"] for run in runs)
+        return {"alone": alone, "together": together, "n": len(runs), "ratio": together / alone}
+
     def fit(self, model: str, *words: str, accelerator: str | None = None) -> Path:
         """Train quietly and return the run folder."""
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
@@ -183,7 +204,7 @@ def main() -> None:
     began, record = time.perf_counter(), json.loads(facts())
     with TemporaryDirectory() as folder:
         check = Check(accelerator, Path(folder))
-        for part in ("losses", "epochs", "target", "bits", "tests"):
+        for part in ("losses", "epochs", "target", "bits", "seeds", "tests"):
             try:
                 record[part] = getattr(check, part)()
             except (Exception, SystemExit):

@@ -1,39 +1,53 @@
-"""Compares runs: settings that differ, metrics, overlaid curves.
+"""Compares runs: settings, metrics and curves, and which differences are not chance.
 
     ./scripts/run compare                                     # every run in lightning_logs
     ./scripts/run compare 'lightning_logs/mnist_*' --where model=ReLUMLP --sort val/acc
+    ./scripts/run compare --tag baseline --against optimizer=SGD
     ./scripts/run compare --metrics test/acc,train/loss --curve train/loss
     ./scripts/run compare --csv runs.csv --html runs.html
 
 Runs that differ only in the seed share a row: mean ± standard deviation over the seeds. Seconds are
 those of fit. Runs of `test` are excluded.
+
+Each row is compared with the best one, chosen by validation, by the first metric shown: by Welch's
+t-test if both have three seeds or more, and if both are single runs, by a paired test of what they
+predicted for the same test samples: McNemar's, or the paired t-test in regression.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from scripts.compare.runs import (
+from rich.console import Console
+from rich.text import Text
+
+from scripts.compare import curves
+from scripts.compare.page import page
+from scripts.compare.rows import (
     Group,
-    Run,
-    UsageError,
     chosen,
     differing,
-    folders,
-    gather,
     grouped,
     lookup,
     ordered,
+    tagged,
 )  # fmt: skip
-from scripts.compare.tables import cells, labels, page, show, unrounded
+from scripts.compare.runs import Run, UsageError, folders, gather
+from scripts.compare.tables import cells, labels, show, unrounded
 from scripts.shared.options import ToolParser
 from src.errors import UserError
 from src.files import write_whole
-from src.plots.comparison import Curve, overlaid_curves
-from src.plots.style import png
 
 METRICS = ("test/acc", "test/mse", "test/loss", "val/acc", "val/mse")
-CURVES = ("val/acc", "val/loss", "train/loss")  # the first that exists is the default
+
+
+class Judged(NamedTuple):
+    """What the tests say: sentences, columns of the CSV, and a picture of the seeds."""
+
+    sentences: list[str]
+    columns: list[list[Any]]
+    picture: bytes | None
 
 
 def arguments(words: list[str] | None) -> argparse.Namespace:
@@ -54,6 +68,21 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
         "config=mnist_mlp; can be repeated",
     )
     add(
+        "--tag",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only runs with this tag, given by fit --tag NAME; can be repeated",
+    )
+    add(
+        "--against",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="compare every row with the one that has this setting, e.g. optimizer=SGD;\n"
+        "can be repeated; default the best by validation",
+    )
+    add(
         "--sort",
         metavar="NAME",
         help="sort by a metric, seconds, parameters or a setting: accuracies descending, "
@@ -71,25 +100,12 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
         type=Path,
         default=Path("lightning_logs/compare.png"),
         metavar="FILE",
-        help="PNG file of the plotted curves; default %(default)s",
+        help="PNG file of the plotted curves; default %(default)s;\n"
+        "the scores of the seeds are beside it, in compare-seeds.png",
     )
     add("--csv", type=Path, metavar="FILE", help="write the table with unrounded numbers")
     add("--html", type=Path, metavar="FILE", help="write an HTML page with table and picture")
     return parser.parse_intermixed_args(words)
-
-
-def overlay(groups: list[Group], labels: list[str], given: str | None) -> tuple[str, list[Curve]]:
-    """Return the name of the plotted metric, and a curve for each group."""
-    names = dict.fromkeys(name for group in groups for run in group for name in run.curves)
-    first = next((name for name in CURVES if name in names), "")
-    name = lookup("--curve", given, names) if given else first
-    curves = []
-    for group, label in zip(groups, labels, strict=True):
-        found = [run.curves[name] for run in group if name in run.curves]
-        if shared := sorted(set.intersection(*map(set, found))) if found else []:
-            points = [[curve[epoch] for epoch in shared] for curve in found]
-            curves.append(Curve(label, shared, points))
-    return name, curves
 
 
 def exclusion_notes(runs: list[Run], groups: list[Group], metric: str) -> list[str]:
@@ -105,6 +121,12 @@ def exclusion_notes(runs: list[Run], groups: list[Group], metric: str) -> list[s
     return notes
 
 
+def noted(groups: list[Group], names: list[str]) -> list[str]:
+    """Return the notes of the user on the runs of each row."""
+    pairs = ((name, run.note) for group, name in zip(groups, names, strict=True) for run in group)
+    return [*dict.fromkeys(f"{name}: {note}" for name, note in pairs if note)]
+
+
 def select(options: argparse.Namespace, runs: list[Run]) -> tuple[list[Group], list[str]]:
     """Return the sorted groups and the names of the metrics to show."""
     names = list(dict.fromkeys(name for run in runs for name in run.numbers))
@@ -118,27 +140,51 @@ def select(options: argparse.Namespace, runs: list[Run]) -> tuple[list[Group], l
     return ordered(grouped(runs), lookup("--sort", by, [*names, *settings])), metrics
 
 
+def judged(groups: list[Group], names: list[str], metric: str, against: list[str]) -> Judged:
+    """Compare the rows, and draw the scores of their seeds."""
+    if len(groups) == len(groups[0]) == 1:
+        return Judged([], [[], []], None)
+    from scripts.compare import scores, sentences, verdicts  # scipy.stats takes half a second
+
+    found = verdicts.verdicts(groups, names, metric, against)
+    texts = sentences.sentences(found, groups, names)
+    return Judged(texts, verdicts.columns(found, names), scores.drawn(groups, names, metric))
+
+
 def compare(options: argparse.Namespace) -> int:
-    """Print the table, write the picture and the requested files, and return the exit code."""
+    """Print table and verdicts, write pictures and requested files, and return the exit code."""
     found, notes, undamaged = gather(folders(options.folders))
     if not found:
         raise UserError("\n".join([f"No finished run in {' '.join(options.folders)}.", *notes]))
-    runs = chosen(found, options.where)
+    runs = chosen(tagged(found, options.tag), options.where)
     groups, metrics = select(options, runs)
     settings, names = differing(groups), labels(groups)
-    metric, curves = overlay(groups, names, options.curve)
-    picture = png(overlaid_curves(curves, metric), bbox_inches="tight") if curves else None
-    notes += exclusion_notes(runs, groups, metric)
+    curve, lines = curves.overlay(groups, names, options.curve)
+    told = judged(groups, names, [*metrics, "test/acc"][0], options.against)
+    notes = [*noted(groups, names), *notes, *exclusion_notes(runs, groups, curve)]
     rows = cells(groups, settings, metrics)
-    show(rows, len(settings), names)
-    print("", *notes, sep="\n")
-    table = unrounded(groups, settings, metrics) if options.csv else None
-    web = page(rows, len(settings), names, picture, notes) if options.html else None
-    for path, content in ((options.picture, picture), (options.csv, table), (options.html, web)):
+    show(rows, names)
+    print()
+    for text in told.sentences:
+        Console().print(Text(text))  # breaks lines between words
+    print(*notes, sep="\n")
+    pictures = {"curves": curves.drawn(lines, curve), "scores of the seeds": told.picture}
+    beside = options.picture.with_stem(f"{options.picture.stem}-seeds")
+    files = dict(zip((options.picture, beside), pictures.values(), strict=True))
+    if options.csv:
+        files[options.csv] = unrounded(groups, settings, metrics, told.columns)
+    if options.html:
+        drawn = {name: data for name, data in pictures.items() if data}
+        files[options.html] = page(rows, names, told.sentences, drawn, notes)
+    write(files)
+    return 0 if undamaged else 1
+
+
+def write(files: dict[Path, Any]) -> None:
+    for path, content in files.items():
         if content:
             write_whole(path, content)
             print(f"Written: {path}")
-    return 0 if undamaged else 1
 
 
 def main(words: list[str] | None = None) -> int:

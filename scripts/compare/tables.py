@@ -1,40 +1,16 @@
-"""Formats the table of `compare` for the terminal, as CSV and as HTML."""
+"""Formats the table of `compare` for the terminal and as CSV."""
 
-import base64
 import csv
-import html
 import io
 from statistics import mean, stdev
-from string import Template
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from scripts.compare.runs import Group, differing, values
-
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Runs compared</title>
-<style>
-  body { font: 16px/1.4 sans-serif; max-width: 64rem; margin: 1rem auto; padding: 0 1rem }
-  div { overflow-x: auto }
-  table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums }
-  th, td { padding: 0.3rem 1rem 0.3rem 0; border-bottom: 1px solid #ccc; text-align: left }
-  .number { text-align: right; white-space: nowrap }
-  img { max-width: 100% }
-</style>
-<h1>Runs compared</h1>
-<div><table>
-$rows
-</table></div>
-$picture
-$notes
-</html>
-""")
+from scripts.compare.rows import Group, differing, values
 
 
 def labels(groups: list[Group]) -> list[str]:
@@ -63,15 +39,23 @@ def words(group: Group, settings: list[str]) -> list[str]:
 
 
 def cells(groups: list[Group], settings: list[str], metrics: list[str]) -> list[list[str]]:
-    """Return the table as strings, with the column names in the first row."""
+    """Return the table as strings, with the column names in the first row; `seeds` is the first
+    column of numbers, after the settings and, if there are any, the tags."""
     percent = [f"{name} %" if name.endswith("/acc") else name for name in metrics]
-    rows = [[*short(settings), "seeds", *percent, "seconds", "params"]]
+    tags = ["tags"] * any(tags_of(group) for group in groups)
+    rows = [[*short(settings), *tags, "seeds", *percent, "seconds", "params"]]
     for group in groups:
         own = [str(group[0].settings.get(name, "")) for name in settings]
+        own += [tags_of(group)] * len(tags)
         scores = [number(name, values(group, name)) for name in metrics]
         seconds, parameters = mean(values(group, "seconds")), values(group, "parameters")[0]
         rows.append([*own, str(len(group)), *scores, f"{seconds:.1f}", f"{parameters:,.0f}"])
     return rows
+
+
+def tags_of(group: Group) -> str:
+    """Return the tags of all runs of a group."""
+    return ", ".join(dict.fromkeys(tag for run in group for tag in run.tags))
 
 
 def short(names: list[str]) -> list[str]:
@@ -95,17 +79,24 @@ def number(name: str, found: list[float]) -> str:
     return f"{scale * mean(found):{form}}{spread}"
 
 
-def show(rows: list[list[str]], texts: int, names: list[str]) -> None:
+def show(rows: list[list[str]], names: list[str]) -> None:
     """Print the table with a column per setting, or with one for all where they do not fit."""
-    console = Console()
+    console, texts = Console(), rows[0].index("seeds")
     table = terminal_table(rows, texts)
     unlimited = console.options.update(max_width=10_000)
     if not texts or console.measure(table, options=unlimited).minimum > console.width:
-        numbers = [[cell.replace(" ±", "\n±") for cell in row[texts:]] for row in rows]
-        merged = [[name, *row] for name, row in zip(["run", *names], numbers, strict=True)]
-        table = terminal_table(merged, texts=1)
+        table = terminal_table(merged(rows, texts, names), texts=1)
         table.caption = "a column per setting: --csv FILE or --html FILE" if texts else None
     console.print(table)
+
+
+def merged(rows: list[list[str]], texts: int, names: list[str]) -> list[list[str]]:
+    """Return the table with the name of each row, and below it the tags, for all settings."""
+    tagged = rows[0][texts - 1 : texts] == ["tags"]
+    tags = [row[texts - 1] if tagged else "" for row in rows[1:]]
+    heads = ["run", *(f"{name}\n{tag}".rstrip() for name, tag in zip(names, tags, strict=True))]
+    numbers = [[cell.replace(" ±", "\n±") for cell in row[texts:]] for row in rows]
+    return [[head, *row] for head, row in zip(heads, numbers, strict=True)]
 
 
 def terminal_table(rows: list[list[str]], texts: int) -> Table:
@@ -120,34 +111,29 @@ def terminal_table(rows: list[list[str]], texts: int) -> Table:
     return table
 
 
-def unrounded(groups: list[Group], settings: list[str], metrics: list[str]) -> str:
-    """Return the table as CSV, with standard deviations and the run folders of each row."""
+def unrounded(
+    groups: list[Group], settings: list[str], metrics: list[str], verdicts: list[list[Any]]
+) -> str:
+    """Return the table as CSV, with standard deviations, verdicts, and the runs of each row.
+
+    Args:
+        groups: The rows.
+        settings: The settings to show.
+        metrics: The metrics to show.
+        verdicts: More columns: their names, then their values for each row.
+    """
     text = io.StringIO()
     write = csv.writer(text, lineterminator="\n").writerow
     scores = [head for name in metrics for head in (name, f"{name} sd")]
-    write([*settings, "seeds", *scores, "seconds", "parameters", "runs"])
-    for group in groups:
+    heads = [*settings, "seeds", *scores, "seconds", "parameters"]
+    write([*heads, *verdicts[0], "runs", "tags", "notes"])
+    for group, verdict in zip(groups, verdicts[1:], strict=True):
         own = [group[0].settings.get(name, "") for name in settings]
         found = [values(group, name) for name in metrics]
         pairs = [(mean(v) if v else "", stdev(v) if len(v) > 1 else "") for v in found]
         sizes = [mean(values(group, "seconds")), group[0].numbers["parameters"]]
-        folders_of = " ".join(str(run.folder) for run in group)
-        write([*own, len(group), *(score for pair in pairs for score in pair), *sizes, folders_of])
+        texts = [" ".join(str(run.folder) for run in group), tags_of(group)]
+        texts.append("; ".join(dict.fromkeys(run.note for run in group if run.note)))
+        scored = (score for pair in pairs for score in pair)
+        write([*own, len(group), *scored, *sizes, *verdict, *texts])
     return text.getvalue()
-
-
-def page(
-    rows: list[list[str]], texts: int, names: list[str], picture: bytes | None, notes: list[str]
-) -> str:
-    """Return the table and the picture as a self-contained HTML page."""
-    lines = []
-    tags = ["th", *["td"] * len(names)]
-    for tag, name, row in zip(tags, ["run", *names], rows, strict=True):
-        kinds = ["text", *["number"] * len(row[texts:]), *["text"] * texts]
-        marked = zip(kinds, [name, *row[texts:], *row[:texts]], strict=True)
-        line = "".join(f'<{tag} class="{k}">{html.escape(cell)}</{tag}>' for k, cell in marked)
-        lines.append(f"<tr>{line}</tr>")
-    data = base64.b64encode(picture or b"").decode()
-    image = f'<p><img alt="curves" src="data:image/png;base64,{data}"></p>' if picture else ""
-    paragraphs = "\n".join(f"<p>{html.escape(note)}</p>" for note in notes)
-    return PAGE.substitute(rows="\n".join(lines), picture=image, notes=paragraphs)

@@ -53,7 +53,16 @@ class Group:
             with locked(folder):
                 shutil.rmtree(folder)
         place = {"save_dir": self.folder, "name": self.name, "version": run}
-        return [*self.words, *more, *(f"--trainer.logger.{k}={v}" for k, v in place.items())]
+        flags = [f"--trainer.logger.{name}={value}" for name, value in place.items()]
+        return [*self.words, *more, *flags]
+
+
+def default_words(words: Sequence[str]) -> list[str]:
+    """Return the words of `fit`, without page and pictures for each run unless they are asked for.
+
+    They take longer than a short training; `test --run` makes them later.
+    """
+    return ["--report=false", "--figures.only=[]", *words]
 
 
 def open_group(

@@ -2,7 +2,9 @@
 
 import json
 import os
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import partial
+from io import StringIO
 
 import src.libraries  # noqa: F401  (first)
 
@@ -10,14 +12,15 @@ import src.libraries  # noqa: F401  (first)
 import torch
 
 from scripts.many.resolved import Reader
+from scripts.many.warm import WORDS
 from src.cli import main as linenet
 from src.data.shared import share
 from src.runs.provenance import git_state, versions
-
-WORDS = "LINENET_PRELOAD"  # environment variable: the words of `fit` whose data is read
 
 torch.set_num_threads(1)  # threads of OpenMP would not exist in a forked process, and block it
 git_state(), versions()  # they are kept: each run would call git three times
 if words := json.loads(os.environ.get(WORDS, "[]")):
     share()
-    linenet(["fit", *words], cli=partial(Reader, read=True))
+    # The caller reads the data, too, and shows what is wrong.
+    with suppress(SystemExit), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        linenet(["fit", *words], cli=partial(Reader, read=True))

@@ -23,7 +23,7 @@ class Reader(ExperimentCLI):
     """Builds the model and data of `fit`, and may read the data, instead of training.
 
     Args:
-        found: Gets the name of the experiment and its settings.
+        found: Gets the name of the experiment, its settings and, if read, the data module.
         read: Whether to read the data.
     """
 
@@ -47,21 +47,30 @@ class Reader(ExperimentCLI):
         if self.read:
             datamodule.prepare_data()
             datamodule.setup("fit")
+            if self.found is not None:
+                self.found.append(datamodule)
 
     def after_fit(self) -> None:
         """There is nothing to test."""
 
 
-def resolved(words: Sequence[str], read: bool = False) -> tuple[str, dict[str, Any]]:
+def resolved(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """Return the name of the experiment, and the settings, of `fit` with these words.
-
-    Args:
-        words: The words after `fit`.
-        read: Whether to read the data, too, so that its errors show at once.
 
     Raises:
         SystemExit: If a word is wrong, after printing why.
     """
     found: list[Any] = []
-    linenet(["fit", *words], cli=partial(Reader, found=found, read=read))
+    linenet(["fit", *words], cli=partial(Reader, found=found))
     return found[0], found[1]
+
+
+def data_of(words: Sequence[str]) -> Any:
+    """Return the data module of `fit` with these words, with its data read.
+
+    Raises:
+        SystemExit: If a word is wrong or the data cannot be read, after printing why.
+    """
+    found: list[Any] = []
+    linenet(["fit", *words], cli=partial(Reader, found=found, read=True))
+    return found[-1]

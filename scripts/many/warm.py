@@ -7,6 +7,7 @@ has a process of its own, so that no run changes another one, and any can be kil
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +17,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from scripts.many.preload import WORDS
-
 Work = Callable[..., Any]
+FORKS = "forkserver" in multiprocessing.get_all_start_methods()
+WORDS = "LINENET_PRELOAD"  # environment variable: the words of `fit` whose data is read once
 
 
 @dataclass
@@ -41,7 +42,7 @@ def run_all(
 ) -> Iterator[tuple[Task, int]]:
     """Run tasks, some at once, and yield each with its exit code when it has ended.
 
-    If the caller is interrupted, the processes get the same signal, and are waited for.
+    When Ctrl-C or SIGTERM stops the caller, the processes save a checkpoint and stop first.
 
     Args:
         tasks: The tasks, in the order of their start.
@@ -51,6 +52,7 @@ def run_all(
     """
     start = starter(words, threads or max(1, cores() // jobs))
     waiting, running = list(tasks), dict[Any, tuple[Task, BaseProcess]]()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -65,6 +67,14 @@ def run_all(
             process.terminate()
         for _, process in running.values():
             process.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stop(number: int, _: Any) -> None:
+    """Handle a signal: leave, which stops the processes."""
+    print("\nStopping. The same command goes on from here.", file=sys.stderr)
+    raise SystemExit(128 + number)
 
 
 def starter(words: Sequence[str], threads: int) -> Callable[[Task], BaseProcess]:
@@ -76,11 +86,8 @@ def starter(words: Sequence[str], threads: int) -> Callable[[Task], BaseProcess]
         words: The words of a `fit` command, whose data is read once; empty reads none.
         threads: Threads of each process.
     """
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
-    if forks:
-        os.environ[WORDS] = json.dumps([*words])
-        context.set_forkserver_preload(["scripts.many.preload"])
+    warm_up(words)
+    context: Any = multiprocessing.get_context("forkserver" if FORKS else "spawn")
 
     def start(task: Task) -> BaseProcess:
         task.log.parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +98,27 @@ def starter(words: Sequence[str], threads: int) -> Callable[[Task], BaseProcess]
     return start
 
 
+def warm_up(words: Sequence[str]) -> None:
+    """Start the warm process, which imports and reads while the caller does the same.
+
+    Args:
+        words: The words of a `fit` command, whose data is read once; empty reads none.
+    """
+    if FORKS:
+        from multiprocessing.forkserver import ensure_running, set_forkserver_preload
+
+        os.environ[WORDS] = json.dumps([*words])
+        set_forkserver_preload(["scripts.many.preload"])
+        ensure_running()
+
+
 def run(task: Task, threads: int) -> None:
     """Do the work of a task in this process, and exit with its exit code."""
     import torch
 
+    # A terminal sends Ctrl-C to all; after the caller's own signal it would be a second one, which
+    # does not wait for the next checkpoint.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
     with task.log.open("a") as log:
         for stream in (sys.stdout, sys.stderr):

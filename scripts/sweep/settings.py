@@ -10,7 +10,7 @@ from scripts.sweep.trial import Monitored
 from src.callbacks.run_config import plain
 from src.cli import main as linenet
 from src.errors import UserError
-from src.runs.settings import short_form
+from src.runs.differences import short_form
 
 OUTSIDE = ("config", "ckpt_path", "resume", "report", "figures")  # not part of the training
 

@@ -4,6 +4,7 @@ The work is done in runs, training, inference and plots. Only command and script
 """
 
 import src.libraries  # noqa: F401  (first)
+from src.callbacks.agreement import Agreement
 from src.callbacks.closed_form import ClosedForm
 from src.callbacks.figures import Figures
 from src.callbacks.finite_guard import FiniteGuard
@@ -20,7 +21,7 @@ from src.callbacks.step_seed import StepSeed
 from src.callbacks.unchanged import Unchanged
 
 __all__ = [
-    "ClosedForm", "Figures", "FiniteGuard", "HParams", "Identity", "LayerHealth",
+    "Agreement", "ClosedForm", "Figures", "FiniteGuard", "HParams", "Identity", "LayerHealth",
     "OwnImagesReport", "PartialGroups", "PredictionWriter", "ResumePoints", "RunConfig",
     "RunRecord", "StepSeed", "Unchanged",
 ]  # fmt: skip

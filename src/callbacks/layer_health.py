@@ -54,7 +54,8 @@ class LayerHealth(PartOfStep):
     ) -> None:
         if not self.started:
             self.started = True
-            whole = loss.item() * trainer.accumulate_grad_batches  # Lightning divides it
+            mean = trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean").item()
+            whole = mean * trainer.accumulate_grad_batches  # Lightning divides it
             log(trainer, {"start/loss": whole}, step=0)
 
     def on_before_optimizer_step(

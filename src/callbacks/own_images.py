@@ -14,7 +14,7 @@ from torch import Tensor
 
 from src.callbacks.figures import publish, whole
 from src.inference.predictions import is_doubtful, remark
-from src.plots import image_probabilities
+from src.plots.probabilities import image_probabilities
 from src.training.run_trainer import run_folder
 
 LISTED = 20  # images in the table; the CSV has all

@@ -10,9 +10,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from src import plots
 from src.inference.activations import batch_of, listening
 from src.models.linear_regression import least_squares
+from src.plots import classification, images, regression, training
 from src.runs.curves import Points
 
 Picture = Literal[
@@ -84,22 +84,22 @@ def of_result(seen: Seen) -> Drawings:
     drawings: Drawings = {}
     if seen.data.num_classes:
         names, sure = seen.names, seen.chance(seen.predicted)
-        counts = plots.confusion(seen.predicted, seen.y, seen.data.num_classes)
+        counts = classification.confusion(seen.predicted, seen.y, seen.data.num_classes)
         drawings |= {
-            "confusion_matrix": partial(plots.confusion_matrix, counts, names),
-            "class_scores": partial(plots.class_scores, counts, names),
-            "reliability": partial(plots.reliability, sure, seen.right),
+            "confusion_matrix": partial(classification.confusion_matrix, counts, names),
+            "class_scores": partial(classification.class_scores, counts, names),
+            "reliability": partial(classification.reliability, sure, seen.right),
         }
         if is_image:
             drawings["predictions"] = partial(_sheet, seen, "a sample", _some)
         if not seen.right.all():
-            drawings["confused_pairs"] = partial(plots.confused_pairs, counts, names)
+            drawings["confused_pairs"] = partial(classification.confused_pairs, counts, names)
             if is_image:
                 drawings["worst_mistakes"] = partial(_sheet, seen, "worst mistakes", _worst)
     else:
         drawings |= {
-            "predicted_vs_true": partial(plots.predicted_vs_true, seen.output, seen.y),
-            "residuals": partial(plots.residuals, seen.output, seen.y),
+            "predicted_vs_true": partial(regression.predicted_vs_true, seen.output, seen.y),
+            "residuals": partial(regression.residuals, seen.output, seen.y),
         }
     return drawings | (of_layers(seen) if is_image else {})
 
@@ -124,7 +124,7 @@ def _sheet(seen: Seen, what: str, choose: Callable[[Seen], Tensor]) -> Figure:
         f"{names[p]}  {100 * c:.0f} %" + ("" if right else f"\ntrue: {names[t]}")
         for p, c, t, right in zip(*(part[chosen].tolist() for part in about), strict=True)
     ]
-    return plots.image_sheet(title, seen.images(chosen), captions, seen.right[chosen].tolist())
+    return images.image_sheet(title, seen.images(chosen), captions, seen.right[chosen].tolist())
 
 
 def of_layers(seen: Seen) -> Drawings:
@@ -141,7 +141,7 @@ def of_layers(seen: Seen) -> Drawings:
         if weights.dim() == 2 and weights.shape[1] == prod(seen.data.input_shape):
             weights = weights.view(-1, *seen.data.input_shape)
         if weights.dim() == 4:
-            drawings["first_layer"] = partial(plots.weight_images, weights, names)
+            drawings["first_layer"] = partial(images.weight_images, weights, names)
     return drawings
 
 
@@ -152,7 +152,7 @@ def _feature_maps(seen: Seen, convolutions: list[nn.Conv2d]) -> Figure:
     with listening(layers, lambda _, output: maps.append(output[0].cpu())), torch.no_grad():
         seen.model(seen.batch(sample))
     names = [f"convolution {i}: {len(layer)} maps" for i, layer in enumerate(maps, start=1)]
-    return plots.feature_maps(seen.images(sample)[0], list(zip(names, maps, strict=True)))
+    return images.feature_maps(seen.images(sample)[0], list(zip(names, maps, strict=True)))
 
 
 def of_line(seen: Seen, curves: Mapping[str, Points]) -> Drawings:
@@ -169,7 +169,7 @@ def of_line(seen: Seen, curves: Mapping[str, Points]) -> Drawings:
     if not paths:  # not a line, or one that was trained in another run
         with torch.no_grad():
             line = model(x.to(model.device)).float().cpu()[:, 0]
-        return {"line_fit": partial(plots.line_fit, x[:, 0], y[:, 0], line[None])}
+        return {"line_fit": partial(regression.line_fit, x[:, 0], y[:, 0], line[None])}
     weights = torch.cat([p.detach().float().cpu().flatten() for p in model.parameters()])
     path = torch.cat([torch.stack(paths, dim=1), weights[None]])
     steps = {0, *((len(path) - 1) ** torch.linspace(0, 1, 8)).round().long().tolist()}
@@ -178,8 +178,8 @@ def of_line(seen: Seen, curves: Mapping[str, Points]) -> Drawings:
     every = split.indices
     best = least_squares(split.x[every], split.y[every], bias=path.shape[1] == 2).flatten()
     return {
-        "line_fit": partial(plots.line_fit, x[:, 0], y[:, 0], times @ ones.T),
-        "loss_surface": partial(plots.loss_surface, x[:, 0], y[:, 0], path, best),
+        "line_fit": partial(regression.line_fit, x[:, 0], y[:, 0], times @ ones.T),
+        "loss_surface": partial(regression.loss_surface, x[:, 0], y[:, 0], path, best),
     }
 
 
@@ -198,30 +198,30 @@ def of_training(
     tensors = {name: (torch.tensor(e), torch.tensor(v)) for name, (e, v) in curves.items()}
     score = "acc" if classes else "mse"
 
-    def both(metric: str) -> dict[str, plots.Series]:
+    def both(metric: str) -> dict[str, training.Series]:
         keys = {stage: f"{stage}/{metric}" for stage in ("train", "val")}
         return {stage: tensors[key] for stage, key in keys.items() if key in tensors}
 
-    def starting(*prefixes: str) -> dict[str, plots.Series]:
+    def starting(*prefixes: str) -> dict[str, training.Series]:
         return {k.replace("/", " "): v for k, v in tensors.items() if k.startswith(prefixes)}
 
     drawings: Drawings = {
         "curves": partial(
-            plots.curves, both("loss"), both(score), score, _best_epoch(tensors, saver),
+            training.curves, both("loss"), both(score), score, _best_epoch(tensors, saver),
             curves["start/loss"][1][0] if "start/loss" in curves else None,
             guess,
         )
     }  # fmt: skip
     if "train/lr" in tensors:
-        drawings["learning_rate"] = partial(plots.learning_rate, *tensors["train/lr"])
+        drawings["learning_rate"] = partial(training.learning_rate, *tensors["train/lr"])
     if norms := starting("gradient/"):
-        drawings["gradients"] = partial(plots.gradients, norms)
+        drawings["gradients"] = partial(training.gradients, norms)
     if shares := starting("dead/", "saturated/"):
-        drawings["units"] = partial(plots.units, shares)
+        drawings["units"] = partial(training.units, shares)
     return drawings
 
 
-def _best_epoch(tensors: Mapping[str, plots.Series], saver: Any) -> float | None:
+def _best_epoch(tensors: Mapping[str, training.Series], saver: Any) -> float | None:
     """Return the epoch whose checkpoint is best, if a metric chose it."""
     if saver is None or saver.monitor not in tensors:
         return None

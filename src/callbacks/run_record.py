@@ -36,6 +36,8 @@ class RunRecord(ListensSometimes):
         words = sys.argv[1:] if words is None else words
         self.commands = [shlex.join(["python", "-m", "src.cli", *words])]  # then those resuming it
         self.resumes = resumes
+        self.tags: list[str] = []
+        self.note: str | None = None
         self.started = time.perf_counter()
         self.fit_seconds = 0.0
         self.epoch_seconds: list[float] = []  # of training only, without validation
@@ -45,6 +47,7 @@ class RunRecord(ListensSometimes):
         self.per_epoch, self.partial = 0.0, False  # samples; whether the last epoch was cut
         self.evaluated = 0  # samples of the current validation or test
         self.ended_by: str | None = None
+        self.finished = False  # nothing is left to do
         self.steps_made: str | None = None  # in which way, by our loop
         self.metrics: dict[str, float] = {}
         self.results: dict[str, Any] = {}
@@ -155,7 +158,14 @@ class RunRecord(ListensSometimes):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.tested = self._total_evaluated(trainer)
+        self.finished = True
         self._write(trainer, pl_module, trainer.ckpt_path)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the results of a run whose test is switched off by `limit_test_batches`."""
+        if stage == "test" and trainer.limit_test_batches == 0:
+            self.finished = True
+            self._write(trainer, pl_module, trainer.ckpt_path)
 
     def _total_evaluated(self, trainer: Trainer) -> int:
         """Return the number of samples evaluated on all processes."""
@@ -182,6 +192,8 @@ class RunRecord(ListensSometimes):
             "config": training_of(Path(folder)).parent.name if folder else None,
             "command": self.commands[0],
             "resumed_by": self.commands[1:],
+            "tags": self.tags,
+            "note": self.note,
             "model": type(model).__name__,
             "dataset": trainer.datamodule.describe(),
             "seed": trainer.datamodule.seed,
@@ -194,6 +206,7 @@ class RunRecord(ListensSometimes):
             "epochs": self.epochs if trained else None,
             "steps": self.steps if trained else None,
             "ended_by": self.ended_by,
+            "finished": self.finished,
             "steps_made": self.steps_made,
             "parameters": sum(p.numel() for p in model.parameters()),
             "seconds": self._seconds(),

@@ -6,9 +6,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from src.training.listeners import PartOfStep
-from src.training.seeds import step_seeds
-
-MOST = 2**20  # seeds an epoch; a run with an endless epoch repeats them
+from src.training.seeds import StepSeeds
 
 
 class StepSeed(PartOfStep):
@@ -19,20 +17,16 @@ class StepSeed(PartOfStep):
     """
 
     def __init__(self) -> None:
-        self.epoch = -1
+        self.seeds = StepSeeds()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        device = trainer.strategy.root_device
+        on_gpu = [torch.cuda.default_generators[device.index or 0]] if device.type == "cuda" else []
+        self.generators = [torch.default_generator, *on_gpu]
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.current_epoch != self.epoch:
-            self._start(trainer)
+        seed = self.seeds(trainer, batch_idx)
         for generator in self.generators:  # 1 us; torch.manual_seed takes 80
-            generator.manual_seed(self.seeds[batch_idx % MOST])
-
-    def _start(self, trainer: Trainer) -> None:
-        self.epoch = trainer.current_epoch
-        steps = int(min(trainer.num_training_batches, MOST))
-        self.seeds = step_seeds(trainer.datamodule.seed, self.epoch, trainer.global_rank, steps)
-        device = trainer.strategy.root_device
-        on_gpu = [torch.cuda.default_generators[device.index or 0]] if device.type == "cuda" else []
-        self.generators = [torch.default_generator, *on_gpu]
+            generator.manual_seed(seed)

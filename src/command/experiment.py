@@ -10,8 +10,10 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import distributed
 
 from src.callbacks import (
+    Agreement,
     FiniteGuard,
     HParams,
     Identity,
@@ -31,6 +33,7 @@ from src.command.checks import (
     check,
     check_accelerator,
     check_callbacks,
+    check_launch,
     check_processes,
     check_saved,
     uses_gpu,
@@ -66,19 +69,21 @@ from src.inference.own_images import OwnImages
 from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, keep_classes, newest_intact
-from src.runs.curves import CurvesFile
+from src.runs.curves_file import CurvesFile
+from src.runs.differences import differences
 from src.runs.finished import stop_if_finished
 from src.runs.folders import claim, locked
 from src.runs.report import write_report
 from src.runs.results import set_aside_results
-from src.runs.settings import differences
 from src.runs.summary import print_summary
 from src.training.epoch_loop import EpochLoop
 from src.training.internals import keep_signal_handlers, logger_step
 from src.training.stop_request import StopRequest
 
 # Settings that are excluded from the report: they do not belong to the experiment.
-EXCLUDED = ("config", "ckpt_path", "resume", "run", "images", "report", "trainer.logger")
+EXCLUDED = (
+    "config", "ckpt_path", "resume", "run", "images", "report", "tag", "note", "trainer.logger",
+)  # fmt: skip
 
 
 class ExperimentCLI(ExperimentFlags):
@@ -97,16 +102,17 @@ class ExperimentCLI(ExperimentFlags):
         self.checkpoint: dict[str, Any] = {}  # content of the checkpoint to evaluate
         self.purge_step = 0  # the step from which a resumed run continues its curves
         resumes = self.folder is not None and command.name == "fit"
-        self.record, self.identity = RunRecord(command.words, resumes), Identity()
+        self.record = RunRecord(command.words, resumes)
+        self.identity, self.agreement = Identity(), Agreement()
         super().__init__(
             command.name,
             save_config_callback=RunConfig,
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={
                 "callbacks": [
+                    PredictionWriter(),  # before results.json, which ends a run
                     self.record,
                     HParams(),
-                    PredictionWriter(),
                     OwnImagesReport(),
                     StepSeed(),
                     FiniteGuard(),
@@ -114,6 +120,7 @@ class ExperimentCLI(ExperimentFlags):
                     LayerHealth(),
                     Unchanged(),
                     self.identity,
+                    self.agreement,
                     ResumePoints(request),
                 ]
             },
@@ -124,6 +131,8 @@ class ExperimentCLI(ExperimentFlags):
         """Parse, then choose and read the checkpoint before anything is built."""
         super().parse_arguments(parser, args)
         command, config = self.config.subcommand, self.config[self.config.subcommand]
+        config.tag = [*dict.fromkeys(config.tag)]  # a resumed run has some of them already
+        self.record.tags, self.record.note = config.tag, config.note
         complete(config.trainer, experiment_name(config), self.parsers[command])
         if self.folder:
             drop_repeated(config.trainer)
@@ -134,6 +143,7 @@ class ExperimentCLI(ExperimentFlags):
         if command == "fit" and self.folder:
             config.ckpt_path = self._resume_from(self.folder, config)
         self.ckpt_path, config.ckpt_path = config.ckpt_path, None
+        self.agreement.checkpoint = self.ckpt_path
         if self.ckpt_path:
             checkpoint = read_checkpoint(Path(self.ckpt_path))
             check_class(checkpoint, self.ckpt_path, config.model.class_path)
@@ -154,7 +164,7 @@ class ExperimentCLI(ExperimentFlags):
         if is_rank_zero():
             self.stack.enter_context(locked(folder))
             remove_leftovers(folder)
-            stop_if_finished(folder, plain(self.parsers["fit"], config))
+        stop_if_finished(folder, plain(self.parsers["fit"], config))
         newest = newest_intact(folder / "checkpoints")
         if is_rank_zero():
             print(f"Resuming {folder} from {newest.name if newest else 'its start'}.")
@@ -175,6 +185,7 @@ class ExperimentCLI(ExperimentFlags):
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
+        check_launch(self.trainer)
         check(self.trainer, self.model, self.datamodule, str(self.subcommand))
         if self.subcommand == "fit":
             check_callbacks(self.trainer, self.model, bool(self.ckpt_path))
@@ -292,6 +303,12 @@ class ExperimentCLI(ExperimentFlags):
         return write_report(Path(folder), self.record.results, shown)
 
 
+def leave_processes() -> None:
+    """Leave the group of processes; a process that ends with its connections open may crash."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def run_command(command: Command, cli: Callable[..., Any] = ExperimentCLI) -> None:
     """Run a command; print errors of the user without a traceback, and handle signals.
 
@@ -300,7 +317,20 @@ def run_command(command: Command, cli: Callable[..., Any] = ExperimentCLI) -> No
         cli: The class that runs it.
     """
     request = StopRequest()
-    with short_errors(), ExitStack() as stack, SignalHandlers(request):
+    with SignalHandlers(request):
+        run_in_turn(command, cli, request)
+
+
+def run_in_turn(command: Command, cli: Callable[..., Any], request: StopRequest) -> None:
+    """Run a command where the caller handles signals, and may run others meanwhile.
+
+    Args:
+        command: The command line.
+        cli: The class that runs it.
+        request: Says that the run is to stop.
+    """
+    with short_errors(), ExitStack() as stack:
+        stack.callback(leave_processes)
         quieten()
         restrict_imports()
         read_strictly()

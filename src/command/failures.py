@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import distributed
 
 from src.command.messages import essence
 from src.errors import UserError
@@ -38,6 +39,11 @@ def user_error(error: BaseException | None) -> str | None:
             return f"Not enough memory: {int(match[1]) / 1e9:.1f} GB were requested; give less."
         if isinstance(error, torch.OutOfMemoryError | MemoryError):
             return f"Not enough memory: {text.splitlines()[0] if text else 'give less'}"
+        if isinstance(error, distributed.DistError) or "gloo/transport" in text:
+            return (
+                f"Another process of the run does not answer: {_cause(text)}.\n"
+                "See what it has printed on its host; then continue all with fit --resume FOLDER."
+            )
         if isinstance(error, OSError) and error.errno in DISK:
             return (
                 f"{error.filename or 'A file of the run'} cannot be used: {error.strerror}.\n"
@@ -49,6 +55,12 @@ def user_error(error: BaseException | None) -> str | None:
             return _missing(reason)
         return f"{reason}\nTo see where: JSONARGPARSE_DEBUG=true python -m src.cli ..."
     return None
+
+
+def _cause(text: str) -> str:
+    """Return why a connection failed, out of a message of torch.distributed."""
+    first = text.strip().partition("\n")[0].partition(". ")[0].rstrip(".")
+    return re.sub(r"^\[\S+\] ", "", first)  # the line of the source file
 
 
 def _missing(text: str) -> str:

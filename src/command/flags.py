@@ -24,6 +24,14 @@ RUN_FLAGS = {  # of each command: flag, type and help
     ),
 }
 
+OWN_FLAGS = {  # of all commands: type, default and help
+    "--report": (
+        bool, True, "Write report.html, a page about the run, into its folder after fit and test."
+    ),
+    "--tag": (list[str], [], "A word by which `compare --tag` finds the run; can be repeated."),
+    "--note": (str | None, None, "A text that is kept with the run."),
+}  # fmt: skip
+
 
 class ExperimentFlags(LightningCLI):
     """Parses a command: a model and a data set of this project, over configs/defaults.yaml.
@@ -86,8 +94,8 @@ class ExperimentFlags(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
         parser.add_lightning_class_args(Figures, "figures")
-        text = "Write report.html, a page about the run, into its folder after fit and test."
-        parser.add_argument("--report", type=bool, default=True, help=text)
+        for flag, (kind, default, text) in OWN_FLAGS.items():
+            parser.add_argument(flag, type=kind, default=default, help=text)
         parser.link_arguments("checkpoint.monitor", "checkpoint.mode", compute_fn=better)
         parser.link_arguments("seed_everything", "data.init_args.seed")
         for fact in ("input_shape", "num_outputs"):

@@ -15,6 +15,7 @@ HARMLESS = (
     r"\s*Unable to serialize instance",  # jsonargparse; `config.yaml` is written without it
     r"Precision .* is not supported by the model summary",
     r"The number of training batches .* is smaller than the logging interval",  # Model adapts it
+    r"The `srun` command is available",  # one process needs no srun; several are checked
     r"The given buffer is not writable",  # torch 2.11 reads .pt2 files like that
     r".*LightningCLI's args parameter is intended",  # main(args) called from Python
 )

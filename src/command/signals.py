@@ -1,4 +1,4 @@
-"""Handles Ctrl-C, SIGTERM and SIGHUP: stop after the next checkpoint, or at once if sent twice."""
+"""Handles the signals that end a run: stop at the next checkpoint, or at once by Ctrl-C twice."""
 
 import os
 import signal
@@ -9,8 +9,9 @@ from typing import Any
 
 from src.training.stop_request import StopRequest
 
-# Windows has no SIGHUP.
-SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+# Ctrl-C, and what a terminal, an operating system or a scheduler sends; Windows has two of them.
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
 class SignalHandlers:
@@ -18,7 +19,8 @@ class SignalHandlers:
 
     During training, the first signal is left in `request` for the callback that saves a checkpoint
     and stops. At other times nothing would be lost, and the program ends. The exit code is 128 plus
-    the number of the signal, as in a shell.
+    the number of the signal, as in a shell. Only Ctrl-C asks twice in order to stop at once: SLURM
+    sends SIGTERM twice within a second, and SIGKILL when it waits no longer.
 
     Args:
         request: Shared with the training loop.
@@ -43,8 +45,10 @@ class SignalHandlers:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.request.signal:
-            os._exit(128 + number)
+            if number == signal.SIGINT:
+                os._exit(128 + number)
+            return
         self.request.signal = number
         if not self.request.training:
             raise SystemExit(128 + number)
-        print("\nStopping at the next checkpoint. Press again to stop at once.", file=sys.stderr)
+        print("\nStopping at the next checkpoint. Press Ctrl-C to stop at once.", file=sys.stderr)

@@ -13,8 +13,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
-from src.data import shared
 from src.data.loader import BatchLoader
+from src.data.shared import keep, recall
 from src.errors import UserError
 from src.ranges import Seed
 
@@ -90,14 +90,14 @@ class TensorData(LightningDataModule):
         return total.hexdigest()[:16]
 
     def setup(self, stage: str) -> None:
-        if self.splits or shared.recall(self):
+        if self.splits or recall(self):
             return
         before = dict(vars(self))
         self.splits = self.read()
         for name, split in self.splits.items():
             if not len(split.indices):
                 raise UserError(f"{type(self).__name__}: the {name} split is empty.")
-        shared.keep(self, before)
+        keep(self, before)
 
     @property
     def alike_batches(self) -> bool:

@@ -14,7 +14,7 @@ JUNK = ("thumbs.db", "desktop.ini", "__macosx")  # written by file managers, in 
 UTF_8, ENCRYPTED = 0x800, 0x1  # flags of a zip entry
 
 
-def list_images(path: Path, known: list[str] | None = None) -> Files:
+def list_images(path: Path, known: list[str] | None = None, nested: bool = False) -> Files:
     """Return the image files of each split by class, sorted by class name; `val` may be missing.
 
     Names are those that the folder or zip file knows them by.
@@ -23,24 +23,25 @@ def list_images(path: Path, known: list[str] | None = None) -> Files:
         path: The folder or zip file.
         known: The classes that a network was trained on; then only `test` is needed, and some
             classes may be missing.
+        nested: Whether class folders may hold folders of images, e.g. one for each writer.
 
     Raises:
         UserError: If the folder, a split or the images of a class are missing, or if there are
             class folders within class folders, one class only, or an encrypted zip file.
     """
     files: Files = {}
-    for name, parts in sorted(_entries(path).items(), key=lambda entry: entry[1]):
+    for name, parts in sorted(_entries(path, nested).items(), key=lambda entry: entry[1]):
         split = SPLITS.get(parts[0].lower())
         if not split or len(parts) < 2:
             continue
-        if len(parts) > 3:
+        if len(parts) > 3 + nested:
             raise UserError(
                 f"{shown(path / parts[0] / parts[1])} holds a folder, {shown(parts[2])}: class"
                 " folders within class folders are not read.\nMove its images up, or give each"
                 " folder of images its place in train/<class>/."
             )
         listed = files.setdefault(split, {}).setdefault(parts[1], [])
-        if len(parts) == 3:
+        if len(parts) > 2 and parts[-1]:
             listed.append(name)
     if known:
         _check_known(path, files, known)
@@ -51,11 +52,18 @@ def list_images(path: Path, known: list[str] | None = None) -> Files:
     return {split: {label: files[split].get(label, []) for label in classes} for split in splits}
 
 
-def _entries(path: Path) -> dict[str, tuple[str, ...]]:
+def parts_of(name: str) -> tuple[str, ...]:
+    """Return split, class, perhaps a folder, and file name of an image that `list_images` lists."""
+    parts = _parts(name)
+    first = next(i for i, part in enumerate(parts) if part.lower() in SPLITS)
+    return parts[first:]
+
+
+def _entries(path: Path, nested: bool) -> dict[str, tuple[str, ...]]:
     """Return each name in the folder or archive, and its parts from the split on."""
     try:
         path.stat()  # raises if the path does not exist, which would look like an empty folder
-        names = _of_zip(path) if path.is_file() else {name: name for name in _of_folder(path)}
+        names = _of_zip(path) if path.is_file() else {n: n for n in _of_folder(path, nested)}
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         found = "does not exist" if missing else f"cannot be read ({error.strerror})"
@@ -82,25 +90,33 @@ def _junk(part: str) -> bool:
     return part.startswith(".") or part.lower() in JUNK
 
 
-def _of_folder(path: Path) -> Iterator[str]:
+def _of_folder(path: Path, nested: bool) -> Iterator[str]:
     """Yield the names in a folder; a single folder on top of all is entered."""
     entries = [entry for entry in path.iterdir() if not _junk(entry.name)]
     if len(entries) == 1 and entries[0].name.lower() not in SPLITS and entries[0].is_dir():
-        yield from (f"{entries[0].name}/{name}" for name in _of_splits(entries[0]))
+        yield from (f"{entries[0].name}/{name}" for name in _of_splits(entries[0], nested))
     else:
-        yield from _of_splits(path)
+        yield from _of_splits(path, nested)
 
 
-def _of_splits(path: Path) -> Iterator[str]:
+def _of_splits(path: Path, nested: bool) -> Iterator[str]:
     for split in path.iterdir():
         for label in split.iterdir() if split.name.lower() in SPLITS and split.is_dir() else ():
             if _junk(label.name) or not label.is_dir():
                 continue
             yield f"{split.name}/{label.name}"
-            for entry in label.iterdir():
-                name = f"{split.name}/{label.name}/{entry.name}"
-                if not _junk(entry.name):
-                    yield name + "/" * (entry.is_dir() or not is_file(entry))
+            yield from _of_class(label, f"{split.name}/{label.name}", nested)
+
+
+def _of_class(folder: Path, place: str, nested: bool) -> Iterator[str]:
+    """Yield the names of files in a folder, and of folders with a slash, or what is in those."""
+    for entry in folder.iterdir():
+        if _junk(entry.name):
+            continue
+        if nested and entry.is_dir():
+            yield from _of_class(entry, f"{place}/{entry.name}", nested=False)
+        else:
+            yield f"{place}/{entry.name}" + "/" * (entry.is_dir() or not is_file(entry))
 
 
 def _of_zip(path: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from src.data.base import Split
 from src.data.checks import shown
-from src.data.class_folders import Files, list_images
+from src.data.class_folders import Files, list_images, parts_of
 from src.data.image_files import read_images
 from src.data.images import ImageData, Images
 from src.errors import UserError
@@ -68,7 +68,12 @@ class ImageFolder(ImageData):
     @cached_property
     def files(self) -> Files:
         """The files of each split and class."""
-        return list_images(self.path, self.known)
+        return list_images(self.path, self.known, nested=self.groups is not None)
+
+    @property
+    def training_files(self) -> list[tuple[str, ...]]:
+        splits = [self.files[split] for split in ("train", "val") if split in self.files]
+        return [parts_of(name) for files in splits for names in files.values() for name in names]
 
     def read(self) -> dict[str, Split]:
         if "train" in self.files:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from PIL import Image
@@ -15,10 +15,13 @@ from torch import Tensor
 
 from src.data.augment import Augment
 from src.data.base import Split, TensorData
+from src.data.folds import parts
+from src.data.groups import Files, groups_of
 from src.data.loader import mixed
 from src.data.pixels import resized
+from src.data.shared import once
 from src.errors import UserError
-from src.ranges import Padding, Seed
+from src.ranges import Folds, Padding, Seed
 
 AUGMENT = 1  # part of the seed: augmentation and shuffling use different random numbers
 Images = tuple[Tensor, Tensor]  # uint8 (n, channels, rows, columns) and int64 labels (n,)
@@ -35,6 +38,11 @@ class ImageData(TensorData):
         root: Folder of the data sets; by default the environment variable DATA_DIR, else `data`.
         val_size: Number of training images held out for validation.
         split_seed: Seed that selects the held-out images; independent of the training seed.
+        folds: For cross-validation: divide the training set into so many parts, with equal shares
+            of the classes, of which one is held out for validation instead of `val_size` images.
+        fold: The part that is held out, from 0.
+        groups: Never divide a group, e.g. the images by one writer: FILE.csv with a column `group`,
+            for image folders also `folder` or a pattern of file names, as `'(writer[0-9]+)_'`.
         train_size: Number of training images to use; by default all that are not held out.
         test_size: Number of test images to use, the first ones; by default all.
         pad: Black pixels to add on each side, e.g. 2 to pad MNIST to the 32x32 of LeNet.
@@ -53,6 +61,9 @@ class ImageData(TensorData):
         root: str | None = None,
         val_size: PositiveInt = 5000,
         split_seed: Seed = 0,
+        folds: Folds | None = None,
+        fold: NonNegativeInt | None = None,
+        groups: str | None = None,
         train_size: PositiveInt | None = None,
         test_size: PositiveInt | None = None,
         pad: Padding = 0,
@@ -65,6 +76,7 @@ class ImageData(TensorData):
             self.save_hyperparameters({"augment": asdict(augment)})  # plain values in checkpoints
         self.root = Path(root or os.environ.get("DATA_DIR") or "data").expanduser()
         self.val_size, self.split_seed = val_size, split_seed
+        self.folds, self.fold, self.groups = folds, fold, groups
         self.train_size, self.test_size, self.pad = train_size, test_size, pad
         self.augment = augment or Augment()
         self._memory = torch.empty(0)  # of batches that are prepared together
@@ -78,8 +90,9 @@ class ImageData(TensorData):
         raise NotImplementedError
 
     def read(self) -> dict[str, Split]:
-        (x, y), (test_x, test_y) = self.load()
-        held_out, rest = self._split(len(x))
+        _check_fold(self.folds, self.fold, self.groups)
+        (x, y), (test_x, test_y) = once(self, self.load)
+        held_out, rest = self._split(y)
         self._check_size("train_size", self.train_size, len(rest))
         self._check_size("test_size", self.test_size, len(test_x))
         train = rest[: self.train_size]
@@ -92,9 +105,23 @@ class ImageData(TensorData):
             "test": Split(test_x, test_y, tested_indices),
         }
 
-    def _split(self, n: int) -> tuple[Tensor, Tensor]:
+    @property
+    def training_files(self) -> Files | None:
+        """The parts of the path of each training image; None if they have no files with names."""
+        return None
+
+    def parts(self, y: Tensor) -> list[Tensor]:
+        """Return the indices of each part for cross-validation, given the training labels."""
+        groups = groups_of(self.groups, len(y), self.training_files) if self.groups else None
+        return parts(y, int(self.folds or 0), self.split_seed, self.class_names, groups)
+
+    def _split(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the indices held out for validation, and the shuffled others."""
-        generator = torch.Generator().manual_seed(self.split_seed)
+        n, generator = len(y), torch.Generator().manual_seed(self.split_seed)
+        if self.folds and self.fold is not None:
+            held_out = self.parts(y)
+            rest = torch.cat([part for i, part in enumerate(held_out) if i != self.fold])
+            return held_out[self.fold], rest[torch.randperm(len(rest), generator=generator)]
         if self.own_validation:
             others = n - self.own_validation
             return torch.arange(others, n), torch.randperm(others, generator=generator)
@@ -177,6 +204,17 @@ class ImageData(TensorData):
                 f"--data.{name} {requested} is too large: {available} are available from"
                 f" {self.source}.\nGive --data.{name} a number up to {available}."
             )
+
+
+def _check_fold(folds: int | None, fold: int | None, groups: str | None) -> None:
+    if folds is None and (fold, groups) != (None, None):
+        given = f"--data.fold {fold}" if groups is None else f"--data.groups {groups}"
+        raise UserError(f"{given} needs the number of parts: give --data.folds, e.g. 5, too.")
+    if folds and (fold is None or fold >= folds):
+        raise UserError(
+            f"--data.folds {folds} needs the part to hold out: --data.fold 0 to {folds - 1}, got"
+            f" {fold}.\nTo train all: ./scripts/run folds {folds} ..."
+        )
 
 
 def _generator(seed: int, trainer: Trainer, device: torch.device) -> torch.Generator:

@@ -154,7 +154,8 @@ class MNIST(ImageData):
         train, test = load_digits()
         # The validation set gets its share of MNIST; no split is larger than the data.
         self.val_size = max(1, round(len(train[0]) * min(self.val_size / 60_000, 0.9)))
-        self.train_size = min(self.train_size or len(train[0]), len(train[0]) - self.val_size)
+        if self.train_size:
+            self.train_size = min(self.train_size, len(train[0]) - self.val_size)
         self.test_size = min(self.test_size or len(test[0]), len(test[0]))
         return train, test
 

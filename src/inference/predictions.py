@@ -1,8 +1,10 @@
-"""`predictions.csv`: a row for each sample that a network predicted."""
+"""`predictions.csv` and `test_predictions.csv`: a row for each sample that a network predicted."""
 
 import csv
 import io
 from typing import Any
+
+from torch import Tensor
 
 Row = list[Any]
 
@@ -36,6 +38,24 @@ def row(data: Any, index: int, output: list[float], target: Any) -> Row:
         return [index, names[target], names[best], *probabilities]
     remarks = [remark(data, max(output))] if data.trusted_from else []
     return [data.file_names[index], names[best], *remarks, *probabilities]
+
+
+def tested(data: Any, answers: Tensor, targets: Tensor) -> list[Row]:
+    """Return the rows of `test_predictions.csv`, its header first.
+
+    Args:
+        data: The data module.
+        answers: The predicted class of each sample `(n,)`, or values `(n, outputs)` in regression.
+        targets: Its class or values, of the same shape.
+    """
+    pairs = list(zip(targets.tolist(), answers.tolist(), strict=True))
+    if targets.is_floating_point():
+        head = [f"{kind}_{i}" for kind in ("target", "prediction") for i in range(targets.shape[1])]
+        texts = [[f"{number:.9g}" for part in pair for number in part] for pair in pairs]
+        return [["index", *head], *([i, *row] for i, row in enumerate(texts))]
+    names = data.class_names or range(data.num_classes)
+    named = ([i, names[target], names[answer]] for i, (target, answer) in enumerate(pairs))
+    return [["index", "label", "prediction"], *named]
 
 
 def remark(data: Any, likely: float) -> str:

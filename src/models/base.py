@@ -9,7 +9,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
-from src.models.means import Means
+from src.models.means import Means, score
 from src.training.internals import trainer_of
 from src.training.optimizers import build_optimizer, build_scheduler, check, spec
 from src.training.step_log import is_logged
@@ -71,7 +71,7 @@ class Model(LightningModule):
         loss, _ = self.measured(batch, "train")
         # Lightning drops the values of the other steps anyway; skipping self.log saves its cost.
         if is_logged(self.trainer):
-            self.log("train/loss", loss.detach(), prog_bar=True)
+            self.log("train/loss", loss.detach(), prog_bar=True, sync_dist=True)
             self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
@@ -146,6 +146,14 @@ class Model(LightningModule):
         loss = self.loss(output, y)
         self._means[stage].add(loss, output, y)
         return loss, output
+
+    def score(self, output: Tensor, y: Tensor) -> Tensor:
+        """Return the number of right classes in a batch, or the sum of its squared errors."""
+        return score(output, y)
+
+    def add_sums(self, stage: str, loss: Tensor, total: Tensor, n: int, numbers: bool) -> None:
+        """Add what others have summed: losses and scores of n samples; targets may be numbers."""
+        self._means[stage].add_sums(loss, total, n, "mse" if numbers else "acc")
 
     def _log_means(self, stage: str) -> None:
         means = self._means[stage]

@@ -46,20 +46,23 @@ class Means:
             self._move(y.device, loss.dtype)
         self._loss.add_(loss.to(self._loss.dtype).sum(), alpha=len(targets[0]))
         self._examples.add_(len(y))
-        self._score.add_(self._scored(output, y))
+        self.score_name = score_name(y)
+        self._score.add_(score(output, y))
+
+    def add_sums(self, loss: Tensor, total: Tensor, n: int, name: str) -> None:
+        """Add the sums of n samples: of their losses, and of the score with this name."""
+        self._sum()
+        if self._loss.device != loss.device:
+            self._move(loss.device, loss.dtype)
+        self._loss.add_(loss)
+        self._score.add_(total)
+        self._examples.add_(n)
+        self.score_name = name
 
     def _move(self, device: torch.device, dtype: torch.dtype) -> None:
         """Keep the sums on a device, with at least 32 bits: above 2,048 a sum of 16 cannot grow."""
         wide = torch.promote_types(dtype, torch.float32)
         self._loss, self._score, self._examples = (one.to(device, wide) for one in self.tensors)
-
-    def _scored(self, output: Tensor, y: Tensor) -> Tensor:
-        """Return the number of right classes, or the sum of the squared errors of numbers."""
-        self.score_name = "mse" if y.is_floating_point() else "acc"
-        if self.score_name == "acc":
-            return (output.argmax(dim=1) == y).sum()
-        wide = torch.promote_types(y.dtype, torch.float32)
-        return len(y) * F.mse_loss(output.to(wide), y.to(wide))
 
     def sums(self, device: torch.device) -> Tensor:
         """Return the sums of loss, score and number of examples, `(3,)` on the device."""
@@ -76,3 +79,16 @@ class Means:
         for one in self.tensors:
             one.zero_()
         return sums
+
+
+def score_name(y: Tensor) -> str:
+    """Return the name of the score for targets: `acc` for classes, `mse` for numbers."""
+    return "mse" if y.is_floating_point() else "acc"
+
+
+def score(output: Tensor, y: Tensor) -> Tensor:
+    """Return the number of right classes, or the sum of the squared errors of numbers."""
+    if score_name(y) == "acc":
+        return (output.argmax(dim=1) == y).sum()
+    wide = torch.promote_types(y.dtype, torch.float32)
+    return len(y) * F.mse_loss(output.to(wide), y.to(wide))

@@ -1,4 +1,4 @@
-"""Comparison of runs: a metric over the epochs of several runs in one plot."""
+"""Comparison of runs: a metric over the epochs of several runs, and the score of each seed."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -54,6 +54,46 @@ def overlaid_curves(curves: Sequence[Curve], metric: str) -> Figure:
     if metric.endswith("acc"):
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     _label_ends(axes, [curve.label for curve in curves], gap=0.19 / (height - 0.6))
+    return figure
+
+
+class Scores(NamedTuple):
+    """One row of a comparison.
+
+    Attributes:
+        label: Text beside the row.
+        values: The score of each seed `(n,)`.
+        interval: The interval that holds the mean over all seeds with 95 %; None for few seeds.
+    """
+
+    label: str
+    values: Sequence[float]
+    interval: tuple[float, float] | None
+
+
+def seed_scores(rows: Sequence[Scores], metric: str) -> Figure:
+    """Draw the score of each seed as a dot, the mean of each row, and its interval as a band.
+
+    Args:
+        rows: The rows, from top to bottom in the order of colours.
+        metric: Name of the score; one that ends in `acc` is drawn in percent.
+    """
+    figure, axes = frame(5 + 0.065 * max(len(row.label) for row in rows), 1 + 0.35 * len(rows))
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    for place, row in enumerate(rows):
+        colour = CYCLE[place % len(CYCLE)]
+        if row.interval:
+            axes.plot(row.interval, [place] * 2, color=colour, alpha=0.25, linewidth=9,
+                      solid_capstyle="butt")  # fmt: skip
+        axes.plot(row.values, [place] * len(row.values), "o", color=colour, alpha=0.7, markersize=4)
+        axes.plot(np.mean(row.values), place, "|", color=colour, markersize=15, markeredgewidth=2)
+    axes.set_title("dots: seeds, line: mean, band: its 95 % interval", loc="left", fontsize=8)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8, parse_math=False)
+    axes.set(xlabel=metric, ylim=(len(rows) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", alpha=0.3)
+    if metric.endswith("acc"):
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
     return figure
 
 

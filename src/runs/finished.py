@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.pytorch.utilities import rank_zero_only
 
 from src.errors import UserError
 from src.runs.results import read_results
@@ -11,8 +12,8 @@ from src.runs.settings import Change, changes
 
 LIMITS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
 FREE = (  # settings that do not belong to the training: a change of them is no reason to refuse
-    "config", "ckpt_path", "resume", "report", "data.root", "data.path", "trainer.logger",
-    "trainer.enable_progress_bar", "trainer.enable_model_summary",
+    "config", "ckpt_path", "resume", "report", "tag", "note", "data.root", "data.path",
+    "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary",
 )  # fmt: skip
 
 
@@ -39,7 +40,8 @@ def stop_if_finished(folder: Path, config: dict[str, Any]) -> None:
             "Undo the change, or start a new run without --resume."
         )
     if not longer:
-        print(f"{folder} is finished: see {folder / 'results.json'}.\n{advice(results)}")
+        text = f"{folder} is finished: see {folder / 'results.json'}.\n{advice(results)}"
+        rank_zero_only(print)(text)
         raise SystemExit(0)
     if reason := reached(results, config["trainer"], [one.name for one in longer]):
         raise UserError(

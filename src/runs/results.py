@@ -9,7 +9,7 @@ from src.errors import UserError
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:
-    """Return the results of a run; None if it was killed before its test.
+    """Return the results of a finished run; None if it was killed before its test.
 
     Raises:
         UserError: If the file is damaged, or was not written by a run.
@@ -19,7 +19,8 @@ def read_results(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         results = json.loads(path.read_text())
-        return results if "test/loss" in results["metrics"] else None
+        tested = "test/loss" in results["metrics"]  # all that runs of earlier versions tell
+        return results if tested or results.get("finished") else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} is damaged, or was not written by a run ({type(error).__name__}).\n"
@@ -32,7 +33,7 @@ def set_aside_results(folder: Path) -> None:
     results = read_results(folder)
     if results is None:
         return
-    for name in ("results.json", "report.html", "figures"):
+    for name in ("results.json", "test_predictions.csv", "report.html", "figures"):
         if (old := folder / name).exists():
             kept = folder / f"{old.stem}-epoch{results['epochs']}{old.suffix}"
             if kept.is_dir():  # of an earlier end after as many epochs; rename replaces files only

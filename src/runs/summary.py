@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from src.runs.find import training_of
 
@@ -29,7 +30,7 @@ def print_summary(results: dict[str, Any], folder: str | None, report: Path | No
     width = console.width - max(len(name) for name, _ in rows) - 7  # of borders and padding
     for name, text in rows:
         style = "bold red" if "NOT MNIST" in text else None
-        table.add_row(name, wrapped(text, width), style=style)
+        table.add_row(name, Text(wrapped(text, width)), style=style)  # no markup in a note
     console.print(table)
 
 
@@ -83,7 +84,14 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
         ("parameters", f"{results['parameters']:,}"),
         ("data", f"{data['source']}\n{_sizes(results)}"),
         ("device", f"{results['device']}, {results['precision']}"),
+        *_remarks(results),
     ]
+
+
+def _remarks(results: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the tags and the note of the user."""
+    told = {"tags": ", ".join(results.get("tags") or []), "note": results.get("note") or ""}
+    return [(name, text) for name, text in told.items() if text]
 
 
 def _ended(results: dict[str, Any]) -> str:

@@ -210,7 +210,7 @@ def test_a_picture_that_fails_is_named_and_the_results_are_kept(
     def broken(*_: Any) -> None:
         raise ValueError("no ink")
 
-    monkeypatch.setattr("src.plots.class_scores", broken)
+    monkeypatch.setattr("src.plots.classification.class_scores", broken)
     with pytest.warns(UserWarning, match="class_scores could not be drawn: ValueError.*no ink"):
         folder = fit(run, "mnist_relu_mlp")
     assert names(folder / "figures") == (OF_RESULT | OF_TRAINING | {"units"}) - MISTAKES - {

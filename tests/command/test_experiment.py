@@ -35,11 +35,12 @@ def test_a_run_writes_its_files_and_results(run: Run, data_root: Path, pictures:
     folder = Path("lightning_logs/mnist_relu_mlp/version_0")
     written = {path.name.split(".")[0] for path in folder.iterdir()}
     assert written == {
-        "config", "hparams", "events", "checkpoints", "results", "figures", "curves", "report"
+        "config", "hparams", "events", "checkpoints", "results", "figures", "curves", "report",
+        "test_predictions",
     }  # fmt: skip
     assert set(results) == {
         "config", "command", "resumed_by", "model", "dataset", "seed", "metrics", "tested",
-        "validated", "trained", "partial_epoch", "steps_made",
+        "validated", "trained", "partial_epoch", "steps_made", "tags", "note", "finished",
         "best_checkpoint", "epochs",
         "steps", "ended_by", "parameters", "seconds", "samples_per_second", "device",
         "precision", "versions", "git",
@@ -123,6 +124,9 @@ def test_predict_writes_every_example_in_order(run: Run, data_root: Path) -> Non
         assert row["prediction"] == digits[probabilities.index(max(probabilities))]
     right = sum(row["label"] == row["prediction"] for row in rows) / len(rows)
     assert right == pytest.approx(results["metrics"]["test/acc"])
+    with Path("lightning_logs/mnist_relu_mlp/version_0/test_predictions.csv").open() as file:
+        tested = list(csv.DictReader(file))
+    assert tested == [{name: row[name] for name in tested[0]} for row in rows]
 
 
 def test_predict_of_a_regression_writes_targets_and_values(run: Run) -> None:
@@ -134,6 +138,11 @@ def test_predict_of_a_regression_writes_targets_and_values(run: Run) -> None:
         rows = list(csv.DictReader(file))
     errors = [(float(r["target_0"]) - float(r["prediction_0"])) ** 2 for r in rows]
     assert sum(errors) / len(errors) == pytest.approx(results["metrics"]["test/mse"], rel=1e-5)
+    with Path("lightning_logs/line_noisy/version_0/test_predictions.csv").open() as file:
+        tested = list(csv.DictReader(file))
+    assert [*tested[0]] == [*rows[0]] == ["index", "target_0", "prediction_0"]
+    for one, row in zip(tested, rows, strict=True):
+        assert [*map(float, one.values())] == pytest.approx([*map(float, row.values())], rel=1e-6)
 
 
 def test_tensorboard_has_the_curves_hyperparameters_and_pictures(run: Run, pictures: None) -> None:
@@ -298,6 +307,8 @@ def test_two_processes_give_the_metrics_of_one(run: Run, data_root: Path, tmp_pa
         done = start(tmp_path, data_root, command, *saved, *two)
         assert done.returncode == 0, done.stderr
     folder = Path("lightning_logs/mnist_relu_mlp")
+    answers = [folder / f"version_{i}/test_predictions.csv" for i in (0, 1)]
+    assert answers[0].read_bytes() == answers[1].read_bytes()
     tested = json.loads((folder / "version_1/results.json").read_text())
     assert tested["metrics"]["test/acc"] == one["metrics"]["test/acc"]
     assert tested["metrics"]["test/loss"] == pytest.approx(one["metrics"]["test/loss"], rel=1e-6)

@@ -56,7 +56,7 @@ def test_a_signal_during_a_destructor_is_not_lost() -> None:
 def test_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
     with SignalHandlers(StopRequest()) as signals:
-        assert [signal.getsignal(number) for number in SIGNALS] == [signals._handle] * 3
+        assert [signal.getsignal(number) for number in SIGNALS] == [signals._handle] * len(SIGNALS)
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.data.class_folders import list_images
+from src.data.class_folders import list_images, parts_of
 from src.data.folder import ImageFolder
 from src.errors import UserError
 from tests.conftest import write_folder
@@ -195,3 +195,25 @@ def test_a_trained_network_needs_a_test_folder_of_its_classes_only(tmp_path: Pat
     shutil.move(tmp_path / "pets/test", tmp_path / "pets/other")
     with pytest.raises(UserError, match="has no test/<class>/ folders"):
         list_images(tmp_path / "pets", ["cat", "dog"])
+
+
+def test_folders_within_class_folders_are_read_where_they_are_groups(folder: Path) -> None:
+    for file in sorted((folder / "train/cat").iterdir()):
+        (folder / "train/cat" / file.stem).mkdir()
+        file.rename(folder / "train/cat" / file.stem / file.name)
+    (folder / "train/dog/empty").mkdir()
+    wanted = [f"train/cat/{i:03}/{i:03}.png" for i in range(4)]
+    for path in (folder, packed(folder)):
+        found = list_images(path, nested=True)["train"]
+        assert found["cat"] == wanted
+        assert found["dog"] == [f"train/dog/{i:03}.png" for i in range(4)]
+        with pytest.raises(UserError, match="class folders within class folders are not read"):
+            list_images(path)
+    (folder / "train/cat/000/deeper").mkdir()
+    with pytest.raises(UserError, match="class folders within class folders are not read"):
+        list_images(folder, nested=True)
+
+
+def test_the_parts_of_a_name_start_with_its_split() -> None:
+    assert parts_of("pets/Train/cat/w1/a.png") == ("Train", "cat", "w1", "a.png")
+    assert parts_of("val\\dog\\a.png") == ("val", "dog", "a.png")

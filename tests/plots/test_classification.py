@@ -7,8 +7,15 @@ from sklearn import metrics
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from src.plots import class_scores, confused_pairs, confusion, confusion_matrix, reliability
-from src.plots.classification import bins, scores
+from src.plots.classification import (
+    bins,
+    class_scores,
+    confused_pairs,
+    confusion,
+    confusion_matrix,
+    reliability,
+    scores,
+)
 
 
 def guesses(classes: int, n: int = 500, seed: int = 0) -> tuple[Tensor, Tensor]:

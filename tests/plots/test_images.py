@@ -5,8 +5,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from src.plots import feature_maps, image_sheet, weight_images
-from src.plots.images import mosaic
+from src.plots.images import feature_maps, image_sheet, mosaic, weight_images
 from src.plots.style import BLUE, ORANGE
 
 

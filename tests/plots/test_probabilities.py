@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.plots import image_probabilities
+from src.plots.probabilities import image_probabilities
 
 
 @pytest.mark.parametrize("count", [1, 3, 24])

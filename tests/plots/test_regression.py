@@ -7,7 +7,7 @@ from matplotlib.contour import ContourSet
 from sklearn.metrics import r2_score
 from torch import Tensor
 
-from src.plots import line_fit, loss_surface, predicted_vs_true, residuals
+from src.plots.regression import line_fit, loss_surface, predicted_vs_true, residuals
 from src.plots.style import BLUE, GREEN, ORANGE
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
-from src.plots import Series, curves, gradients, learning_rate, units
 from src.plots.style import CYCLE
+from src.plots.training import Series, curves, gradients, learning_rate, units
 
 
 def series(*values: float) -> Series:

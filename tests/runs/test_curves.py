@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src.runs.curves import HEADER, CurvesFile, read_curves, rows_before
+from src.runs.curves import HEADER, read_curves
+from src.runs.curves_file import CurvesFile, rows_before
 from tests.conftest import PROJECT
 
 Run = Callable[..., dict[str, Any]]

@@ -93,3 +93,20 @@ def test_changes_are_found_in_lists_and_classes() -> None:
     then = {"callbacks": [{"class_path": "Stop", "init_args": {"patience": 1}}], "seed": 0}
     now = {"callbacks": [{"class_path": "Stop", "init_args": {"patience": 2}}], "seed": 0, "new": 5}
     assert [*changes(then, now)] == [Change("callbacks.0.patience", 1, 2), Change("new", None, 5)]
+
+
+def test_a_run_without_a_test_is_finished_with_the_validation_of_its_checkpoint(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rising = ["--model.optimizer.lr=3", "--trainer.limit_test_batches=0"]  # later epochs are worse
+    results = run("fit", *SMALL, *rising, "--trainer.max_epochs=4")
+    assert results["finished"]
+    assert not any(name.startswith("test/") for name in results["metrics"])
+    chosen = run("validate", "--run", FOLDER)
+    assert chosen["best_checkpoint"] == results["best_checkpoint"]
+    for name in ("val/acc", "val/loss"):
+        assert results["metrics"][name] == pytest.approx(chosen["metrics"][name], rel=1e-6)
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--resume", str(FOLDER)])
+    assert stop.value.code == 0
+    assert "is finished" in capsys.readouterr().out

@@ -32,4 +32,8 @@ def test_the_commit_equals_that_of_git() -> None:
 
 def test_outside_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert provenance.git_state() is None
+    provenance.git_state.cache_clear()
+    try:
+        assert provenance.git_state() is None
+    finally:
+        provenance.git_state.cache_clear()

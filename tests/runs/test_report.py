@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from src.plots import confusion_matrix
+from src.plots.classification import confusion_matrix
 from src.runs.report import SECTIONS, verdict, write_report
 from tests.conftest import PROJECT
 from tests.plots.test_layout import DIGITS, counts

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from src.runs.settings import differences, flat
+from src.runs.differences import differences
+from src.runs.settings import flat
 
 ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.1, "betas": [0.9, 0.99]}}
 

@@ -59,17 +59,34 @@ def test_an_unknown_extra_is_refused(checkout: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no extra [nonsense]" in done.stderr
-    assert "export demo completion test" in done.stderr
+    assert "export demo completion sweep test" in done.stderr
     assert "nonsense" not in (checkout / ".venv/installed").read_text()
 
 
-def test_a_changed_pyproject_rebuilds_the_environment(checkout: Path) -> None:
+def test_a_changed_pyproject_updates_the_environment_with_its_extras(checkout: Path) -> None:
     with (checkout / "pyproject.toml").open("a") as file:
         file.write("# changed\n")
+    with (checkout / ".venv/installed").open("a") as file:
+        file.write("demo\nsweep\n")
+    command = [str(checkout / "scripts/setup")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"--quiet --editable {checkout}[demo,sweep]" in done.stderr
+    with (checkout / "pyproject.toml").open() as file:
+        stamp = subprocess.run(["cksum"], stdin=file, capture_output=True, text=True, check=True)
+    installed = (checkout / ".venv/installed").read_text()
+    assert installed == f"{stamp.stdout}demo\nsweep\n"
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert again.stderr == ""
+
+
+def test_a_new_environment_is_made_where_there_is_none(checkout: Path) -> None:
+    (checkout / ".venv/bin/python").unlink()
     fake = checkout / "bin"
     fake.mkdir()
     (fake / "python3").write_text(
-        f'#!/bin/sh\n[ "$1" = -c ] && exit 0\necho made "$@"\ntouch {checkout}/rebuilt\n'
+        f'#!/bin/sh\n[ "$1" = -c ] && exit 0\necho made "$@"\n'
+        f"printf '#!/bin/sh\\n' > {checkout}/.venv/bin/python\n"
+        f"chmod +x {checkout}/.venv/bin/python\n"
     )
     (fake / "python3").chmod(0o755)
     command = [str(checkout / "scripts/setup")]
@@ -77,8 +94,18 @@ def test_a_changed_pyproject_rebuilds_the_environment(checkout: Path) -> None:
         command, capture_output=True, text=True, env={"PATH": f"{fake}:/usr/bin:/bin"}
     )
     assert done.returncode == 0, done.stderr
-    assert (checkout / "rebuilt").exists()
     assert f"made -m venv --clear {checkout}/.venv" in done.stderr
+
+
+def test_the_environment_behind_a_link_is_not_cleared(checkout: Path, tmp_path: Path) -> None:
+    (checkout / ".venv/bin/python").unlink()
+    (checkout / ".venv").rename(tmp_path / "other")
+    (checkout / ".venv").symlink_to(tmp_path / "other")
+    command = [str(checkout / "scripts/setup")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert ".venv is a link" in done.stderr
+    assert (tmp_path / "other/installed").exists()
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from src.command.checks.contradictions import (
     check_saved,
     uses_gpu,
 )
+from src.command.checks.launchers import check_launch
 from src.command.checks.values import invalid_values
 
 __all__ = [
     "check",
     "check_accelerator",
     "check_callbacks",
+    "check_launch",
     "check_processes",
     "check_saved",
     "invalid_values",

@@ -1,0 +1,66 @@
+"""What many seeds say together: mean, standard deviation and the interval of the mean."""
+
+import math
+from collections.abc import Sequence
+from statistics import mean, stdev
+from typing import Any, NamedTuple
+
+from scipy import stats
+
+LEVEL = 0.95
+OF_ONE_BATCH = ("train/loss", "train/lr")  # the last logged value, no mean over an epoch
+
+
+class Summary(NamedTuple):
+    """A metric over seeds.
+
+    Attributes:
+        n: The number of seeds.
+        mean: Their mean.
+        sd: Their standard deviation with n - 1 in the denominator; NaN for one seed.
+        low: Lower end of the 95 % interval of the mean; NaN for one seed.
+        high: Upper end.
+    """
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+def summary(values: Sequence[float]) -> Summary:
+    """Return mean, standard deviation and the 95 % interval by Student's t distribution.
+
+    It is that of a mean of normally distributed values (Student, "The probable error of a mean",
+    Biometrika 6, 1908): mean ± t(n - 1) * sd / sqrt(n).
+    """
+    n, middle = len(values), mean(values)
+    if n == 1:
+        return Summary(n, middle, math.nan, math.nan, math.nan)
+    sd = stdev(values)
+    half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * sd / math.sqrt(n)
+    return Summary(n, middle, sd, middle - half, middle + half)
+
+
+def of_metrics(runs: Sequence[dict[str, Any]]) -> dict[str, Summary]:
+    """Return the summary of each metric that all runs have, those of the test first.
+
+    Args:
+        runs: The contents of their results.json.
+    """
+    names = set.intersection(*(set(run["metrics"]) for run in runs)) - {*OF_ONE_BATCH}
+    stages = ("test", "val", "train")
+    order = sorted(names, key=lambda name: (stages.index(name.split("/")[0]), name))
+    return {name: summary([run["metrics"][name] for run in runs]) for name in order}
+
+
+def told(name: str, one: Summary) -> list[str]:
+    """Return a metric as text: its name, mean ± sd, and the interval; an accuracy in percent."""
+    percent = name.endswith("/acc")
+    scale, form, short = (100, ".2f", ".2f") if percent else (1, ".4g", ".2g")
+    unit = " %" if percent else ""
+    if one.n == 1:
+        return [name, f"{scale * one.mean:{form}}{unit}", "needs two seeds"]
+    spread = f"{scale * one.mean:{form}} ± {scale * one.sd:{short}}{unit}"
+    return [name, spread, f"{scale * one.low:{form}} to {scale * one.high:{form}}{unit}"]
