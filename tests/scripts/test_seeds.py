@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from scipy import stats
 from scripts.many.progress import epochs_done
 from scripts.seeds.__main__ import main
 from scripts.seeds.summary import summary, told
+from scripts.seeds.together import own_measures
+from src.models import LogisticRegression
 from src.plots.seeds import common, seed_curves
 from tests.conftest import PROJECT
 
@@ -46,6 +49,15 @@ def test_curves_are_averaged_where_all_runs_have_points() -> None:
     figure = seed_curves({"val/loss": [([1, 2], [0.4, 0.2]), ([1, 2], [0.6, 0.4])]})
     [axes] = figure.axes
     assert axes.lines[2].get_ydata().tolist() == pytest.approx([0.5, 0.3])
+
+
+def test_a_model_that_measures_in_its_own_way_is_not_stacked() -> None:
+    class Own(LogisticRegression):
+        def measured(self, batch: Any, stage: str) -> Any:
+            return super().measured(batch, stage)
+
+    assert own_measures(Own()) == "a measured of your own"
+    assert own_measures(LogisticRegression()) is None
 
 
 @pytest.mark.parametrize("together", ["--no-together", "--together"])
