@@ -14,6 +14,7 @@ import torch
 from optuna.exceptions import ExperimentalWarning
 
 from scripts.many.groups import OF_RUNS, Group, open_group
+from scripts.many.resolved import data_of
 from scripts.many.warm import Task, starter
 from scripts.sweep.attempts import REASON, first_number
 from scripts.sweep.best import refit, score, spread, write_best
@@ -52,7 +53,7 @@ def sweep(options: argparse.Namespace, words: Sequence[str], stack: ExitStack) -
     if options.sampler == "grid":
         total = min(total or LARGEST_GRID, len(grid_points(space)))
     total = total or TRIALS
-    own = identity(options, space, fit)
+    own = identity(options, space, fit, data_of(words).digest)
     storage = open_storage(options.storage) if options.storage else None
     group = open_group("sweeps", words, own, stack, shared=True)
     study = open_study(
@@ -75,13 +76,16 @@ def sweep(options: argparse.Namespace, words: Sequence[str], stack: ExitStack) -
     return 0 if found.best else 1
 
 
-def identity(options: argparse.Namespace, space: Space, fit: Described) -> dict[str, Any]:
+def identity(
+    options: argparse.Namespace, space: Space, fit: Described, data: str
+) -> dict[str, Any]:
     """Return what makes a sweep another one, besides the settings that its trials share."""
     return {
         "space": [asdict(setting) for setting in space],
         "sampler": options.sampler,
         "pruner": options.pruner,
         "seed": fit.settings["seed_everything"],
+        "data": data,
         "storage": shown(options.storage) if options.storage else None,
     }
 
