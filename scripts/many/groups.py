@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def open_group(
     with lock(root / OPENING), ExitStack() as until_found:  # two processes must not create two
         keep = until_found if shared else stack
         for record in sorted(root.glob(f"version_*/{RECORD}"), reverse=True):
-            if is_same(json.loads(record.read_text()), name, settings, own):
+            if is_same(read_record(record), name, settings, own):
                 if not shared:
                     keep.enter_context(locked(record.parent))
                 return Group(record.parent, name, settings, [*words])
@@ -116,8 +117,20 @@ def check_kept(trainer: dict[str, Any]) -> None:
         )
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """Return the content of a group.json; one that is damaged is told, and equals no group."""
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        return record if record.keys() >= {"name", "own", "settings"} else {}
+    except (OSError, ValueError, AttributeError) as error:
+        print(f"warning: {path} is damaged ({error}), and left alone.", file=sys.stderr)
+        return {}
+
+
 def is_same(record: dict[str, Any], name: str, settings: dict[str, Any], own: Any) -> bool:
     """Return whether a group has these settings, but for those that do not change the numbers."""
+    if not record:
+        return False
     different = [one.name for one in changes(record["settings"], settings)]
     same_settings = all(one.startswith(OF_RUNS) for one in different)
     return record["name"] == name and record["own"] == own and same_settings

@@ -39,7 +39,7 @@ class JointLoop(EpochLoop):
         return super().steps_made() + (f"; not together: {self.alone}" if self.alone else "")
 
     def _blocks(self, steps: int) -> Iterator[int]:
-        self.alone = self.alone or unstackable(self.step)
+        self.alone = self.alone or unstackable(self.step) or self._odd_schedules()
         if self.alone:
             yield from super()._blocks(steps)
         elif self.global_step and (samples := self.wait(self, steps)):
@@ -49,6 +49,10 @@ class JointLoop(EpochLoop):
 
     def _fixed_step(self) -> FixedStep | None:  # one network is captured, a stack is not
         return super()._fixed_step() if self.alone else None
+
+    def _odd_schedules(self) -> str | None:
+        several = len(self.schedules) > 1 or any(one.frequency != 1 for one in self.schedules)
+        return "a scheduler that skips steps" if several else None
 
     @property
     def position(self) -> tuple[int, int]:
