@@ -27,9 +27,8 @@ def rows(record: Record) -> list[list[str]]:
 def verdict(record: Record) -> str:
     """Return the result in a few words."""
     found = record["out_of_fold"]
-    return (
-        f"{shown('acc', found['acc'])} of {found['samples']:,} training samples right, out of fold"
-    )
+    right = f"{shown('acc', found['acc'])} of {found['samples']:,} training samples right"
+    return f"{right}, out of fold"
 
 
 def facts(record: Record) -> list[tuple[str, str]]:

@@ -208,12 +208,13 @@ def test_runs_of_unequal_length_meet_again(data_root: Path, unstacked: Callable[
         assert_close(outcome(kept[seed])["weights"], outcome(alone[seed])["weights"], "weights")
 
 
-def test_given_dropout_draws_what_dropout_draws() -> None:
-    layer, x = GivenDropout(0.3), torch.randn(5, 7)
+@pytest.mark.parametrize("share", [0.3, 0.0, 1.0])
+def test_given_dropout_draws_what_dropout_draws(share: float) -> None:
+    layer, x = GivenDropout(share), torch.randn(5, 7)
     layer.factor = torch.ones_like(x)
     layer.factor = layer.drawn(torch.Generator().manual_seed(4))
     torch.manual_seed(4)
-    assert torch.equal(layer(x), torch.nn.functional.dropout(x, 0.3))
+    assert torch.equal(layer(x), torch.nn.functional.dropout(x, share))
 
 
 def test_a_model_that_cannot_be_stacked_is_trained_alone(data_root: Path) -> None:
