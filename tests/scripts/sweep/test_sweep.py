@@ -226,7 +226,7 @@ def test_the_best_settings_are_trained_again_with_other_seeds_and_tested(done: D
 
 
 def test_the_page_has_a_row_for_each_trial_that_leads_to_its_run(done: Done) -> None:
-    text = (done.folder / "sweep.html").read_text()
+    text = (done.folder / "report.html").read_text()
     links = re.findall(r'href="([^"]+)"', text)
     assert sorted(links) == [f"mnist_logistic/trial_{number}/" for number in range(4)]
     assert all((done.folder / link / "results.json").exists() for link in links)
