@@ -13,7 +13,7 @@ import optuna
 import torch
 from optuna.exceptions import ExperimentalWarning
 
-from scripts.many.groups import OF_RUNS, Group, open_group
+from scripts.many.groups import OF_RUNS, Group, default_words, open_group
 from scripts.many.resolved import data_of
 from scripts.many.warm import Task, starter
 from scripts.sweep.attempts import REASON, first_number
@@ -37,16 +37,18 @@ TRIALS = 50
 PLACES = (*OF_RUNS, "trainer.default_root_dir")  # may differ between the workers of a sweep
 
 
-def sweep(options: argparse.Namespace, words: Sequence[str], stack: ExitStack) -> int:
+def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, command: str) -> int:
     """Run a sweep, or go on with it, and return the exit code.
 
     Args:
         options: The options of the tool.
-        words: The words of `fit` that all trials share.
+        given: The words of `fit` that all trials share.
         stack: Keeps what is open until the end.
+        command: The command line.
     """
     warnings.simplefilter("ignore", ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    words = default_words(given)
     fit = described(words)
     space = read_space(options.space, words)
     total = options.trials
@@ -71,7 +73,8 @@ def sweep(options: argparse.Namespace, words: Sequence[str], stack: ExitStack) -
         Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
     found = outcome(study, study.get_trials(deepcopy=False), total)
     rows = facts(options, group, found, fit)
-    page = write_page(group.folder, fit.name, fit.metric, found, rows, pictures(study, fit.metric))
+    images = pictures(study, fit.metric)
+    page = write_page(group, fit.metric, found, rows, images, command)
     print_table(f"Sweep of {fit.name}", [*rows, ("page", page)])
     return 0 if found.best else 1
 
