@@ -3,15 +3,17 @@
 import argparse
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from hashlib import sha256
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import optuna
 import torch
 from optuna.exceptions import ExperimentalWarning
+from optuna.study import Study
 
 from scripts.many.groups import OF_RUNS, Group, default_words, open_group
 from scripts.many.resolved import data_of
@@ -26,7 +28,7 @@ from scripts.sweep.presence import Presence
 from scripts.sweep.settings import Described, described
 from scripts.sweep.space import Space, text
 from scripts.sweep.space_file import read_space
-from scripts.sweep.storage import open_storage, shown
+from scripts.sweep.storage import open_storage, shown, storage_errors
 from scripts.sweep.study import LARGEST_GRID, grid_points, open_study, pruner, sampler
 from scripts.sweep.worker import Worker
 from src.command.defaults import better
@@ -51,32 +53,52 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
     words = default_words(given)
     fit = described(words)
     space = read_space(options.space, words)
-    total = options.trials
-    if options.sampler == "grid":
-        total = min(total or LARGEST_GRID, len(grid_points(space)))
-    total = total or TRIALS
+    total = number_of_trials(options, space)
     own = identity(options, space, fit, data_of(words).digest)
-    storage = open_storage(options.storage) if options.storage else None
+    if options.storage:
+        open_storage(options.storage)  # fails here, before a folder is made
     group = open_group("sweeps", words, own, stack, shared=True)
-    study = open_study(
-        storage or open_storage(f"sqlite:///{group.folder}/{FILE}"),
-        study_name(own, fit),
-        better(fit.metric),
-        sampler(options.sampler, space, own["seed"]),
-        pruner(options.pruner, fit.epochs),
-    )
-    announce(group, space, total)
-    start = starter(words, threads(options.jobs))
-    start(Task(str, (), group.folder / "logs" / "start.log")).join()  # imports, reads the data
-    with Display(study, total, fit.metric) as display:
+    url = options.storage or f"sqlite:///{group.folder}/{FILE}"
+    with storage_errors(url):
+        study = opened(options, space, fit, own, url)
+        announce(group, space, total)
+        start = warm_starter(group, threads(options.jobs))
         presence = Presence(group.folder / "workers", stack)
-        Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
+        with Display(study, total, fit.metric) as display:
+            Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
     found = outcome(study, study.get_trials(deepcopy=False), total)
     rows = facts(options, group, found, fit)
     images = pictures(study, fit.metric)
     page = write_page(group, fit.metric, found, rows, images, command)
     print_table(f"Sweep of {fit.name}", [*rows, ("page", page)])
     return 0 if found.best else 1
+
+
+def number_of_trials(options: argparse.Namespace, space: Space) -> int:
+    """Return how many trials are wanted: of a grid all, if no number is given."""
+    if options.sampler == "grid":
+        return min(options.trials or LARGEST_GRID, len(grid_points(space)))
+    return options.trials or TRIALS
+
+
+def opened(
+    options: argparse.Namespace, space: Space, fit: Described, own: dict[str, Any], url: str
+) -> Study:
+    """Return the study in a storage."""
+    return open_study(
+        open_storage(url),
+        study_name(own, fit),
+        better(fit.metric),
+        sampler(options.sampler, space, own["seed"]),
+        pruner(options.pruner, fit.epochs),
+    )
+
+
+def warm_starter(group: Group, threads: int) -> Callable[[Task], BaseProcess]:
+    """Return what starts a trial, when libraries are imported and the data is read."""
+    start = starter(group.words, threads)
+    start(Task(str, (), group.folder / "logs" / "start.log")).join()
+    return start
 
 
 def identity(

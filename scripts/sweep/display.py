@@ -1,5 +1,6 @@
 """What a sweep prints: a line for each trial that ends, the best so far, and a table at the end."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,12 @@ class Display:
         self.told = {one.number for one in study.get_trials(deepcopy=False) if is_done(one)}
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.progress = Progress(
+            *columns,
+            console=console,
+            disable=not console.is_terminal,
+            redirect_stdout=sys.stdout.isatty(),  # lines above the bar, but not those for a file
+        )
         self.bar = self.progress.add_task("Starting", total=total)
 
     def __enter__(self) -> "Display":
@@ -68,7 +74,8 @@ def ending(trial: FrozenTrial, metric: str) -> str:
     took = f"{seconds(trial):.1f} s"
     value = f"{metric} {score(metric, trial.value)}"
     if trial.state == TrialState.PRUNED:
-        return f"pruned after {epochs(trial)} epochs, {value}, {took}"
+        number = epochs(trial)
+        return f"pruned after {number} epoch{'s' * (number != 1)}, {value}, {took}"
     return f"{value}, {took}"
 
 

@@ -50,6 +50,13 @@ class Describer(Reader):
     def before_instantiate_classes(self) -> None:
         metric = self.config.fit.checkpoint.monitor
         self.shorts.append(short_form(*map(self._of_training, ("given", "default"))))
+        trainer = self.config.fit.trainer
+        if str(trainer.devices) != "1" or trainer.num_nodes != 1:
+            raise UserError(
+                f"A trial has one process and one device, but got --trainer.devices"
+                f" {trainer.devices} and\n--trainer.num_nodes {trainer.num_nodes}. Give --jobs for"
+                " more trials at once, or start more workers."
+            )
         if not str(metric).startswith("val/"):
             raise UserError(
                 f"Trials are compared by a metric of the validation, but the metric is {metric}.\n"

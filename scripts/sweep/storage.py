@@ -2,6 +2,8 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,29 @@ def open_storage(given: str) -> BaseStorage:
             return JournalStorage(JournalFileBackend(str(path)))
         return database(given)
     except FAILURES as error:
-        raise UserError(f"--storage {shown(given)} cannot be used: {reason(error)}") from error
+        raise UserError(
+            f"--storage {shown(given)} cannot be used: {reason(error)}\n"
+            "Is it there, and may you write to it?"
+        ) from error
+
+
+@contextmanager
+def storage_errors(given: str) -> Iterator[None]:
+    """Explain that a storage cannot be reached any more.
+
+    Args:
+        given: Its name, as in `--storage`.
+
+    Raises:
+        UserError: If so.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise UserError(
+            f"--storage {shown(given)} cannot be reached any more: {reason(error)}\n"
+            "No trial is lost: the same command goes on from here."
+        ) from error
 
 
 def database(given: str) -> RDBStorage:
@@ -99,8 +123,9 @@ def shown(given: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return in one line what is wrong with a storage, and what was expected."""
+    """Return in one line what is wrong with a storage."""
     if isinstance(error, ArgumentError):
         return FORMS
-    told = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()
-    return f"{told[0] if told else type(error).__name__}\nIs it there, and may you write to it?"
+    cause = error.__cause__ or error
+    told = str(getattr(cause, "orig", None) or cause).strip().splitlines()
+    return told[0] if told else type(error).__name__

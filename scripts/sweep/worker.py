@@ -1,5 +1,6 @@
 """A worker of a sweep: takes trials, and runs each in a process of its own."""
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -211,6 +212,8 @@ class Worker:
 
     def _stop(self) -> None:
         """Stop the trials under way, with a checkpoint, so that the next call resumes them."""
+        if self.running:
+            print("Stopping. The same command goes on from here.", file=sys.stderr)
         self.stopping, latest = True, time.monotonic() + PATIENCE
         for one in self.running:
             one.process.terminate()

@@ -261,6 +261,8 @@ def test_the_page_has_a_row_for_each_trial_that_leads_to_its_run(done: Done) -> 
         (["--trials=0"], "--trials", 2),
         (["--storage=postgresql://me@127.0.0.1:9/x"], "--storage", 1),
         (["--model.hiden=3"], "hiden", 2),
+        (["--trainer.devices=2"], "Give --jobs for", 1),
+        (["--resume=latest"], "leave --resume out", 2),
     ],
 )
 def test_bad_input_is_refused_in_three_lines_before_a_folder_is_made(
