@@ -4,7 +4,7 @@
 
 Without a file it is printed. In VS Code with the YAML extension, name it in the settings,
 
-    "yaml.schemas": {"configs/schema.json": ["configs/**/*.yaml"]}
+    "yaml.schemas": {"configs/schema.json": ["configs/*.yaml", "configs/with/*.yaml"]}
 
 or in the first line of a config: `# yaml-language-server: $schema=schema.json`. The schema has each
 key with its type, and the arguments of each model, data set, optimizer, scheduler and callback.

@@ -14,25 +14,19 @@ share the trials.
 # extra: sweep
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-import src.libraries  # noqa: F401  (first)
-
-# isort: split
 from jsonargparse.typing import PositiveInt
 
+from scripts.many.warm import warm_up
 from scripts.shared.options import ToolParser
-from scripts.shared.trained import extra
 from src.arguments import config_file
-from src.command.failures import short_errors
-from src.command.signals import SignalHandlers
-from src.training.stop_request import StopRequest
 
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "hyperband", "none")
-QUICK = ["--report=false", "--figures.only=[]"]  # a page and pictures take a second a run
 STORAGE = """where the trials are kept: sqlite:///FILE, journal:FILE (for
 network drives), postgresql://USER@HOST/DATABASE; default a file of
 SQLite in the folder of the sweep. All workers with the same command
@@ -70,15 +64,25 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
         parser.error("give --config FILE, e.g. configs/mnist_lenet.yaml, or --model and --data")
     options.space = config_file(options.space)
     metric = ["--checkpoint.monitor", options.metric] if options.metric else []
-    return options, [*QUICK, *words, *metric]
+    return options, [*words, *metric]
 
 
 def main(args: Sequence[str] | None = None) -> None:
     options, words = parse(args)
-    with short_errors(), extra("sweep", "sweep"):  # imported late: it takes a second
+    warm_up(words)
+    command = shlex.join(["./scripts/run", "sweep", *(sys.argv[1:] if args is None else args)])
+    import src.libraries  # noqa: F401  (first; it takes seconds, while the warm process starts)
+
+    # isort: split
+    from scripts.shared.trained import extra
+    from src.command.failures import short_errors
+    from src.command.signals import SignalHandlers
+    from src.training.stop_request import StopRequest
+
+    with short_errors(), extra("sweep", "sweep"):
         from scripts.sweep.course import sweep
     with short_errors(), SignalHandlers(StopRequest()), ExitStack() as stack:
-        sys.exit(sweep(options, words, stack))
+        sys.exit(sweep(options, words, stack, command))
 
 
 if __name__ == "__main__":

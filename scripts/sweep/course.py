@@ -13,7 +13,8 @@ import optuna
 import torch
 from optuna.exceptions import ExperimentalWarning
 
-from scripts.many.groups import OF_RUNS, Group, open_group
+from scripts.many.groups import OF_RUNS, Group, default_words, open_group
+from scripts.many.resolved import data_of
 from scripts.many.warm import Task, starter
 from scripts.sweep.attempts import REASON, first_number
 from scripts.sweep.best import refit, score, spread, write_best
@@ -36,23 +37,25 @@ TRIALS = 50
 PLACES = (*OF_RUNS, "trainer.default_root_dir")  # may differ between the workers of a sweep
 
 
-def sweep(options: argparse.Namespace, words: Sequence[str], stack: ExitStack) -> int:
+def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, command: str) -> int:
     """Run a sweep, or go on with it, and return the exit code.
 
     Args:
         options: The options of the tool.
-        words: The words of `fit` that all trials share.
+        given: The words of `fit` that all trials share.
         stack: Keeps what is open until the end.
+        command: The command line.
     """
     warnings.simplefilter("ignore", ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    words = default_words(given)
     fit = described(words)
     space = read_space(options.space, words)
     total = options.trials
     if options.sampler == "grid":
         total = min(total or LARGEST_GRID, len(grid_points(space)))
     total = total or TRIALS
-    own = identity(options, space, fit)
+    own = identity(options, space, fit, data_of(words).digest)
     storage = open_storage(options.storage) if options.storage else None
     group = open_group("sweeps", words, own, stack, shared=True)
     study = open_study(
@@ -70,18 +73,22 @@ def sweep(options: argparse.Namespace, words: Sequence[str], stack: ExitStack) -
         Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
     found = outcome(study, study.get_trials(deepcopy=False), total)
     rows = facts(options, group, found, fit)
-    page = write_page(group.folder, fit.name, fit.metric, found, rows, pictures(study, fit.metric))
+    images = pictures(study, fit.metric)
+    page = write_page(group, fit.metric, found, rows, images, command)
     print_table(f"Sweep of {fit.name}", [*rows, ("page", page)])
     return 0 if found.best else 1
 
 
-def identity(options: argparse.Namespace, space: Space, fit: Described) -> dict[str, Any]:
+def identity(
+    options: argparse.Namespace, space: Space, fit: Described, data: str
+) -> dict[str, Any]:
     """Return what makes a sweep another one, besides the settings that its trials share."""
     return {
         "space": [asdict(setting) for setting in space],
         "sampler": options.sampler,
         "pruner": options.pruner,
         "seed": fit.settings["seed_everything"],
+        "data": data,
         "storage": shown(options.storage) if options.storage else None,
     }
 

@@ -1,101 +1,67 @@
-"""`sweep.html`: the best settings of a sweep, Optuna's pictures, and a row for each trial."""
+"""The page of a sweep: its result, Optuna's pictures, and a row for each trial."""
 
-from base64 import b64encode
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from optuna.trial import FrozenTrial
 
-from scripts.sweep.attempts import first_number
+from scripts.many.groups import Group
+from scripts.many.page import Link, page
+from scripts.sweep.attempts import REASON, first_number
 from scripts.sweep.best import score
 from scripts.sweep.display import ending
 from scripts.sweep.outcome import Outcome, epochs, seconds
-from scripts.sweep.pictures import CAPTIONS
 from scripts.sweep.worker import RUN
 from src.files import write_whole
 
-
-@dataclass
-class Row:
-    """A trial as the page shows it.
-
-    Attributes:
-        number: Its number.
-        value: The metric as text.
-        state: How it ended, in one word.
-        why: Why, if it failed or has diverged.
-        epochs: The number of epochs.
-        seconds: How long it took.
-        params: The value of each setting, empty for those that it does not have.
-        link: The path of its run folder from the page; None if it is on another machine.
-        place: The path of its run folder there.
-    """
-
-    number: int
-    value: str
-    state: str
-    why: str
-    epochs: int
-    seconds: str
-    params: list[Any]
-    link: str | None
-    place: str
+Facts = Sequence[tuple[str, str]]
 
 
 def write_page(
-    folder: Path,
-    name: str,
+    group: Group,
     metric: str,
     found: Outcome,
-    facts: list[tuple[str, str]],
-    images: dict[str, bytes],
+    facts: Facts,
+    images: Mapping[str, bytes],
+    command: str,
 ) -> Path:
     """Write the page into the folder of a sweep, and return its path.
 
     Args:
-        folder: The folder.
-        name: The name of the experiment.
+        group: The folder.
         metric: The name of the metric.
         found: What the sweep has found.
-        facts: What the table at its top says.
-        images: The pictures, by name.
+        facts: What is worth knowing about it.
+        images: The pictures, by their captions.
+        command: The command that repeats it.
     """
-    ranked = [*found.complete, *found.pruned, *found.failed]
-    names = list(dict.fromkeys(name for trial in ranked for name in trial.params))
-    place = FileSystemLoader(Path(__file__).parent)
-    template = Environment(loader=place, autoescape=True, undefined=StrictUndefined)
-    text = template.get_template("page.html").render(
-        title=f"Sweep of {name}",
-        verdict=f"{metric} {score(metric, found.best.value if found.best else None)}",
-        facts=facts,
-        best=found.best.params if found.best else {},
-        pictures=[(CAPTIONS[n], b64encode(image).decode()) for n, image in images.items()],
-        metric=metric,
-        names=names,
-        rows=[row(folder, name, trial, metric, names) for trial in ranked],
-    )
-    path = folder / "sweep.html"
-    write_whole(path, text)
+    best = score(metric, found.best.value if found.best else None)
+    verdict = f"{metric} {best}, the best of {len(found.trials)} trials"
+    parts = {"Result": facts, **images, "Trials": rows(group, metric, found)}
+    path = group.folder / "report.html"
+    write_whole(path, page(f"Sweep of {group.name}", verdict, parts, command))
     return path
 
 
-def row(folder: Path, name: str, trial: FrozenTrial, metric: str, names: list[str]) -> Row:
-    """Return a trial as the page shows it."""
-    run = Path(name, f"trial_{first_number(trial)}")
-    why = ending(trial, metric)
-    return Row(
-        number=first_number(trial),
-        value=score(metric, trial.value),
-        state=trial.state.name.lower(),
-        why=why if trial.user_attrs.get("reason") else "",
-        epochs=epochs(trial),
-        seconds=f"{seconds(trial):.1f}",
-        params=[shown(trial.params.get(one, "")) for one in names],
-        link=str(run) if (folder / run).exists() else None,
-        place=trial.user_attrs.get(RUN, ""),
-    )
+def rows(group: Group, metric: str, found: Outcome) -> list[list[str | Link]]:
+    """Return the table of trials: complete ones, the best first, then pruned and failed ones."""
+    ranked = [*found.complete, *found.pruned, *found.failed]
+    names = list(dict.fromkeys(name for trial in ranked for name in trial.params))
+    head: list[str | Link] = ["trial", metric, "state", "epochs", "seconds", *names, "run folder"]
+    return [head, *(row(group, metric, trial, names) for trial in ranked)]
+
+
+def row(group: Group, metric: str, trial: FrozenTrial, names: list[str]) -> list[str | Link]:
+    """Return the row of a trial, with a link to its run folder if that is on this machine."""
+    run = group.run_folder(f"trial_{first_number(trial)}")
+    told = REASON in trial.user_attrs
+    state = ending(trial, metric) if told else trial.state.name.lower()
+    address = f"{run.relative_to(group.folder)}/"
+    place = (run.name, address) if run.exists() else trial.user_attrs.get(RUN, "")
+    values = [shown(trial.params.get(name, "")) for name in names]
+    numbers = [str(epochs(trial)), f"{seconds(trial):.1f}"]
+    return [str(first_number(trial)), score(metric, trial.value), state, *numbers, *values, place]
 
 
 def shown(value: Any) -> str:

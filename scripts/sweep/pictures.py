@@ -27,7 +27,7 @@ CAPTIONS = {
 
 
 def pictures(study: Study, metric: str) -> dict[str, bytes]:
-    """Return the pictures by name; one for which there are too few trials is left out.
+    """Return the pictures by caption; one for which there are too few trials is left out.
 
     Args:
         study: A study of the trials that count.
@@ -49,7 +49,7 @@ def pictures(study: Study, metric: str) -> dict[str, bytes]:
     }
     wide = {"parallel": (9, 5), "slices": (max(6, 2.5 * len(settings)), 3.5)}
     found = {name: drawn(function, wide.get(name, (7, 4.5))) for name, function in draw.items()}
-    return {name: picture for name, picture in found.items() if picture}
+    return {CAPTIONS[name]: picture for name, picture in found.items() if picture}
 
 
 def without_legend(axes: Any) -> Any:

@@ -50,6 +50,7 @@ def forked(words: Sequence[str], threads: int) -> Callable[[Task], Any]:
 def prepare(monkeypatch: pytest.MonkeyPatch, data_root: Path) -> None:
     """Let sweeps use the small data, and processes forked from this one."""
     monkeypatch.setenv("DATA_DIR", str(data_root))
+    monkeypatch.setattr("scripts.sweep.__main__.warm_up", lambda words: None)
     monkeypatch.setattr("scripts.sweep.course.starter", forked)
     monkeypatch.setattr("scripts.many.warm.starter", forked)
 

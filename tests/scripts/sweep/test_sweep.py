@@ -102,6 +102,17 @@ def test_the_same_command_goes_on_and_adds_trials(sweep: Sweep) -> None:
 
 
 @pytest.mark.slow
+def test_a_sweep_repeats_to_the_bit(sweep: Sweep) -> None:
+    words = ["--trials=14", "--trainer.max_epochs=2"]  # after ten, TPE proposes
+    first, again = sweep(*words), sweep(*words, "--storage=journal:again.log")
+    ours = [(trial.params, trial.state, trial.value) for trial in trials_in(first)]
+    assert again != first
+    [study] = optuna.get_all_study_summaries(journal("again.log"))
+    other = optuna.load_study(study_name=study.study_name, storage=journal("again.log")).trials
+    assert [(trial.params, trial.state, trial.value) for trial in other] == ours
+
+
+@pytest.mark.slow
 def test_a_sweep_in_two_processes_repeats_that_in_one(sweep: Sweep) -> None:
     words = ["--trials=3", "--trainer.max_epochs=1", "--pruner=none", "--sampler=random"]
     one, two = sweep(*words), sweep(*words, "--jobs=2", "--storage=journal:two.log")
@@ -141,6 +152,7 @@ def test_trials_are_pruned_by_the_rule_of_the_median(sweep: Sweep) -> None:
     assert 0 < pruned < 7
 
 
+@pytest.mark.slow
 def test_all_points_of_a_grid_are_tried_once(sweep: Sweep) -> None:
     space = """
 model.optimizer: [SGD, Adam]
@@ -170,6 +182,7 @@ def kill_once(monkeypatch: pytest.MonkeyPatch, always: bool = False) -> None:
     monkeypatch.setattr(Reports, "on_validation_end", on_validation_end)
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_is_killed_is_resumed_and_changes_nothing(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +239,7 @@ def test_the_best_settings_are_trained_again_with_other_seeds_and_tested(done: D
 
 
 def test_the_page_has_a_row_for_each_trial_that_leads_to_its_run(done: Done) -> None:
-    text = (done.folder / "sweep.html").read_text()
+    text = (done.folder / "report.html").read_text()
     links = re.findall(r'href="([^"]+)"', text)
     assert sorted(links) == [f"mnist_logistic/trial_{number}/" for number in range(4)]
     assert all((done.folder / link / "results.json").exists() for link in links)
