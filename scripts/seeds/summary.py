@@ -61,5 +61,6 @@ def told(name: str, one: Summary) -> list[str]:
     """Return a metric as text: its name, mean ± sd, and the interval."""
     if one.n == 1:
         return [name, shown(name, one.mean), "needs two seeds"]
-    ends = [shown(name, end) for end in (one.low, one.high)]
+    most = 1.0 if name.endswith("/acc") else math.inf  # an interval of few seeds may go beyond
+    ends = [shown(name, min(max(end, 0.0), most)) for end in (one.low, one.high)]
     return [name, shown(name, one.mean, one.sd), " to ".join(ends)]
