@@ -12,12 +12,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from jsonargparse.typing import PositiveInt
-
 from scripts.many.groups import open_group
 from scripts.many.resolved import data_of
 from scripts.seeds.training import check, name_of, train
-from scripts.shared.options import ToolParser
+from scripts.shared.options import ToolParser, whole
 from scripts.shared.tables import PROJECT, circumstances, into_page
 from src.command.failures import short_errors
 from src.runs.results import read_results
@@ -70,7 +68,7 @@ def main() -> None:
     configs = f"configs to train, from {', '.join(LADDER)};\ndefault all"
     parser.add_argument("configs", nargs="*", default=LADDER, metavar="CONFIG", help=configs)
     text = "number of seeds, from 0; default 3"
-    parser.add_argument("--seeds", type=PositiveInt, default=3, metavar="N", help=text)
+    parser.add_argument("--seeds", type=whole, default=3, metavar="N", help=text)
     arguments = parser.parse_args()
     parser.check_known("config", arguments.configs, LADDER)
     runs = {config: trained(config, arguments.seeds) for config in arguments.configs}

@@ -19,11 +19,9 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from jsonargparse.typing import PositiveInt
-
 from scripts.bench.measurements import FACTS, MODELS, Measurements, python
 from scripts.bench.pages import report, summary
-from scripts.shared.options import ToolParser
+from scripts.shared.options import ToolParser, whole
 from scripts.shared.tables import Rows, into_page, markdown
 from src.files import write_whole
 
@@ -65,7 +63,7 @@ def parse() -> argparse.Namespace:
         ("--epochs", 3, "epochs to time after one as warm-up"),
         ("--rounds", 3, "repetitions"),
     ):
-        add(flag, type=PositiveInt, default=default, metavar="N", help=f"{text}; default {default}")
+        add(flag, type=whole, default=default, metavar="N", help=f"{text}; default {default}")
     arguments = parser.parse_args()
     parser.check_known("section", arguments.sections, SECTIONS)
     parser.check_mnist()

@@ -29,7 +29,6 @@ import src.libraries  # noqa: F401  (first)
 
 # isort: split
 import torch
-from jsonargparse.typing import PositiveInt
 
 from scripts.faults.commands import all_typos, build_parsers, count
 from scripts.faults.data import fuzz_idx
@@ -46,7 +45,7 @@ from scripts.faults.kills import (
     signalled,
 )
 from scripts.faults.processes import evaluated, forced, together
-from scripts.shared.options import ToolParser
+from scripts.shared.options import ToolParser, whole
 from scripts.shared.tables import circumstances, into_page, markdown, mnist_files
 from src.files import write_whole
 from src.progress_bar import with_bar
@@ -159,7 +158,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", default=SECTIONS, metavar="SECTION", help=choices)
     defaults = ", ".join(f"{name} {number:,}" for name, number in TRIES.items())
     tries = f"number of tries; default {defaults};\nthe other sections have a fixed number"
-    parser.add_argument("--tries", type=PositiveInt, metavar="N", help=tries)
+    parser.add_argument("--tries", type=whole, metavar="N", help=tries)
     text = "also update the READMEs, from the newest results of each section at this commit"
     parser.add_argument("--readme", action="store_true", help=text)
     seed = "seed of the random moments and positions; default 0"

@@ -19,10 +19,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from jsonargparse.typing import PositiveInt
-
 from scripts.many.warm import warm_up
-from scripts.shared.options import ToolParser
+from scripts.shared.options import ToolParser, whole
 from src.arguments import config_file
 
 SAMPLERS = ("tpe", "random", "grid")
@@ -42,10 +40,10 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     add(
         "--trials",
         metavar="N",
-        type=PositiveInt,
+        type=whole,
         help="number of trials, of all workers and calls together;\ndefault 50, or the whole grid",
     )
-    add("--jobs", metavar="N", type=PositiveInt, default=1, help="trials at once; default 1")
+    add("--jobs", metavar="N", type=whole, default=1, help="trials at once; default 1")
     add("--sampler", choices=SAMPLERS, default="tpe", help="what proposes trials; default tpe")
     add(
         "--pruner",
@@ -56,7 +54,7 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     add("--metric", metavar="NAME", help="default that of the checkpoint, e.g. val/acc")
     add("--storage", metavar="URL", help=STORAGE)
     text = "train the best settings again with N other seeds, and test\nthem; N is 3 if not given"
-    add("--refit", metavar="N", type=PositiveInt, nargs="?", const=3, help=text)
+    add("--refit", metavar="N", type=whole, nargs="?", const=3, help=text)
     options, words = parser.parse_known_args(args)
     if not options.space:
         parser.error("give --space FILE, e.g. configs/sweeps/lenet.yaml")

@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("Agg")
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of fonts that Optuna names
 
 # isort: split
 import matplotlib.pyplot as plt
@@ -35,6 +34,7 @@ def pictures(study: Study, metric: str) -> dict[str, bytes]:
         study: A study of the trials that count.
         metric: The name of the metric.
     """
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts of Optuna's style
     trials = study.get_trials(deepcopy=False)
     shared = [*intersection_search_space(trials)]  # the settings that all trials have
     settings = {name for trial in trials for name in trial.params}
