@@ -60,8 +60,8 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
         parser.error("give --space FILE, e.g. configs/sweeps/lenet.yaml")
     if not words:
         parser.error("give --config FILE, e.g. configs/mnist_lenet.yaml, or --model and --data")
-    if any(word.startswith("--resume") for word in words):
-        parser.error("leave --resume out: the same command goes on by itself")
+    parser.check_meant(words)
+    parser.check_free(words, ("--resume", "--ckpt_path"))
     options.space = config_file(options.space)
     metric = ["--checkpoint.monitor", options.metric] if options.metric else []
     return options, [*words, *metric]
