@@ -47,7 +47,7 @@ def pictures(study: Study, metric: str) -> dict[str, bytes]:
         "slices": lambda: optuna_pictures.plot_slice(study, target_name=metric),
         "epochs": lambda: without_legend(optuna_pictures.plot_intermediate_values(study)),
     }
-    wide = {"parallel": (9, 5), "slices": (max(6, 2.5 * len(settings)), 3.5)}
+    wide = {"parallel": (9, 5), "slices": (max(6, 3.4 * len(settings)), 3.5)}
     found = {name: drawn(function, wide.get(name, (7, 4.5))) for name, function in draw.items()}
     return {CAPTIONS[name]: picture for name, picture in found.items() if picture}
 
