@@ -101,6 +101,7 @@ def test_every_other_command_is_known() -> None:
             for line in LINES
             if re.search("run (seeds|folds|sweep)", line)
         ),
+        *(line.split("#")[0].strip() for line in LINES if line.startswith("sbatch ")),
         "./scripts/run bench",
         "./scripts/run bench epochs --model mnist_lenet",
         *(line.split("#")[0].strip() for line in TOOLS),

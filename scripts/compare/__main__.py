@@ -121,6 +121,12 @@ def exclusion_notes(runs: list[Run], groups: list[Group], metric: str) -> list[s
     return notes
 
 
+def only_tested(runs: list[Run]) -> tuple[list[Run], int]:
+    """Return the runs that were tested, and the number of the others; all if none was tested."""
+    tested = [run for run in runs if any(name.startswith("test/") for name in run.numbers)]
+    return (tested, len(runs) - len(tested)) if tested else (runs, 0)
+
+
 def noted(groups: list[Group], names: list[str]) -> list[str]:
     """Return the notes of the user on the runs of each row."""
     pairs = ((name, run.note) for group, name in zip(groups, names, strict=True) for run in group)
@@ -157,6 +163,9 @@ def compare(options: argparse.Namespace) -> int:
     if not found:
         raise UserError("\n".join([f"No finished run in {' '.join(options.folders)}.", *notes]))
     runs = chosen(tagged(found, options.tag), options.where)
+    runs, untested = (runs, 0) if options.metrics else only_tested(runs)
+    if untested:
+        notes.append(f"Excluded, as not tested, like folds and trials of a sweep: {untested}.")
     groups, metrics = select(options, runs)
     settings, names = differing(groups), labels(groups)
     curve, lines = curves.overlay(groups, names, options.curve)

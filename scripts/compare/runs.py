@@ -108,7 +108,7 @@ def read(folder: Path) -> Run | None:
         if results["epochs"] is None:
             return None
         facts = {
-            "device": results["device"],
+            "device": results["device"].partition(",")[0],  # without the number of threads
             "trainer.precision": results["precision"],
             "data.source": "NOT MNIST" if "NOT MNIST" in results["dataset"]["source"] else "",
             "data.train_size": results["dataset"]["sizes"]["train"],  # also without MNIST

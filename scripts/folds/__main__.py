@@ -29,7 +29,7 @@ from scripts.folds.training import train
 from scripts.many.groups import open_group
 from scripts.many.resolved import data_of, resolved
 from scripts.many.warm import cores
-from scripts.shared.options import ToolParser
+from scripts.shared.options import ToolParser, whole
 from src.command.failures import short_errors
 from src.command.signals import SignalHandlers
 from src.data.images import ImageData
@@ -60,15 +60,13 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser = ToolParser("folds", __doc__, usage=usage, epilog="See also: ./scripts/run fit --help")
     parser.add_argument("folds", metavar="FOLDS", type=number, help="number of folds, from 2 on")
     text = "number of runs at once, which share the cores; default all cores"
-    parser.add_argument("--jobs", type=int, metavar="N", help=text)
+    parser.add_argument("--jobs", type=whole, metavar="N", help=text)
     options, words = parser.parse_known_args(args)
     if not words:
         parser.error("give --config FILE, e.g. configs/mnist_logistic.yaml")
-    if given := [word for word in words if word.partition("=")[0] in OWN]:
-        parser.error(f"leave {given[0]} out: it cannot be given here")
+    parser.check_meant(words)
+    parser.check_free(words, OWN)
     options.jobs = min(cores(), options.folds) if options.jobs is None else options.jobs
-    if options.jobs < 1:
-        parser.error(f"--jobs {options.jobs} runs nothing; give 1 or more")
     return options, words
 
 
@@ -92,12 +90,6 @@ def check(settings: dict[str, Any]) -> None:
             f"folds divides data sets of images; --data {kind.__name__} generates as many samples"
             " as you ask for.\nGive --data MNIST, CIFAR10 or ImageFolder."
         )
-    for name, wanted in (("fast_dev_run", False), ("enable_checkpointing", True)):
-        if settings["trainer"][name] not in (wanted, None):
-            raise UserError(
-                f"--trainer.{name} {settings['trainer'][name]} keeps no weights, with which folds"
-                " predicts.\nLeave it out."
-            )
 
 
 def cross_validate(options: argparse.Namespace, words: list[str], stack: ExitStack) -> None:

@@ -57,8 +57,13 @@ def report(record: Record, pictures: dict[str, bytes]) -> str:
     title = f"{len(record['folds'])} folds of {record['name']} on {record['dataset']['name']}"
     parts: dict[str, Any] = {
         "As a whole": [("what", "result"), *facts(record)],
-        "Each fold on the samples that it held out": rows(record),
+        "Each fold on the samples that it held out": linked(rows(record)),
         **{CAPTIONS[name]: picture for name, picture in pictures.items()},
     }
     warning = source if "NOT MNIST" in source else ""
     return page(title, verdict(record), parts, record["command"], warning)
+
+
+def linked(table: list[list[str]]) -> list[list[Any]]:
+    """Return the rows with links to the runs, which the last column names."""
+    return [[*row[:-1], (row[-1], f"{row[-1]}/") if "/" in row[-1] else row[-1]] for row in table]

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.folds.outcome import Record
+from scripts.many.numbers import shown
 
 
 def rows(record: Record) -> list[list[str]]:
@@ -23,17 +24,11 @@ def rows(record: Record) -> list[list[str]]:
     return [head, *lines, ["mean ± sd", "", "", *spread, "", ""]]
 
 
-def shown(metric: str, value: float, sd: float | None = None) -> str:
-    """Return a metric as text, with its standard deviation if one is given."""
-    scale, form, unit = (100, ".2f", " %") if metric.endswith("acc") else (1, ".4f", "")
-    spread = "" if sd is None else f" ± {scale * sd:{form}}"
-    return f"{scale * value:{form}}{spread}{unit}"
-
-
 def verdict(record: Record) -> str:
     """Return the result in a few words."""
     found = record["out_of_fold"]
-    return f"{shown('acc', found['acc'])} of {found['samples']:,} training samples right"
+    right = f"{shown('acc', found['acc'])} of {found['samples']:,} training samples right"
+    return f"{right}, out of fold"
 
 
 def facts(record: Record) -> list[tuple[str, str]]:
@@ -42,7 +37,7 @@ def facts(record: Record) -> list[tuple[str, str]]:
     right = f"{shown('acc', tested['acc'])} of {tested['samples']:,} test samples right"
     divided = f", groups by {record['groups']} undivided" if record["groups"] else ""
     return [
-        ("out of fold", f"{verdict(record)}, each by the run trained without it"),
+        ("out of fold", f"{verdict(record)}: each by the run trained without it"),
         ("ensemble", f"{right}, by the mean probabilities of {folds} runs"),
         ("weights", f"those of {record['checkpoint']} of each run"),
         ("data", f"{record['dataset']['source']}{divided}"),

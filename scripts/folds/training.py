@@ -31,18 +31,12 @@ def train(group: Group, folds: int, jobs: int) -> None:
     if done := folds - len(left):
         print(f"{group.folder}: {done} of {folds} folds are trained.")
     failed = []
-    try:
-        with closing(run_all(left, jobs, [*group.words, "--data.fold=0"])) as ended:
-            for one, code in with_bar(ended, "Training folds", total=len(left)):
-                if results := read_results(group.run_folder(one.log.stem)):
-                    print(f"{one.log.stem}: {told(results['metrics'])}", flush=True)
-                else:
-                    failed.append(f"{one.log} (exit code {code})")
-    except EOFError as error:  # of multiprocessing
-        raise UserError(
-            "The process that starts the runs has been killed, perhaps for lack of memory.\n"
-            "The same command goes on; --jobs 1 needs less memory."
-        ) from error
+    with closing(run_all(left, jobs, [*group.words, "--data.fold=0"])) as ended:
+        for one, code in with_bar(ended, "Training folds", total=len(left)):
+            if results := read_results(group.run_folder(one.log.stem)):
+                print(f"{one.log.stem}: {told(results['metrics'])}", flush=True)
+            else:
+                failed.append(f"{one.log} (exit code {code})")
     if failed:
         raise UserError(
             f"{len(failed)} of {folds} folds failed: see the end of {', '.join(failed[:3])}.\n"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.many.resolved import resolved
+from src.errors import UserError
 from src.files import lock, write_whole
 from src.runs.finished import FREE
 from src.runs.folders import locked, new_version
@@ -79,15 +81,17 @@ def open_group(
 
     Raises:
         SystemExit: If a word of `fit` is wrong.
+        UserError: If runs of these settings leave no files.
         UserError: If another process is using the group.
     """
     name, settings = resolved(words)
+    check_kept(settings["trainer"])
     root = Path(settings["trainer"]["default_root_dir"] or "lightning_logs", kind)
     root.mkdir(parents=True, exist_ok=True)
     with lock(root / OPENING), ExitStack() as until_found:  # two processes must not create two
         keep = until_found if shared else stack
         for record in sorted(root.glob(f"version_*/{RECORD}"), reverse=True):
-            if is_same(json.loads(record.read_text()), name, settings, own):
+            if is_same(read_record(record), name, settings, own):
                 if not shared:
                     keep.enter_context(locked(record.parent))
                 return Group(record.parent, name, settings, [*words])
@@ -97,8 +101,36 @@ def open_group(
     return Group(folder, name, settings, [*words])
 
 
+def check_kept(trainer: dict[str, Any]) -> None:
+    """Refuse settings with which a run leaves no folder, or cannot go on.
+
+    Raises:
+        UserError: With the setting and its value.
+    """
+    needed = {"fast_dev_run": (False, None, 0), "enable_checkpointing": (True, None)}
+    wrong = [name for name, allowed in needed.items() if trainer[name] not in allowed]
+    wrong += ["logger"] * (trainer["logger"] is False)
+    if wrong:
+        raise UserError(
+            f"--trainer.{wrong[0]} {trainer[wrong[0]]}: the runs of a group keep their files.\n"
+            "Leave it out."
+        )
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return the content of a group.json; one that is damaged is told, and equals no group."""
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        return record if record.keys() >= {"name", "own", "settings"} else {}
+    except (OSError, ValueError, AttributeError) as error:
+        print(f"warning: {path} is damaged ({error}), and left alone.", file=sys.stderr)
+        return {}
+
+
 def is_same(record: dict[str, Any], name: str, settings: dict[str, Any], own: Any) -> bool:
     """Return whether a group has these settings, but for those that do not change the numbers."""
+    if not record:
+        return False
     different = [one.name for one in changes(record["settings"], settings)]
     same_settings = all(one.startswith(OF_RUNS) for one in different)
     return record["name"] == name and record["own"] == own and same_settings

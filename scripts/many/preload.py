@@ -6,6 +6,8 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import partial
 from io import StringIO
 
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # CUDA itself must not start here
+
 import src.libraries  # noqa: F401  (first)
 
 # isort: split

@@ -17,8 +17,16 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from src.errors import UserError
+
 Work = Callable[..., Any]
-FORKS = "forkserver" in multiprocessing.get_all_start_methods()
+FORKS = sys.platform == "linux"  # macOS may not fork once torch is imported, Windows cannot
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+    if hasattr(signal, name)
+]
+LOOK = 0.2  # seconds between two looks at whether a signal has come
 WORDS = "LINENET_PRELOAD"  # environment variable: the words of `fit` whose data is read once
 
 
@@ -52,35 +60,55 @@ def run_all(
     """
     start = starter(words, threads or max(1, cores() // jobs))
     waiting, running = list(tasks), dict[Any, tuple[Task, BaseProcess]]()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                process = start(task := waiting.pop(0))
-                running[process.sentinel] = task, process
-            for sentinel in wait([*running]):
-                task, process = running.pop(sentinel)
+    with Stopping() as stopping:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    process = start(task := waiting.pop(0))
+                    running[process.sentinel] = task, process
+                for sentinel in wait([*running], LOOK):
+                    task, process = running.pop(sentinel)
+                    process.join()
+                    yield task, process.exitcode or 0
+                stopping.leave_if_asked()
+        finally:
+            for _, process in running.values():
+                process.terminate()
+            for _, process in running.values():
                 process.join()
-                yield task, process.exitcode or 0
-    finally:
-        for _, process in running.values():
-            process.terminate()
-        for _, process in running.values():
-            process.join()
-        for number, handler in before.items():
+
+
+class Stopping:
+    """Context manager in which a signal is noted, and the caller leaves at a moment that suits it.
+
+    An exception in the midst of a start would leave a process behind that nobody stops.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __enter__(self) -> "Stopping":
+        self.before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
             signal.signal(number, handler)
 
+    def leave_if_asked(self) -> None:
+        """Raise SystemExit if a signal has come."""
+        if self.number:
+            raise SystemExit(128 + self.number)
 
-def stop(number: int, _: Any) -> None:
-    """Handle a signal: leave, which stops the processes."""
-    print("\nStopping. The same command goes on from here.", file=sys.stderr)
-    raise SystemExit(128 + number)
+    def _note(self, number: int, _: Any) -> None:
+        self.number = number
+        print("\nStopping. The same command goes on from here.", file=sys.stderr)
 
 
 def starter(words: Sequence[str], threads: int) -> Callable[[Task], BaseProcess]:
     """Return a function that starts a task in a process forked from a warm one.
 
-    On Windows, which cannot fork, each process starts anew.
+    Elsewhere than on Linux, each process starts anew.
 
     Args:
         words: The words of a `fit` command, whose data is read once; empty reads none.
@@ -92,7 +120,13 @@ def starter(words: Sequence[str], threads: int) -> Callable[[Task], BaseProcess]
     def start(task: Task) -> BaseProcess:
         task.log.parent.mkdir(parents=True, exist_ok=True)
         process = context.Process(target=run, args=(task, threads))
-        process.start()
+        try:
+            process.start()
+        except (EOFError, ConnectionError) as error:
+            raise UserError(
+                "The process that starts the runs has been killed, perhaps for lack of memory.\n"
+                "The same command goes on; --jobs 1 needs less memory."
+            ) from error
         return process
 
     return start

@@ -13,10 +13,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from jsonargparse.typing import PositiveInt
-
 from scripts.many.warm import warm_up
-from scripts.shared.options import ToolParser
+from scripts.shared.options import ToolParser, whole
+
+OWN = ("--seed_everything", "--resume", "--ckpt_path")  # flags of `fit` that the tool gives
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -33,17 +33,19 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     usage = "%(prog)s N --config FILE [--first SEED] [--jobs N] [flags of fit]"
     parser = ToolParser("seeds", __doc__, usage=usage)
     add = parser.add_argument
-    add("n", metavar="N", type=PositiveInt, help="number of seeds")
+    add("n", metavar="N", type=whole, help="number of seeds")
     add("--first", type=int, default=0, metavar="SEED", help="the first seed; default 0")
     jobs = (
         "seeds to train at once, which share the cores; default one for each core, and 1 together"
     )
-    add("--jobs", type=PositiveInt, default=None, metavar="N", help=jobs)
+    add("--jobs", type=whole, default=None, metavar="N", help=jobs)
     together = "make the steps of all seeds of a process together; default on a GPU only"
     add("--together", action=argparse.BooleanOptionalAction, default=None, help=together)
     options, words = parser.parse_known_args(args)
-    if any(word.startswith("--seed_everything") for word in words):
-        parser.error("--seed_everything: the tool gives each run its seed; use --first SEED")
+    parser.check_meant(words)
+    parser.check_free(words, OWN)
+    if not words:
+        parser.error("give --config FILE, e.g. configs/mnist_mlp.yaml")
     return options, words
 
 

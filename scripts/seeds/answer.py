@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.many.groups import Group, default_words, open_group
+from scripts.many.numbers import shown
 from scripts.many.page import Link, page
 from scripts.many.resolved import data_of
 from scripts.many.warm import cores
@@ -71,9 +72,13 @@ def answer(group: Group, seeds: Sequence[int], command: str) -> None:
         caption: picture, "Metrics": metric_rows(metrics), "Runs": run_rows(group, runs),
     }  # fmt: skip
     title, report = f"{group.name}, {len(seeds)} seeds", group.folder / "report.html"
-    write_whole(report, page(title, told_first(metrics), parts, command))
+    source = runs[seeds[0]]["dataset"]["source"]
+    warning = source if "NOT MNIST" in source else ""
+    write_whole(report, page(title, told_first(metrics), parts, command, warning))
     show(title, metric_rows(metrics))
     print(f"runs     {group.folder / group.name}\nreport   {report}")
+    if warning:
+        print(warning)
 
 
 def told_first(metrics: dict[str, Summary]) -> str:
@@ -92,7 +97,7 @@ def run_rows(group: Group, runs: dict[int, dict[str, Any]]) -> list[list[str | L
     names = [*of_metrics([*runs.values()])]
     rows: list[list[str | Link]] = [["run", *names, "epochs", "seconds"]]
     for seed, results in runs.items():
-        values = [f"{results['metrics'].get(name, float('nan')):.5g}" for name in names]
+        values = [shown(name, results["metrics"][name]) for name in names]
         seconds = f"{results['seconds']['fit']:.1f}"
         link = (name_of(seed), f"{group.name}/{name_of(seed)}/")
         rows.append([link, *values, str(results["epochs"]), seconds])

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from scipy import stats
 
+from scripts.many.numbers import shown
+
 LEVEL = 0.95
 OF_ONE_BATCH = ("train/loss", "train/lr")  # the last logged value, no mean over an epoch
 
@@ -56,11 +58,9 @@ def of_metrics(runs: Sequence[dict[str, Any]]) -> dict[str, Summary]:
 
 
 def told(name: str, one: Summary) -> list[str]:
-    """Return a metric as text: its name, mean ± sd, and the interval; an accuracy in percent."""
-    percent = name.endswith("/acc")
-    scale, form, short = (100, ".2f", ".2f") if percent else (1, ".4g", ".2g")
-    unit = " %" if percent else ""
+    """Return a metric as text: its name, mean ± sd, and the interval."""
     if one.n == 1:
-        return [name, f"{scale * one.mean:{form}}{unit}", "needs two seeds"]
-    spread = f"{scale * one.mean:{form}} ± {scale * one.sd:{short}}{unit}"
-    return [name, spread, f"{scale * one.low:{form}} to {scale * one.high:{form}}{unit}"]
+        return [name, shown(name, one.mean), "needs two seeds"]
+    most = 1.0 if name.endswith("/acc") else math.inf  # an interval of few seeds may go beyond
+    ends = [shown(name, min(max(end, 0.0), most)) for end in (one.low, one.high)]
+    return [name, shown(name, one.mean, one.sd), " to ".join(ends)]

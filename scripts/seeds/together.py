@@ -11,11 +11,13 @@ import src.libraries  # noqa: F401  (first)
 
 # isort: split
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from src.command.experiment import ExperimentCLI, run_in_turn
 from src.command.run_selection import Command
 from src.command.signals import SignalHandlers
 from src.data.shared import share
+from src.models import Model
 from src.training.joint_loop import JointLoop
 from src.training.meeting import Meeting
 from src.training.stop_request import StopRequest
@@ -35,8 +37,17 @@ class JointCLI(ExperimentCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = super().instantiate_trainer(**kwargs)
         own = trainer.fit_loop.epoch_loop.own_batches
-        trainer.fit_loop.epoch_loop = JointLoop(trainer, own, self.meeting.wait)
+        loop = JointLoop(trainer, own, self.meeting.wait)
+        loop.alone = own_measures(self.model)
+        trainer.fit_loop.epoch_loop = loop
         return trainer
+
+
+def own_measures(model: Model) -> str | None:
+    """Return the method by which a model measures in its own way, which a stack does not call."""
+    names = ("measured", "score", "add_sums")
+    own = [name for name in names if is_overridden(name, model, Model)]
+    return f"a {own[0]} of your own" if own else None
 
 
 class StopAll:

@@ -25,6 +25,8 @@ def train(group: Group, seeds: Sequence[int], jobs: int, together: bool = False)
     left = [seed for seed in seeds if not is_done(group, seed)]
     jobs = max(1, min(jobs, len(left)))
     shares = [left[i::jobs] for i in range(jobs)] if together else [[seed] for seed in left]
+    done = len(seeds) - len(left)
+    print(f"{group.folder}: {done} of {len(seeds)} seeds are trained.", flush=True)
     if not left:
         return
     folders = [group.run_folder(name_of(seed)) for seed in left]

@@ -2,10 +2,21 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import Any, NoReturn
 
 from scripts.shared.tables import mnist_files
+
+OF_FIT = ("--config", "--model", "--data", "--trainer", "--report", "--tag", "--note", "--resume")
+
+
+def whole(text: str) -> int:
+    """Return a whole number from 1 on, as the type of an option."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text}")
+    return int(text)
 
 
 class ToolParser(argparse.ArgumentParser):
@@ -39,6 +50,19 @@ class ToolParser(argparse.ArgumentParser):
         """Exit with an error if one of the given names is unknown."""
         if unknown := [name for name in given if name not in known]:
             self.error(f"there is no {kind} {unknown[0]}, expected some of {', '.join(known)}")
+
+    def check_free(self, words: Sequence[str], own: Sequence[str]) -> None:
+        """Exit with an error if the words of `fit` hold a flag that the tool gives itself."""
+        if given := [word for word in words if word.partition("=")[0] in own]:
+            self.error(f"leave {given[0]} out: the tool gives it to each run")
+
+    def check_meant(self, words: Sequence[str]) -> None:
+        """Exit with an error if a word of `fit` is nearly an option of the tool, mistyped."""
+        own = [name for action in self._actions for name in action.option_strings]
+        for name in (word.partition("=")[0] for word in words if word.startswith("--")):
+            near = get_close_matches(name, own, n=1, cutoff=0.7)
+            if near and "." not in name and name not in OF_FIT:
+                self.error(f"there is no {name}; did you mean {near[0]}?")
 
     def check_mnist(self) -> None:
         """Exit with an error if the real MNIST files are missing."""

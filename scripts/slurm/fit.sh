@@ -14,16 +14,17 @@ if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
     version="job_${SLURM_ARRAY_JOB_ID}_seed_$SLURM_ARRAY_TASK_ID"
     set -- "$@" --seed_everything "$SLURM_ARRAY_TASK_ID"
 fi
-if config=$(ls lightning_logs/*/"$version"/config.yaml 2>/dev/null); then
+config=$(ls lightning_logs/*/"$version"{,_restart_*}/config.yaml 2>/dev/null | head -n 1)
+if [ -n "$config" ]; then
     set -- "$@" --resume "$(dirname "$config")" # an earlier start of this job has begun it
-else
-    set -- "$@" --trainer.logger.version "$version"
+else # a start that was stopped before its first step may have left an empty folder
+    set -- "$@" --trainer.logger.version "$version${SLURM_RESTART_COUNT:+_restart_$SLURM_RESTART_COUNT}"
 fi
 
 srun --kill-on-bad-exit=1 ./scripts/run fit "$@" \
     --trainer.num_nodes "$SLURM_NNODES" --trainer.devices "${SLURM_NTASKS_PER_NODE:-1}"
 code=$?
-if [ "$code" -gt 128 ]; then # stopped by a signal
-    scontrol requeue "$SLURM_JOB_ID"
-fi
+case $code in
+129 | 138 | 143) scontrol requeue "$SLURM_JOB_ID" ;; # stopped by SIGHUP, SIGUSR1 or SIGTERM
+esac
 exit "$code"

@@ -10,7 +10,7 @@ set -uo pipefail
 
 srun ./scripts/run "$@"
 code=$?
-if [ "$code" -gt 128 ]; then # stopped by a signal
-    scontrol requeue "$SLURM_JOB_ID"
-fi
+case $code in
+129 | 138 | 143) scontrol requeue "$SLURM_JOB_ID" ;; # stopped by SIGHUP, SIGUSR1 or SIGTERM
+esac
 exit "$code"

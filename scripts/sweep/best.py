@@ -66,9 +66,9 @@ def refit(
         left = {seed: run for seed, run in runs.items() if results(group, run) is None}
         tasks = [task(group, best, seed, run) for seed, run in left.items()]
         ended = run_all(tasks, min(jobs, max(1, len(tasks))), group.words, threads)
-        for done, code in with_bar(ended, "Training the best settings", len(tasks)):
-            if code:
-                raise UserError(f"A run with the best settings failed: see {done.log}.")
+        codes = [*with_bar(ended, "Training the best settings", len(tasks))]
+        if failed := [done.log for done, code in codes if code]:
+            raise UserError(f"A run with the best settings failed: see {failed[0]}.")
     found = [results(group, run) for run in runs.values()]
     return [one["metrics"] for one in found if one]
 

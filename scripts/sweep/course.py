@@ -16,6 +16,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 
 from scripts.many.groups import OF_RUNS, Group, default_words, open_group
+from scripts.many.resolved import data_of
 from scripts.many.warm import Task, starter
 from scripts.sweep.attempts import REASON, first_number
 from scripts.sweep.best import refit, score, spread, write_best
@@ -53,7 +54,7 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
     fit = described(words)
     space = read_space(options.space, words)
     total = number_of_trials(options, space)
-    own = identity(options, space, fit)
+    own = identity(options, space, fit, data_of(words).digest)
     if options.storage:
         open_storage(options.storage)  # fails here, before a folder is made
     group = open_group("sweeps", words, own, stack, shared=True)
@@ -100,13 +101,16 @@ def warm_starter(group: Group, threads: int) -> Callable[[Task], BaseProcess]:
     return start
 
 
-def identity(options: argparse.Namespace, space: Space, fit: Described) -> dict[str, Any]:
+def identity(
+    options: argparse.Namespace, space: Space, fit: Described, data: str
+) -> dict[str, Any]:
     """Return what makes a sweep another one, besides the settings that its trials share."""
     return {
         "space": [asdict(setting) for setting in space],
         "sampler": options.sampler,
         "pruner": options.pruner,
         "seed": fit.settings["seed_everything"],
+        "data": data,
         "storage": shown(options.storage) if options.storage else None,
     }
 

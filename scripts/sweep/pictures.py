@@ -1,5 +1,6 @@
 """Optuna's pictures of a study, as PNG files in memory."""
 
+import logging
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("Agg")
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of fonts that Optuna names
 
 # isort: split
 import matplotlib.pyplot as plt

@@ -49,7 +49,7 @@ class Monitored(Callback):
 
 
 class Reports(Monitored):
-    """Tells the metric to the worker after each validation, and stops if the worker says so.
+    """Tells the metric to the worker after each epoch, and stops if the worker says so.
 
     Args:
         connection: A pipe to the worker, which answers whether to stop.
@@ -61,7 +61,8 @@ class Reports(Monitored):
         self.connection = connection
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.sanity_checking:
+        batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        if trainer.sanity_checking or batches < trainer.num_training_batches:  # within an epoch
             return
         epochs = trainer.fit_loop.epoch_progress.current.ready
         value = float(trainer.callback_metrics[self.monitor])

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from scripts.many.groups import Group
-from scripts.many.warm import Task
+from scripts.many.warm import Stopping, Task
 from scripts.sweep.attempts import REASON, counted, first_number, is_done, next_trial, repeat
 from scripts.sweep.presence import ALIVE, BEAT, WORKER, Presence, Watch, running_of
 from scripts.sweep.space import Space, suggested, words
@@ -86,14 +86,16 @@ class Worker:
 
     def run(self) -> None:
         """Run trials until all are finished; on a signal, let others repeat those under way."""
-        try:
-            self._fill()
-            while not self._finished():
-                self._listen()
+        with Stopping() as stopping:
+            try:
                 self._fill()
-                self._beat()
-        finally:
-            self._stop()
+                while not self._finished():
+                    self._listen()
+                    stopping.leave_if_asked()
+                    self._fill()
+                    self._beat()
+            finally:
+                self._stop()
 
     def _finished(self) -> bool:
         if self.running:
@@ -151,7 +153,7 @@ class Worker:
         if message.epochs not in one.reported:
             one.reported.add(message.epochs)
             one.trial.report(message.value, message.epochs)
-        one.pruned = not message.last and one.trial.should_prune()
+        one.pruned = one.pruned or (not message.last and one.trial.should_prune())
 
     def _end(self, one: Running) -> None:
         """Tell the study how a trial has ended."""

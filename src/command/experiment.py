@@ -201,7 +201,7 @@ class ExperimentCLI(ExperimentFlags):
             kwargs["deterministic"] = "warn"  # or the convolutions of two equal runs differ
         try:
             trainer = super().instantiate_trainer(**kwargs)
-        except (MisconfigurationException, TypeError, ValueError) as error:
+        except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"The trainer refuses its settings: {error}") from error
         trainer.run_folder = folder
         trainer.callbacks.sort(key=place)

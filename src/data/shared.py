@@ -38,7 +38,8 @@ def keep(data: Any, before: dict[str, Any]) -> None:
     """
     if _shares:
         _ = data.digest  # kept as an attribute, too
-        _read[key(data)] = changed(data, before)
+        copies = {"_copies": data._copies}  # on a GPU: one for all
+        _read[key(data)] = changed(data, before) | copies
 
 
 def once(data: LightningDataModule, read: Callable[[], Any]) -> Any:

@@ -20,6 +20,8 @@ LOCK, OWNER = ".lock", ".lock-owner"
 def new_version(root: Path, version: str | int | None, stack: ExitStack) -> Path:
     """Create and lock the run folder `root/version_N`, with the next free N or the given version.
 
+    A given version may exist if it is empty: a job may be killed as soon as it has started.
+
     Args:
         root: The folder of all runs of a config.
         version: A number, a name, or None for the next number.
@@ -33,8 +35,12 @@ def new_version(root: Path, version: str | int | None, stack: ExitStack) -> Path
         folder = root / (name or f"version_{_next_number(root)}")
         if _create(folder, stack):
             return folder
-        with locked(folder):  # names the process that is using it, if there is one
-            pass
+        with ExitStack() as attempt:
+            attempt.enter_context(locked(folder))  # names the process that is using it
+            if not any(path.name not in (LOCK, OWNER) for path in folder.iterdir()):
+                stack.push(attempt.pop_all())  # killed before it wrote anything
+                stack.push(partial(_discard, folder))
+                return folder
     raise UserError(
         f"The run folder {folder} exists already, and is not overwritten.\n"
         "Leave --trainer.logger.version out, or resume that run: --resume FOLDER."

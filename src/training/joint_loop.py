@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from lightning.pytorch import Trainer
 
 from src.training.epoch_loop import EpochLoop
+from src.training.fixed_step import FixedStep
 from src.training.seeds import StepSeeds
 from src.training.stack import unstackable
 
@@ -22,7 +23,7 @@ class JointLoop(EpochLoop):
         trainer: The trainer.
         own_batches: Whether batches or the training step are not those of this project.
         wait: Waits for the stretch of all; called with this loop and the number of steps that it
-            can make, it returns the number of samples.
+            can make, it returns the number of samples, 0 if the run must make its next step alone.
     """
 
     alone: str | None = None  # why the run does not join the others
@@ -38,11 +39,20 @@ class JointLoop(EpochLoop):
         return super().steps_made() + (f"; not together: {self.alone}" if self.alone else "")
 
     def _blocks(self, steps: int) -> Iterator[int]:
-        self.alone = self.alone or unstackable(self.step)
-        if self.alone or not self.global_step:
-            yield from super()._blocks(steps if self.alone else 1)
+        self.alone = self.alone or unstackable(self.step) or self._odd_schedules()
+        if self.alone:
+            yield from super()._blocks(steps)
+        elif self.global_step and (samples := self.wait(self, steps)):
+            yield samples
         else:
-            yield self.wait(self, steps)
+            yield from super()._blocks(1)
+
+    def _fixed_step(self) -> FixedStep | None:  # one network is captured, a stack is not
+        return super()._fixed_step() if self.alone else None
+
+    def _odd_schedules(self) -> str | None:
+        several = len(self.schedules) > 1 or any(one.frequency != 1 for one in self.schedules)
+        return "a scheduler that skips steps" if several else None
 
     @property
     def position(self) -> tuple[int, int]:

@@ -42,8 +42,11 @@ class Meeting:
         ends = {run: self._go_on(run) for run in runs}
         while self.waiting:
             group, steps = self._next_group()
-            made = self._stretch([self.waiting.pop(run)[0] for run in group], steps)
-            ends |= {run: self._go_on(run, made) for run in group}
+            loops = {run: self.waiting[run][0] for run in group}
+            made = self._stretch([*loops.values()], steps)
+            for run in [run for run, loop in loops.items() if made or loop.alone]:
+                del self.waiting[run]
+                ends[run] = self._go_on(run, made)
         return [ends[run] for run in runs]
 
     def wait(self, loop: JointLoop, steps: int) -> int:

@@ -40,6 +40,8 @@ class GivenDropout(nn.Module):
     def drawn(self, generator: Generator) -> Tensor:
         """Return a new factor; from a generator of the same state, nn.Dropout draws the same."""
         kept = torch.empty(self.factor.shape, device=generator.device)
+        if self.share == 1:
+            return kept.zero_()
         return kept.bernoulli_(1 - self.share, generator=generator).div_(1 - self.share)
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from torch.distributed import DistNetworkError
 
 from src.command.failures import short_errors, user_error
 from src.errors import UserError
@@ -30,6 +31,11 @@ def cause(error: Exception, by: Exception) -> Exception:
             "Not enough memory: 40.0 GB were requested",
         ),
         (OSError(28, "No space left on device", "x.ckpt"), "x.ckpt cannot be used: No space"),
+        (
+            RuntimeError("[/x/gloo/transport/tcp/pair.cc:5] Read error [10.0.0.2]:9: Reset. This"),
+            "does not answer: Read error [10.0.0.2]:9: Reset.\n",
+        ),
+        (DistNetworkError("Failed to recv, got 0 bytes. Connection was"), "answer: Failed to recv"),
         (ValueError("a bug"), None),
     ],
 )

@@ -28,12 +28,13 @@ def test_a_signal_outside_of_training_ends_the_program(number: signal.Signals) -
     assert stop.value.code == 128 + number
 
 
-def finish_after(number: signal.Signals) -> None:
-    """Get a signal during training, and reach the end of the `with` block."""
+def finish_after(*numbers: signal.Signals) -> None:
+    """Get signals during training, and reach the end of the `with` block."""
     request = StopRequest(training=True)
     with SignalHandlers(request):
-        os.kill(os.getpid(), number)
-        assert request.signal == number
+        for number in numbers:
+            os.kill(os.getpid(), number)
+        assert request.signal == numbers[0]
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -44,6 +45,13 @@ def test_a_signal_during_training_is_stored(
         finish_after(number)
     assert stop.value.code == 128 + number  # raised at the end of the block
     assert "Stopping at the next checkpoint" in capsys.readouterr().err
+
+
+def test_a_scheduler_may_send_a_signal_twice() -> None:
+    """SLURM does when it preempts a job; the checkpoint of the first one must be kept."""
+    with pytest.raises(SystemExit) as stop:
+        finish_after(signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM)
+    assert stop.value.code == 128 + signal.SIGUSR1
 
 
 def test_a_signal_during_a_destructor_is_not_lost() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.pytorch.utilities import rank_zero_only
 
 from scripts.faults.runs import differences, left
 from src.cli import main
@@ -46,6 +47,20 @@ def test_a_change_that_cannot_be_made_is_refused_with_both_values(
     before = left(FOLDER)
     assert told in refused(capsys, word)
     assert list(differences(left(FOLDER), before)) == []
+
+
+def test_every_process_ends_if_the_run_is_finished(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the others would wait for the first one, which has started none of them."""
+    run("fit", *SMALL, "--trainer.max_epochs=1")
+    capsys.readouterr()
+    for rank in (0, 1):
+        monkeypatch.setattr(rank_zero_only, "rank", rank)
+        with pytest.raises(SystemExit) as stop:
+            main(["fit", "--resume", str(FOLDER)])
+        assert stop.value.code == 0
+        assert ("is finished" in capsys.readouterr().out) == (rank == 0)
 
 
 def test_more_steps_after_an_end_within_an_epoch_equal_a_longer_run(run: Run) -> None:

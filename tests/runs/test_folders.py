@@ -45,6 +45,16 @@ def test_only_one_of_several_runs_can_use_the_same_folder() -> None:
     assert left(Path("lightning_logs/line/mine"))["results"]["epochs"] == 300
 
 
+def test_the_empty_folder_of_a_run_that_was_killed_at_once_is_used(run: Run) -> None:
+    folder = Path("lightning_logs/line/mine")
+    folder.mkdir(parents=True)
+    for name in (".lock", ".lock-owner"):
+        (folder / name).touch()
+    run(*LINE, "--trainer.logger.version=mine")
+    assert (folder / "results.json").is_file()
+    assert not list(folder.glob(".lock*"))
+
+
 def test_a_finished_run_is_not_overwritten(run: Run) -> None:
     run(*LINE, "--trainer.logger.version=mine")
     before = left(Path("lightning_logs/line/mine"))

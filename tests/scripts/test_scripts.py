@@ -80,11 +80,12 @@ def test_a_changed_pyproject_updates_the_environment_with_its_extras(checkout: P
 
 
 def test_a_new_environment_is_made_where_there_is_none(checkout: Path) -> None:
-    (checkout / ".venv/bin/python").unlink()
+    shutil.rmtree(checkout / ".venv")
     fake = checkout / "bin"
     fake.mkdir()
     (fake / "python3").write_text(
         f'#!/bin/sh\n[ "$1" = -c ] && exit 0\necho made "$@"\n'
+        f"mkdir -p {checkout}/.venv/bin\n"
         f"printf '#!/bin/sh\\n' > {checkout}/.venv/bin/python\n"
         f"chmod +x {checkout}/.venv/bin/python\n"
     )
@@ -95,6 +96,7 @@ def test_a_new_environment_is_made_where_there_is_none(checkout: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert f"made -m venv --clear {checkout}/.venv" in done.stderr
+    assert len((checkout / ".venv/installed").read_text().splitlines()) == 1
 
 
 def test_the_environment_behind_a_link_is_not_cleared(checkout: Path, tmp_path: Path) -> None:

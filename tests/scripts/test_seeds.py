@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from scipy import stats
 from scripts.many.progress import epochs_done
 from scripts.seeds.__main__ import main
 from scripts.seeds.summary import summary, told
+from scripts.seeds.together import own_measures
+from src.models import LogisticRegression
 from src.plots.seeds import common, seed_curves
 from tests.conftest import PROJECT
 
@@ -32,11 +35,11 @@ def test_mean_deviation_and_interval_equal_those_of_scipy() -> None:
         4, pytest.approx(np.mean(values)), pytest.approx(np.std(values, ddof=1)),
     )  # fmt: skip
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
-    assert told("test/acc", found) == ["test/acc", "91.42 ± 1.18 %", "89.55 to 93.30 %"]
+    assert told("test/acc", found) == ["test/acc", "91.42 ± 1.18 %", "89.55 % to 93.30 %"]
 
 
 def test_one_seed_has_no_interval() -> None:
-    assert told("test/mse", summary([0.5])) == ["test/mse", "0.5", "needs two seeds"]
+    assert told("test/mse", summary([0.5])) == ["test/mse", "0.5000", "needs two seeds"]
 
 
 def test_curves_are_averaged_where_all_runs_have_points() -> None:
@@ -46,6 +49,15 @@ def test_curves_are_averaged_where_all_runs_have_points() -> None:
     figure = seed_curves({"val/loss": [([1, 2], [0.4, 0.2]), ([1, 2], [0.6, 0.4])]})
     [axes] = figure.axes
     assert axes.lines[2].get_ydata().tolist() == pytest.approx([0.5, 0.3])
+
+
+def test_a_model_that_measures_in_its_own_way_is_not_stacked() -> None:
+    class Own(LogisticRegression):
+        def measured(self, batch: Any, stage: str) -> Any:
+            return super().measured(batch, stage)
+
+    assert own_measures(Own()) == "a measured of your own"
+    assert own_measures(LogisticRegression()) is None
 
 
 @pytest.mark.parametrize("together", ["--no-together", "--together"])
@@ -77,9 +89,13 @@ def test_seeds_are_ordinary_runs_and_more_of_them_leave_the_finished(
     ("words", "code", "message"),
     [
         (["0", *SMALL], 2, "N"),
-        (["2", *SMALL, "--seed_everything=3"], 2, "use --first SEED"),
+        (["2", *SMALL, "--seed_everything=3"], 2, "leave --seed_everything=3 out"),
         (["2", *SMALL, "--model.optimizer.lrr=1"], 2, "lrr"),
         (["2", *SMALL, "--data.train_size=1000000"], 1, "--data.train_size"),
+        (["2", *SMALL, "--resume=latest"], 2, "leave --resume=latest out"),
+        (["2", *SMALL, "--trainer.fast_dev_run=true"], 1, "--trainer.fast_dev_run True"),
+        (["2", *SMALL, "--trainer.logger=false"], 1, "--trainer.logger False"),
+        (["2", "--config", "none.yaml"], 2, "none.yaml"),
         ([], 2, "N"),
     ],
 )

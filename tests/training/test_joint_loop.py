@@ -158,17 +158,26 @@ def test_a_run_with_a_loss_that_is_not_finite_ends_alone(data_root: Path) -> Non
                 with torch.no_grad():
                     model.net[1].weight.fill_(torch.nan)
 
+    class Validations(Callback):
+        def __init__(self) -> None:
+            self.steps: list[int] = []
+
+        def on_validation_end(self, trainer: Trainer, model: Any) -> None:
+            self.steps.append(trainer.global_step)
+
     meeting, kept = Meeting(), dict[int, Trainer]()
     loop = partial(JointLoop, own_batches=False, wait=meeting.wait)
-    extra = {1: [Poison()]}
+    counted = [Validations() for _ in range(SEEDS)]
     ends = meeting.run([
-        partial(training, make, data_root, seed,
-                [kind() for kind in OF_STEPS] + extra.get(seed, []), loop, kept)
+        partial(training, make, data_root, seed, [*(kind() for kind in OF_STEPS), counted[seed],
+                *[Poison()] * (seed == 1)], loop, kept)
         for seed in range(SEEDS)
     ])  # fmt: skip
-    assert [type(end) for end in ends] == [type(None), UserError, type(None)]
+    assert [end is None for end in ends] == [True, False, True]
+    assert isinstance(ends[1], UserError)
     assert "not finite, after a gradient that was not finite, at step 8, epoch 1" in str(ends[1])
     assert [kept[seed].global_step for seed in range(SEEDS)] == [16, 8, 16]
+    assert [one.steps for one in counted] == [[8, 16], [8], [8, 16]]
 
 
 def test_runs_of_unequal_length_meet_again(data_root: Path, unstacked: Callable[[], None]) -> None:
@@ -199,12 +208,13 @@ def test_runs_of_unequal_length_meet_again(data_root: Path, unstacked: Callable[
         assert_close(outcome(kept[seed])["weights"], outcome(alone[seed])["weights"], "weights")
 
 
-def test_given_dropout_draws_what_dropout_draws() -> None:
-    layer, x = GivenDropout(0.3), torch.randn(5, 7)
+@pytest.mark.parametrize("share", [0.3, 0.0, 1.0])
+def test_given_dropout_draws_what_dropout_draws(share: float) -> None:
+    layer, x = GivenDropout(share), torch.randn(5, 7)
     layer.factor = torch.ones_like(x)
     layer.factor = layer.drawn(torch.Generator().manual_seed(4))
     torch.manual_seed(4)
-    assert torch.equal(layer(x), torch.nn.functional.dropout(x, 0.3))
+    assert torch.equal(layer(x), torch.nn.functional.dropout(x, share))
 
 
 def test_a_model_that_cannot_be_stacked_is_trained_alone(data_root: Path) -> None:
@@ -220,3 +230,19 @@ def test_a_model_that_cannot_be_stacked_is_trained_alone(data_root: Path) -> Non
     for one in kept.values():
         assert one.global_step == 16
         assert "not together: vmap" in one.fit_loop.epoch_loop.steps_made()
+        assert one.fit_loop.epoch_loop.others == 0
+
+
+def test_where_single_steps_are_captured_runs_still_meet(
+    data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU; a captured step would not wait for the others."""
+
+    def refuse(*args: Any) -> None:
+        raise AssertionError("a step was captured")
+
+    monkeypatch.setattr("src.training.epoch_loop.uncaptured", lambda trainer, loader: None)
+    monkeypatch.setattr("src.training.epoch_loop.FixedStep", refuse)
+    for one in trained(logistic, data_root).values():
+        assert one.fit_loop.epoch_loop.others == SEEDS - 1
+        assert one.global_step == 16
