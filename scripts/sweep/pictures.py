@@ -5,12 +5,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of fonts that Optuna names
-
-# isort: split
 import matplotlib.pyplot as plt
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.search_space import intersection_search_space
@@ -18,6 +12,9 @@ from optuna.study import Study
 from optuna.visualization import matplotlib as optuna_pictures
 
 from src.plots.style import png
+
+plt.switch_backend("Agg")
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of fonts that Optuna names
 
 CAPTIONS = {
     "history": "Each complete trial, and the best so far.",
