@@ -5,11 +5,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-# isort: split
 import matplotlib.pyplot as plt
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.search_space import intersection_search_space
@@ -17,6 +12,9 @@ from optuna.study import Study
 from optuna.visualization import matplotlib as optuna_pictures
 
 from src.plots.style import png
+
+plt.switch_backend("Agg")
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of fonts that Optuna names
 
 CAPTIONS = {
     "history": "Each complete trial, and the best so far.",
@@ -49,7 +47,7 @@ def pictures(study: Study, metric: str) -> dict[str, bytes]:
         "slices": lambda: optuna_pictures.plot_slice(study, target_name=metric),
         "epochs": lambda: without_legend(optuna_pictures.plot_intermediate_values(study)),
     }
-    wide = {"parallel": (9, 5), "slices": (max(6, 2.5 * len(settings)), 3.5)}
+    wide = {"parallel": (9, 5), "slices": (max(6, 3.4 * len(settings)), 3.5)}
     found = {name: drawn(function, wide.get(name, (7, 4.5))) for name, function in draw.items()}
     return {CAPTIONS[name]: picture for name, picture in found.items() if picture}
 
