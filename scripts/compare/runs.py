@@ -146,7 +146,7 @@ def parsed(path: Path, parse: Callable[[str], Any]) -> Any:
 
 def config_of(text: str) -> tuple[dict[str, Any], list[str], str]:
     """Return the settings, tags and note in a config.yaml, which the user may have edited."""
-    config = yaml.load(text, Loader=LOADER)
+    config = LOADER(text).get_single_data()
     tags, note = config.get("tag") or [], config.get("note") or ""
     return settings_of(config), [tags] if isinstance(tags, str) else [*map(str, tags)], str(note)
 
