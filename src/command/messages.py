@@ -104,7 +104,9 @@ def _suspect(message: str, options: list[str]) -> tuple[str, list[str]]:
     """Return the wrong name in a report, and the names allowed in its place."""
     if match := re.search(r"File does not exist: '(.*)'", message):
         asked = Path(match[1])
-        return asked.name, [path.name for path in CONFIGS.rglob("*.yaml")]
+        return asked.name, [
+            path.name for path in CONFIGS.rglob("*.yaml") if path.parent.name != "sweeps"
+        ]
     if match := re.search(r"the name of a class, got (\w+)", _complaint(message)):
         return match[1], [name for module in MODULES for name in _classes(module)]
     if match := re.search(r"Expected a typing.Literal\[(.*?)\]. Got value: (\w+)", message):
