@@ -102,7 +102,9 @@ def descendants(number: int) -> list[int]:
 
 
 def cut(process: Process) -> None:
-    """Kill all processes of a host at once, as a power cut does."""
+    """Kill all processes of a host at once, as a power cut does, unless they have ended."""
+    if process.poll() is not None:  # its number may belong to another process by now
+        return
     for number in descendants(process.pid):
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
