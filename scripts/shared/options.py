@@ -53,7 +53,8 @@ class ToolParser(argparse.ArgumentParser):
 
     def check_free(self, words: Sequence[str], own: Sequence[str]) -> None:
         """Exit with an error if the words of `fit` hold a flag that the tool gives itself."""
-        if given := [word for word in words if word.partition("=")[0] in own]:
+        names = [word.partition("=")[0] for word in words]
+        if given := [name for name in names if name in own]:
             self.error(f"leave {given[0]} out: the tool gives it to each run")
 
     def check_meant(self, words: Sequence[str]) -> None:
