@@ -194,7 +194,7 @@ def test_a_fold_that_fails_is_named_with_its_log(
         (["five", *LOGISTIC], 2, "got 'five'"),
         (["5"], 2, "give --config FILE"),
         (["5", *LOGISTIC, "--jobs=0"], 2, "whole number from 1 on, got 0"),
-        (["5", *LOGISTIC, "--resume=latest"], 2, "leave --resume=latest out"),
+        (["5", *LOGISTIC, "--resume=latest"], 2, "leave --resume out"),
         (["5", *LOGISTIC, "--data.fold", "1"], 2, "leave --data.fold out"),
         (["5", *LOGISTIC, "--model.bais=true"], 2, "bais"),
         (["31", *LOGISTIC], 1, "--data.folds 31 is too large: class 0 has 30 training samples"),
