@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-from scipy import stats
-
+from scripts.compare.significance import mean_interval
 from scripts.many.numbers import shown
 
-LEVEL = 0.95
 OF_ONE_BATCH = ("train/loss", "train/lr")  # the last logged value, no mean over an epoch
 
 
@@ -40,9 +38,7 @@ def summary(values: Sequence[float]) -> Summary:
     n, middle = len(values), mean(values)
     if n == 1:
         return Summary(n, middle, math.nan, math.nan, math.nan)
-    sd = stdev(values)
-    half = stats.t.ppf((1 + LEVEL) / 2, n - 1) * sd / math.sqrt(n)
-    return Summary(n, middle, sd, middle - half, middle + half)
+    return Summary(n, middle, stdev(values), *mean_interval(values))
 
 
 def of_metrics(runs: Sequence[dict[str, Any]]) -> dict[str, Summary]:

@@ -26,7 +26,7 @@ class Meeting:
         self.hub = getcurrent()
         self.waiting: dict[greenlet, tuple[JointLoop, int]] = {}
         self.stack: Stack | None = None
-        self.members: list[JointLoop] = []
+        self.members: list[JointLoop] = []  # those of the stack
 
     def run(
         self, trainings: Sequence[Training], logs: Sequence[TextIO] = ()
@@ -81,7 +81,7 @@ class Meeting:
 
     def _stretch(self, loops: list[JointLoop], steps: int) -> int:
         """Make a stretch of steps for several runs; return the number of samples of each."""
-        new = self.stack is None or self.members != loops
+        new = self.members != loops
         if self.stack is None or new:
             self.members, self.stack = loops, Stack([loop.step for loop in loops])
         stretch = Stretch(self.stack, loops)
