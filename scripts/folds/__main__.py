@@ -27,7 +27,7 @@ from scripts.folds.predictions import predict
 from scripts.folds.tables import show
 from scripts.folds.training import train
 from scripts.many.groups import open_group
-from scripts.many.resolved import data_of, resolved
+from scripts.many.resolved import resolved
 from scripts.many.warm import cores
 from scripts.shared.options import ToolParser, whole
 from src.command.failures import short_errors
@@ -100,17 +100,16 @@ def cross_validate(options: argparse.Namespace, words: list[str], stack: ExitSta
         words: The arguments for `fit`.
         stack: Keeps the lock of the group.
     """
-    check(resolved(words)[1])
+    _, settings = resolved(words)
+    check(settings)
     common = added(words, options.folds)
-    first = [*words, *common, "--data.fold=0"]
-    data = data_of(first)  # what is wrong with it shows before all else
-    own = {"folds": options.folds, "seed": data.seed, "data": data.digest}
-    group = open_group("folds", first, own, stack)
+    own = {"folds": options.folds, "seed": settings["seed_everything"]}
+    group = open_group("folds", [*words, *common, "--data.fold=0"], own, stack)
     group.words = [*words, *common]
     train(group, options.folds, options.jobs)
     if not (record := group.folder / RECORD).exists():
         command = shlex.join(["./scripts/run", "folds", str(options.folds), *words])
-        write(group, data, predict(group, data), command)
+        write(group, group.data, predict(group, group.data), command)
     show(json.loads(record.read_text()), group.folder)
 
 

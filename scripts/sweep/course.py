@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from hashlib import sha256
 from multiprocessing.process import BaseProcess
+from statistics import mean, stdev
 from typing import Any
 
 import optuna
@@ -16,10 +17,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 
 from scripts.many.groups import OF_RUNS, Group, default_words, open_group
-from scripts.many.resolved import data_of
+from scripts.many.numbers import shown
 from scripts.many.warm import Task, starter
 from scripts.sweep.attempts import REASON, first_number
-from scripts.sweep.best import refit, score, spread, write_best
+from scripts.sweep.best import refit, write_best
 from scripts.sweep.display import Display, print_table
 from scripts.sweep.outcome import Outcome, outcome, saved, seconds
 from scripts.sweep.page import write_page
@@ -28,7 +29,7 @@ from scripts.sweep.presence import Presence
 from scripts.sweep.settings import Described, described
 from scripts.sweep.space import Space, text
 from scripts.sweep.space_file import read_space
-from scripts.sweep.storage import open_storage, shown, storage_errors
+from scripts.sweep.storage import open_storage, storage_errors, without_password
 from scripts.sweep.study import LARGEST_GRID, grid_points, open_study, pruner, sampler
 from scripts.sweep.worker import Worker
 from src.command.defaults import better
@@ -54,13 +55,13 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
     fit = described(words)
     space = read_space(options.space, words)
     total = number_of_trials(options, space)
-    own = identity(options, space, fit, data_of(words).digest)
+    own = identity(options, space, fit)
     if options.storage:
         open_storage(options.storage)  # fails here, before a folder is made
     group = open_group("sweeps", words, own, stack, shared=True)
     url = options.storage or f"sqlite:///{group.folder}/{FILE}"
     with storage_errors(url):
-        study = opened(options, space, fit, own, url)
+        study = opened(options, space, fit, {**own, "data": group.data.digest}, url)
         announce(group, space, total)
         start = warm_starter(group, threads(options.jobs))
         presence = Presence(group.folder / "workers", stack)
@@ -101,17 +102,14 @@ def warm_starter(group: Group, threads: int) -> Callable[[Task], BaseProcess]:
     return start
 
 
-def identity(
-    options: argparse.Namespace, space: Space, fit: Described, data: str
-) -> dict[str, Any]:
+def identity(options: argparse.Namespace, space: Space, fit: Described) -> dict[str, Any]:
     """Return what makes a sweep another one, besides the settings that its trials share."""
     return {
         "space": [asdict(setting) for setting in space],
         "sampler": options.sampler,
         "pruner": options.pruner,
         "seed": fit.settings["seed_everything"],
-        "data": data,
-        "storage": shown(options.storage) if options.storage else None,
+        "storage": without_password(options.storage) if options.storage else None,
     }
 
 
@@ -148,11 +146,12 @@ def facts(
         return [*rows, ("first reason", next(filter(None, reasons), "all were pruned"))]
     best = found.best
     path = write_best(group, best, fit.metric, len(found.trials))
-    value = f"{fit.metric} {score(fit.metric, best.value)} (trial {first_number(best)})"
+    value = f"{fit.metric} {shown(fit.metric, best.value)} (trial {first_number(best)})"
     rows = [("best", value), *((name, text(v)) for name, v in best.params.items()), *rows]
     if options.refit:
         metrics = refit(group, best, options.refit, options.jobs, threads(options.jobs))
         for name in sorted(name for name in metrics[0] if name.startswith("test/")):
-            mean = spread(name, [one[name] for one in metrics])
-            rows.append((name, f"{mean}, best settings with {len(metrics)} other seeds"))
+            values = [one[name] for one in metrics]
+            found_again = shown(name, mean(values), stdev(values) if values[1:] else None)
+            rows.append((name, f"{found_again}, best settings with {len(metrics)} other seeds"))
     return [*rows, ("best settings", str(path))]
