@@ -15,10 +15,11 @@ import optuna
 import torch
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from scripts.many.groups import OF_RUNS, Group, default_words, open_group
 from scripts.many.numbers import shown
-from scripts.many.warm import Task, starter
+from scripts.many.warm import Task, is_ready, starter
 from scripts.sweep.attempts import REASON, first_number
 from scripts.sweep.best import refit, write_best
 from scripts.sweep.display import Display, print_table
@@ -68,7 +69,9 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
         with Display(study, total, fit.metric) as display:
             Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
     found = outcome(study, study.get_trials(deepcopy=False), total)
-    rows = facts(options, group, found, fit)
+    rows = facts(found, fit)
+    if found.best:
+        rows = [*best_facts(found.best, fit), *rows, *used(options, group, found, fit)]
     images = pictures(study, fit.metric)
     page = write_page(group, fit.metric, found, rows, images, command)
     print_table(f"Sweep of {fit.name}", [*rows, ("page", page)])
@@ -98,7 +101,7 @@ def opened(
 def warm_starter(group: Group, threads: int) -> Callable[[Task], BaseProcess]:
     """Return what starts a trial, when libraries are imported and the data is read."""
     start = starter(group.words, threads)
-    start(Task(str, (), group.folder / "logs" / "start.log")).join()
+    start(Task(is_ready, (), group.folder / "logs" / "start.log")).join()
     return start
 
 
@@ -132,24 +135,41 @@ def announce(group: Group, space: Space, total: int) -> None:
         print(f"  {setting.name}: {setting}", flush=True)
 
 
-def facts(
-    options: argparse.Namespace, group: Group, found: Outcome, fit: Described
-) -> list[tuple[str, str]]:
-    """Return what is worth knowing about a sweep, after writing and training the best settings."""
+def facts(found: Outcome, fit: Described) -> list[tuple[str, str]]:
+    """Return name and text of what all trials say."""
     numbers = [(found.complete, "complete"), (found.pruned, "pruned"), (found.failed, "failed")]
-    rows = [("trials", ", ".join(f"{len(trials)} {name}" for trials, name in numbers))]
-    rows.append(("seconds", f"{sum(map(seconds, found.trials)):.1f} in trials"))
+    took = f"{sum(map(seconds, found.trials)):.1f} in trials"
     if found.pruned and fit.epochs:
-        rows[-1] = ("seconds", f"{rows[-1][1]}, about {saved(found.pruned, fit.epochs):.0f} saved")
+        took += f", about {saved(found.pruned, fit.epochs):.0f} saved"
+    rows = [
+        ("trials", ", ".join(f"{len(trials)} {name}" for trials, name in numbers)),
+        ("seconds", took),
+    ]
     if not found.best:
         reasons = [one.user_attrs.get(REASON) for one in (*found.failed, *found.pruned)]
-        return [*rows, ("first reason", next(filter(None, reasons), "all were pruned"))]
-    best = found.best
-    path = write_best(group, best, fit.metric, len(found.trials))
+        rows.append(("first reason", next(filter(None, reasons), "all were pruned")))
+    return rows
+
+
+def best_facts(best: FrozenTrial, fit: Described) -> list[tuple[str, str]]:
+    """Return the result and the settings of the best trial."""
     value = f"{fit.metric} {shown(fit.metric, best.value)} (trial {first_number(best)})"
-    rows = [("best", value), *((name, text(v)) for name, v in best.params.items()), *rows]
+    return [("best", value), *((name, text(value)) for name, value in best.params.items())]
+
+
+def used(
+    options: argparse.Namespace, group: Group, found: Outcome, fit: Described
+) -> list[tuple[str, str]]:
+    """Write the best settings and, if asked for, train them with other seeds and test them.
+
+    Returns:
+        Name and text of what came of it.
+    """
+    assert found.best
+    path = write_best(group, found.best, fit.metric, len(found.trials))
+    rows = []
     if options.refit:
-        metrics = refit(group, best, options.refit, options.jobs, threads(options.jobs))
+        metrics = refit(group, found.best, options.refit, options.jobs, threads(options.jobs))
         for name in sorted(name for name in metrics[0] if name.startswith("test/")):
             values = [one[name] for one in metrics]
             found_again = shown(name, mean(values), stdev(values) if values[1:] else None)
