@@ -18,10 +18,10 @@ NOTES = [
      " pens: Castro et al., Morpho-MNIST, 2019. The strengths are those of this project. Every run"
      " gets the same images, and met none of the corruptions in its training unless its settings"
      " augment."),
-    ("attack", "the fast gradient sign method, of the run's own loss (Goodfellow et al., ICLR 2015)."
-     " Stronger attacks exist: what it does not fool is not safe."),
-    ("calibration", "Guo et al., ICML 2017: the temperature is fitted on the validation set. ECE: 15"
-     " bins; NLL: the mean of -log of the probability of the true class."),
+    ("attack", "the fast gradient sign method, of the run's own loss (Goodfellow et al., ICLR"
+     " 2015). Stronger attacks exist: what it does not fool is not safe."),
+    ("calibration", "Guo et al., ICML 2017: the temperature is fitted on the validation set. ECE:"
+     " 15 bins; NLL: the mean of -log of the probability of the true class."),
     ("AUROC", "how often a test image gets more confidence than a strange one; 0.5 is chance"
      " (Hendrycks and Gimpel, ICLR 2017). Noise is uniform. Letters are printed ones, of the DejaVu"
      " fonts, without those that look like digits: a substitute for handwritten ones (EMNIST)."),
@@ -44,7 +44,9 @@ def answer(
     records, pictures = [one.record for one in found], drawn(runs, found, on)
     shown = sections(records)
     source = f"{len(on.y):,} test images, {on.data.source}"
+    exact = 100 * 0.98 / len(on.y) ** 0.5  # 1.96 standard errors of one half
     about = [["what", "how"], ["test set", f"{source}; {USE}"], *map(list, NOTES)]
+    about.append(["precision", f"the 95 % interval of an accuracy is at most ± {exact:.2f} points"])
     about += [["skipped", text] for text in on.skipped]
     warning = source if "NOT MNIST" in source else ""
     title = "Stress test of " + ", ".join(tables.labels(records))

@@ -9,7 +9,7 @@ from torch import Tensor
 from scripts.shared.trained import Trained
 from scripts.stress.material import Material
 from scripts.stress.measure import ATTACK, EPSILONS, Measured, loss_of
-from scripts.stress.tables import amounts, labels
+from scripts.stress.tables import CLEAN, amounts, labels
 from src.data.corruptions import corrupted
 from src.inference.attack import fast_gradient
 from src.plots.stress import Panel, accuracies, confidences, examples, reliabilities
@@ -30,7 +30,8 @@ def drawn(runs: Sequence[Trained], found: Sequence[Measured], on: Material) -> d
             examples(rows(runs[0], on)),
         "Accuracy by confidence before and after temperature scaling, with the 95 % interval "
         "(Wilson) of each of 15 bins.": reliabilities(bins(names, found)),
-        "How sure each network is about the test set, and about images of none of its classes.":
+        "How sure each network is about the test set, and about images of none of its classes: the "
+        "share of images with a confidence of this or more.":
             confidences(sure),
     }  # fmt: skip
     return {caption: png(figure) for caption, figure in pictures.items()}
@@ -43,7 +44,7 @@ def panels(names: Sequence[str], found: Sequence[Measured]) -> dict[str, Panel]:
         return {name: [r[of], *r["under"][corruption][of]] for name, r in records.items()}
 
     first = next(iter(records.values()))
-    return {name: Panel(["–", *amounts(name)], values(name, "acc"), values(name, "confidence"))
+    return {name: Panel([CLEAN, *amounts(name)], values(name, "acc"), values(name, "confidence"))
             for name in first["under"]}  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def rows(run: Trained, on: Material) -> dict[str, tuple[Tensor, list[str]]]:
     made = {name: corrupted(name, x, 0) for name in on.corruptions}
     with torch.no_grad():
         made[ATTACK] = fast_gradient(loss_of(run, y), x, EPSILONS)
-    shown = {name: (torch.cat([x, images[:, 0]]), ["as it is", *amounts(name)])
+    shown = {name: (torch.cat([x, images[:, 0]]), [CLEAN, *amounts(name)])
              for name, images in made.items()}  # fmt: skip
     for name, images in on.strange.items():
         some = images[torch.linspace(0, len(images) - 1, SHOWN + 1).long()]

@@ -11,7 +11,7 @@ from scripts.stress.measure import ATTACK, EPSILONS, Record
 from src.data.corruptions import CORRUPTIONS
 
 Rows = list[list[str]]
-CLEAN = "as it is"
+CLEAN = "as is"
 
 
 def labels(records: Sequence[Record]) -> list[str]:
@@ -46,13 +46,13 @@ def side_by_side(records: Sequence[Record]) -> Rows:
     rows = [["accuracy, %", *labels(records)], [CLEAN, *(percent(r["acc"]) for r in records)]]
     for name in records[0]["under"]:
         rows.append([name, *(percent(mean(r["under"][name]["acc"])) for r in records)])
-    means = ["all but the attack", *(percent(under_corruption(r)) for r in records)]
+    means = ["all corruptions", *(percent(under_corruption(r)) for r in records)]
     return [*rows, means]
 
 
 def certainty(records: Sequence[Record]) -> Rows:
     """Return calibration, and how well confidence tells known images from strange ones."""
-    rows = [["how sure", *labels(records)]]
+    rows = [["certainty", *labels(records)]]
     calibrations = [record["calibration"] for record in records]
     for when in ("before", "after"):
         found = [one.get(when) for one in calibrations]
@@ -63,7 +63,7 @@ def certainty(records: Sequence[Record]) -> Rows:
     for name in records[0]["strange"]:
         found = [record["strange"][name] for record in records]
         rows.append([f"AUROC, {name}", *(f"{one['auroc']:.4f}" for one in found)])
-        rows.append([f"confidence, {name}, %", *(percent(one["confidence"]) for one in found)])
+        rows.append([f"sure of {name}, %", *(percent(one["confidence"]) for one in found)])
     return rows
 
 
@@ -74,7 +74,11 @@ def percent(share: float) -> str:
 def show(title: str, rows: Rows) -> None:
     """Print a table whose first row has the names of the columns."""
     table = Table(title=title)
-    for i, head in enumerate(rows[0]):
+    first, *names = rows[0]
+    families = {name.partition("_")[0] for name in names}
+    if len(names) > 1 and len(families) == 1:  # all are mnist_, for example
+        names = [name.partition("_")[2] or name for name in names]
+    for i, head in enumerate([first, *names]):
         table.add_column(head, justify="right" if i else "left", overflow="fold")
     for row in rows[1:]:
         table.add_row(*row)

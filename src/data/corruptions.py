@@ -1,9 +1,9 @@
 """Images as users really have them: blurred, noisy, shifted and so on, in five strengths.
 
 The protocol is that of Hendrycks and Dietterich, "Benchmarking neural network robustness to common
-corruptions and perturbations", ICLR 2019, and of Mu and Gilmer, "MNIST-C: a robustness benchmark for
-computer vision", 2019: a network meets the corruptions in its test only. The strengths are those of
-this project, so that figures compare with one another, and not with those of the papers.
+corruptions and perturbations", ICLR 2019, and of Mu and Gilmer, "MNIST-C: a robustness benchmark
+for computer vision", 2019: a network meets the corruptions in its test only. The strengths are
+those of this project, so figures compare with one another, and not with those of the papers.
 """
 
 from collections.abc import Callable, Sequence
@@ -122,12 +122,12 @@ def _one_of(variants: Tensor, generator: Generator) -> Tensor:
 
 
 CORRUPTIONS = {
-    "blur": Corruption(_each(blur), (0.5, 1.0, 1.5, 2.0, 2.5), "σ {:g} px"),
-    "noise": Corruption(_each(noise), (0.1, 0.2, 0.3, 0.4, 0.5), "σ {:g}"),
-    "contrast": Corruption(_each(contrast), (0.7, 0.5, 0.35, 0.2, 0.1), "×{:g}"),
+    "blur": Corruption(_each(blur), (0.5, 1.0, 1.5, 2.0, 2.5), "{:g} px"),
+    "noise": Corruption(_each(noise), (0.1, 0.2, 0.3, 0.4, 0.5), "{:g}"),
+    "contrast": Corruption(_each(contrast), (0.7, 0.5, 0.35, 0.2, 0.1), "{:.0%}"),
     "shift": Corruption(_each(shift), (1, 2, 3, 4, 5), "{:g} px"),
     "rotation": Corruption(_each(rotation), (10, 20, 30, 40, 50), "{:g}°"),
-    "thick pen": Corruption(pen, (1.3, 1.6, 1.9, 2.2, 2.5), "×{:g}", strokes=True),
-    "thin pen": Corruption(pen, (0.85, 0.7, 0.55, 0.4, 0.25), "×{:g}", strokes=True),
+    "thick pen": Corruption(pen, (1.3, 1.6, 1.9, 2.2, 2.5), "{:.0%}", strokes=True),
+    "thin pen": Corruption(pen, (0.85, 0.7, 0.55, 0.4, 0.25), "{:.0%}", strokes=True),
     "occlusion": Corruption(_each(occlusion), (0.1, 0.2, 0.3, 0.4, 0.5), "{:.0%}"),
 }

@@ -1,6 +1,7 @@
 """Printed letters in MNIST's frame, which a network for digits should not be sure about.
 
-They replace EMNIST's handwritten letters, which cannot be had offline: the fonts come with Matplotlib.
+They replace EMNIST's handwritten letters, which would be a download: the fonts come with
+Matplotlib.
 """
 
 from pathlib import Path

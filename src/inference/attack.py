@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 
-def fast_gradient(
-    loss: Callable[[Tensor], Tensor], x: Tensor, epsilons: Sequence[float]
-) -> Tensor:
+def fast_gradient(loss: Callable[[Tensor], Tensor], x: Tensor, epsilons: Sequence[float]) -> Tensor:
     """Return images with each value moved by epsilon, up or down, whichever raises the loss.
 
     The method: Goodfellow, Shlens and Szegedy, "Explaining and harnessing adversarial examples",

@@ -1,4 +1,4 @@
-"""Whether the probabilities of a network are as often right as they say, and a temperature for that.
+"""How well probabilities are calibrated: whether they are right as often as they say.
 
 The measures and the method are those of Guo et al., "On calibration of modern neural networks",
 ICML 2017.

@@ -1,4 +1,4 @@
-"""Networks under stress: accuracy by strength of a corruption, examples, calibration, confidence."""
+"""Networks under stress: accuracy by strength of a corruption, examples, and confidence."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -38,28 +38,21 @@ def accuracies(panels: Mapping[str, Panel], chance: float) -> Figure:
         panels: What to draw, by the name of the corruption.
         chance: The accuracy of guessing, a dotted line.
     """
-    rows = ceil(len(panels) / COLUMNS)
-    options: dict[str, Any] = {"nrows": rows, "ncols": COLUMNS, "sharey": True, "squeeze": False}
-    figure, grid = frame(3.1 * COLUMNS, 0.7 + 2.1 * rows, **options)
+    figure, grid = _grid(len(panels), 2.1)
     for axes, (name, panel) in zip(grid.flat, panels.items(), strict=False):
         _panel(axes, panel)
         axes.axhline(chance, color="grey", linestyle=":", linewidth=1)
         axes.set_title(name, fontsize=10)
-    for axes in [*grid.flat][len(panels) :]:
-        axes.set_axis_off()
-    for axes in grid[:, 0]:
-        axes.set(ylabel="accuracy", ylim=(-0.03, 1.03))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+        _in_percent(axes)
+    _label(figure, grid, "accuracy")
     return figure
 
 
 def _panel(axes: Axes, panel: Panel) -> None:
     places = range(len(panel.amounts))
     for i, (label, values) in enumerate(panel.accuracy.items()):
-        look = {"color": CYCLE[i % len(CYCLE)], "marker": MARKERS[i % len(MARKERS)], "alpha": 0.85}
-        axes.plot(places, values, markersize=4, linewidth=1.5, label=label, **look)
+        look = f"{MARKERS[i % len(MARKERS)]}-"
+        axes.plot(places, values, look, color=CYCLE[i % len(CYCLE)], markersize=4, label=label)
     if len(panel.accuracy) == 1:
         [sure] = panel.confidence.values()
         axes.plot(places, sure, "--", color=ORANGE, linewidth=1.2, label="how sure it is (mean)")
@@ -81,8 +74,8 @@ def examples(rows: Mapping[str, tuple[Tensor, Sequence[str]]]) -> Figure:
         side = ceil(images.shape[3] * 1.08)
         places = [i * side + images.shape[3] / 2 for i in range(len(captions))]
         axes.set_xticks(places, captions, fontsize=8)
-        axes.set_yticks([images.shape[2] / 2], [name])
-        axes.tick_params(length=0)
+        axes.set_yticks([images.shape[2] / 2], [name.replace(" ", "\n")])
+        axes.tick_params(length=0, pad=1)
         axes.spines[:].set_visible(False)
     return figure
 
@@ -97,10 +90,7 @@ def reliabilities(networks: Mapping[str, tuple[Bins, Bins]]) -> Figure:
         networks: For each network the bins before and after: number of samples, mean confidence,
             accuracy, and both ends of its interval.
     """
-    columns = min(COLUMNS, len(networks))
-    rows = ceil(len(networks) / columns)
-    figure, grid = frame(max(4.0, 3.1 * columns), 0.6 + 3.0 * rows, nrows=rows, ncols=columns,
-                         squeeze=False, sharey=True)  # fmt: skip
+    figure, grid = _grid(len(networks), 3.0)
     for axes, (label, both) in zip(grid.flat, networks.items(), strict=False):
         axes.plot([0, 1], [0, 1], "--", color="black", linewidth=1, label="as sure as right")
         for bins, colour, name in zip(both, (ORANGE, BLUE), ("before", "after"), strict=True):
@@ -109,36 +99,50 @@ def reliabilities(networks: Mapping[str, tuple[Bins, Bins]]) -> Figure:
             axes.fill_between(sure, low, high, color=colour, alpha=0.2, linewidth=0)
         axes.set(xlabel="confidence", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
         axes.set_title(label, fontsize=10)
-    for axes in [*grid.flat][len(networks) :]:
-        axes.set_axis_off()
-    for axes in grid[:, 0]:
-        axes.set_ylabel("share right")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    _label(figure, grid, "share right")
     return figure
 
 
 def confidences(networks: Mapping[str, Mapping[str, Tensor]]) -> Figure:
-    """Draw how sure each network is about samples that it knows, and about strange ones.
+    """Draw which share of images has more than a given confidence, of known and strange ones.
 
     Args:
-        networks: Probability of the predicted class of each sample, by what the samples are, by
+        networks: Probability of the predicted class of each image, by what the images show, by
             network.
     """
-    figure, grid = frame(6.5, 0.8 + 1.3 * len(networks), nrows=len(networks), squeeze=False,
-                         sharex=True)  # fmt: skip
-    edges = np.linspace(0, 1, 41)
-    for axes, (label, kinds) in zip(grid[:, 0], networks.items(), strict=True):
+    figure, grid = _grid(len(networks), 2.6)
+    for axes, (label, kinds) in zip(grid.flat, networks.items(), strict=False):
         for i, (kind, values) in enumerate(kinds.items()):
-            weights = np.full(len(values), 1 / len(values))
-            axes.hist(values.numpy(), edges, weights=weights, color=CYCLE[i % len(CYCLE)],
-                      alpha=0.15 if i else 0.3)  # fmt: skip
-            axes.hist(values.numpy(), edges, weights=weights, color=CYCLE[i % len(CYCLE)],
-                      histtype="step", linewidth=1.5, label=kind)  # fmt: skip
-        axes.set_title(label, fontsize=9, loc="left")
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.set(ylim=(0, 1), xlim=(0, 1))
-    grid[-1, 0].set_xlabel("confidence: probability of the predicted class")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+            above = 1 - np.arange(len(values)) / len(values)
+            axes.plot(values.sort().values.numpy(), above, color=CYCLE[i % len(CYCLE)], label=kind)
+        axes.set(xlabel="confidence", xlim=(0, 1))
+        _in_percent(axes)
+        axes.set_title(label, fontsize=10)
+        axes.grid(alpha=0.3)
+    _label(figure, grid, "share that is as sure, or more")
     return figure
+
+
+def _in_percent(axes: Axes) -> None:
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+
+
+def _grid(panels: int, height: float) -> tuple[Figure, Any]:
+    """Return a figure with panels of equal axes, in rows of up to three."""
+    columns = min(COLUMNS, panels)
+    rows = ceil(panels / columns)
+    figure, grid = frame(max(4.5, 3.1 * columns), 0.6 + height * rows, nrows=rows, ncols=columns,
+                         squeeze=False, sharey=True)  # fmt: skip
+    for axes in [*grid.flat][panels:]:
+        axes.set_axis_off()
+    return figure, grid
+
+
+def _label(figure: Figure, grid: Any, text: str) -> None:
+    """Label the vertical axes on the left, and the lines of all panels below them."""
+    for axes in grid[:, 0]:
+        axes.set_ylabel(text)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
