@@ -18,8 +18,9 @@ NOTES = [
      " pens: Castro et al., Morpho-MNIST, 2019. The strengths are those of this project. Every run"
      " gets the same images, and met none of the corruptions in its training unless its settings"
      " augment."),
-    ("attack", "the fast gradient sign method, of the run's own loss (Goodfellow et al., ICLR"
-     " 2015). Stronger attacks exist: what it does not fool is not safe."),
+    ("attack", "the fast gradient sign method on the run's own loss (Goodfellow et al., ICLR 2015);"
+     " for cross-entropy its sign is taken of the log-odds, which do not vanish where a network is"
+     " sure. Stronger attacks exist: what this one does not fool is not safe."),
     ("calibration", "Guo et al., ICML 2017: the temperature is fitted on the validation set. ECE:"
      " 15 bins; NLL: the mean of -log of the probability of the true class."),
     ("AUROC", "how often a test image gets more confidence than a strange one; 0.5 is chance"

@@ -72,7 +72,7 @@ def material(runs: Sequence[Trained], samples: int | None, seed: int) -> Materia
     chosen = torch.randperm(len(x), generator=generator)[:samples].sort().values
     data = runs[0].data
     pixels = torch.randint(256, (NOISE, *x.shape[1:]), dtype=torch.uint8, generator=generator)
-    strange = {"random pixels": pixels}
+    strange = {"pixel noise": pixels}
     written = isinstance(data, MNIST) and data.digits
     skipped = [] if written else ["Pens and letters: they are for MNIST's digits only."]
     strange |= {"letters": printed_letters()} if written else {}

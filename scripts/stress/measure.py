@@ -9,7 +9,7 @@ from torch import Tensor
 from scripts.shared.trained import Trained
 from scripts.stress.material import Material
 from src.data.corruptions import CORRUPTIONS, STRENGTHS, corrupted
-from src.inference.attack import fast_gradient
+from src.inference.attack import fast_gradient, log_odds
 from src.inference.calibration import auroc, calibration, scaled, temperature
 from src.progress_bar import with_bar
 
@@ -66,8 +66,10 @@ def strengths(
 
 
 def loss_of(run: Trained, y: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return the loss of a network as a function of images in [0, 1]."""
-    return lambda x: run.model.loss(run.model(run.normalised(255 * x)), y)
+    """Return what the attack raises, as a function of images in [0, 1]: the loss of the run."""
+    entropy = run.model.hparams["loss"] == "cross_entropy"
+    loss = log_odds if entropy else run.model.loss
+    return lambda x: loss(run.model(run.normalised(255 * x)), y)
 
 
 def predicted(run: Trained, x: Tensor) -> Tensor:

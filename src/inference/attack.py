@@ -24,3 +24,18 @@ def fast_gradient(loss: Callable[[Tensor], Tensor], x: Tensor, epsilons: Sequenc
         images = x.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(images), images)
     return torch.stack([(x + by * gradient.sign()).clamp(0, 1) for by in epsilons])
+
+
+def log_odds(logits: Tensor, y: Tensor) -> Tensor:
+    """Return the logarithm of the odds against the true classes, summed over samples.
+
+    Cross-entropy rises with it, so the signs of both gradients are equal; but where a network is
+    so sure that cross-entropy is rounded to zero, and its gradient with it, this one is not.
+
+    Args:
+        logits: Outputs `(n, classes)`.
+        y: The true classes `(n,)`.
+    """
+    place = y[:, None]
+    others = (logits - logits.gather(1, place)).scatter(1, place, -torch.inf)
+    return others.logsumexp(dim=1).sum()

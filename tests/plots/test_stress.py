@@ -22,7 +22,7 @@ def panels(networks: int) -> dict[str, Panel]:
 
 def sheet() -> Figure:
     rows = {"blur": (torch.rand(6, 1, 28, 28), ["as is", *(f"{k / 2} px" for k in range(5))]),
-            "random pixels": (torch.rand(6, 1, 28, 28), [])}  # fmt: skip
+            "pixel noise": (torch.rand(6, 1, 28, 28), [])}  # fmt: skip
     return examples(rows)
 
 
@@ -60,5 +60,5 @@ def test_the_share_of_images_that_are_as_sure() -> None:
 def test_examples_are_drawn_in_rows() -> None:
     figure = sheet()
     names = [axes.get_yticklabels()[0].get_text() for axes in figure.axes]
-    assert names == ["blur", "random\npixels"]
+    assert names == ["blur", "pixel\nnoise"]
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()][:2] == ["as is", "0.0 px"]

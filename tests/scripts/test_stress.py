@@ -47,7 +47,7 @@ def test_the_numbers_of_a_run(train: Train, capsys: pytest.CaptureFixture[str]) 
     nll = record["calibration"]["before"]["nll"]
     assert nll == pytest.approx(results["metrics"]["test/loss"], abs=1e-5)
     assert [*record["under"]] == [*CORRUPTIONS, "attack"]
-    assert [*record["strange"]] == ["random pixels", "letters", "KMNIST", "FashionMNIST"]
+    assert [*record["strange"]] == ["pixel noise", "letters", "KMNIST", "FashionMNIST"]
     trained = open_run(str(folder), "the test")
     trained.data.setup("fit")
     split = trained.data.splits["test"]
@@ -101,7 +101,7 @@ def test_images_that_are_not_digits_have_no_pen(
     main([str(folder)])
     found = written(folder / "stress")
     assert not [name for name in found["runs"][0]["under"] if "pen" in name]
-    assert [*found["runs"][0]["strange"]] == ["random pixels"]
+    assert [*found["runs"][0]["strange"]] == ["pixel noise"]
     assert "for MNIST's digits only" in found["skipped"][0]
     assert "for MNIST's digits only" in capsys.readouterr().out
 
@@ -111,7 +111,7 @@ def test_fashion_has_its_own_strange_images(train: Train) -> None:
     folder = train("mnist_logistic", "--data.name=FashionMNIST", *SHORT)
     main([str(folder), "--samples", "20"])
     assert [*written(folder / "stress")["runs"][0]["strange"]] == [
-        "random pixels", "digits", "KMNIST"
+        "pixel noise", "digits", "KMNIST"
     ]  # fmt: skip
 
 
