@@ -26,7 +26,6 @@ from scripts.stress.answer import answer
 from scripts.stress.material import material
 from scripts.stress.measure import measured
 from src.command.failures import short_errors
-from src.errors import UserError
 from src.runs.folders import new_folder, new_version
 
 
@@ -46,21 +45,6 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     return options, more
 
 
-def opened(folder: str, more: Sequence[str]) -> Trained:
-    """Return a run, which must be one of classes.
-
-    Raises:
-        UserError: If it is a regression.
-    """
-    run = open_run(folder, "stress", more)
-    if run.data.num_classes is None:
-        raise UserError(
-            f"stress needs a classifier, but {folder} is a regression.\n"
-            "Give a run on images with classes, e.g. of configs/mnist_lenet.yaml."
-        )
-    return run
-
-
 def new_place(runs: Sequence[Trained], stack: ExitStack) -> Path:
     """Create the folder for the files: in the run, or that of several runs."""
     if len(runs) == 1:
@@ -71,7 +55,7 @@ def new_place(runs: Sequence[Trained], stack: ExitStack) -> Path:
 def main(args: Sequence[str] | None = None) -> None:
     options, more = parse(args)
     with short_errors(), ExitStack() as stack:
-        runs = [opened(folder, more) for folder in options.runs]
+        runs = [open_run(folder, "stress", more) for folder in options.runs]
         on = material(runs, options.samples, options.seed)
         found = measured(runs, on, options.seed)
         words = ["./scripts/run", "stress", *options.runs, "--seed", str(options.seed)]
