@@ -12,6 +12,7 @@ from scripts.shared.trained import open_run
 from scripts.stress.__main__ import main
 from src.data import letters
 from src.data.corruptions import CORRUPTIONS, corrupted
+from src.inference.calibration import temperature
 from tests.conftest import PROJECT
 
 Train = Callable[..., Path]
@@ -50,6 +51,10 @@ def test_the_numbers_of_a_run(train: Train, capsys: pytest.CaptureFixture[str]) 
     assert [*record["strange"]] == ["pixel noise", "letters", "KMNIST", "FashionMNIST"]
     trained = open_run(str(folder), "the test")
     trained.data.setup("fit")
+    val = trained.data.splits["val"]
+    held_out = trained.probabilities(val.x[val.indices])
+    found_by = temperature(held_out.detach(), val.y[val.indices])
+    assert record["calibration"]["temperature"] == pytest.approx(found_by, rel=1e-4)
     split = trained.data.splits["test"]
     x = split.x.float() / 255
     noisy = corrupted("noise", x, 0, [*CORRUPTIONS].index("noise"), 0)
