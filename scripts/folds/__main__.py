@@ -38,7 +38,8 @@ from src.imports import import_class
 from src.training.stop_request import StopRequest
 
 OWN = (  # arguments of `fit` that would contradict what is done here
-    "--resume", "--ckpt_path", "--data.fold", "--data.folds", "--trainer.limit_test_batches",
+    "--resume", "--ckpt_path", "--folder", "--data.fold", "--data.folds",
+    "--trainer.limit_test_batches",
 )  # fmt: skip
 DEFAULTS = {  # arguments of `fit` unless they are given: neither page nor pictures, the last epoch
     "--report": "--report=false",
@@ -66,7 +67,6 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
         parser.error("give --config FILE, e.g. configs/mnist_logistic.yaml")
     parser.check_meant(words)
     parser.check_free(words, OWN)
-    options.jobs = min(cores(), options.folds) if options.jobs is None else options.jobs
     return options, words
 
 
@@ -107,7 +107,8 @@ def cross_validate(options: argparse.Namespace, words: list[str], stack: ExitSta
     own = {"folds": options.folds, "seed": data.seed, "data": data.digest}
     group = open_group("folds", first, own, stack)
     group.words = [*words, *common]
-    train(group, options.folds, options.jobs)
+    most = group.settings["threads"] or cores()
+    train(group, options.folds, options.jobs or min(most, options.folds))
     if not (record := group.folder / RECORD).exists():
         command = shlex.join(["./scripts/run", "folds", str(options.folds), *words])
         write(group, data, predict(group, data), command)

@@ -54,9 +54,7 @@ class Group:
         if folder.exists():  # the run was killed before it wrote its config
             with locked(folder):
                 shutil.rmtree(folder)
-        place = {"save_dir": self.folder, "name": self.name, "version": run}
-        flags = [f"--trainer.logger.{name}={value}" for name, value in place.items()]
-        return [*self.words, *more, *flags]
+        return [*self.words, *more, f"--folder={folder}"]
 
 
 def default_words(words: Sequence[str]) -> list[str]:

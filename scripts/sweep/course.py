@@ -17,7 +17,7 @@ from optuna.study import Study
 
 from scripts.many.groups import OF_RUNS, Group, default_words, open_group
 from scripts.many.resolved import data_of
-from scripts.many.warm import Task, starter
+from scripts.many.warm import Task, share, starter
 from scripts.sweep.attempts import REASON, first_number
 from scripts.sweep.best import refit, score, spread, write_best
 from scripts.sweep.display import Display, print_table
@@ -62,7 +62,7 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
     with storage_errors(url):
         study = opened(options, space, fit, own, url)
         announce(group, space, total)
-        start = warm_starter(group, threads(options.jobs))
+        start = warm_starter(group, threads(group, options.jobs))
         presence = Presence(group.folder / "workers", stack)
         with Display(study, total, fit.metric) as display:
             Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
@@ -115,9 +115,9 @@ def identity(
     }
 
 
-def threads(jobs: int) -> int:
+def threads(group: Group, jobs: int) -> int:
     """Return the threads of each of some processes; OMP_NUM_THREADS limits them."""
-    return max(1, torch.get_num_threads() // jobs)
+    return share(jobs, group.settings["threads"] or torch.get_num_threads())
 
 
 def study_name(own: dict[str, Any], fit: Described) -> str:
@@ -151,7 +151,7 @@ def facts(
     value = f"{fit.metric} {score(fit.metric, best.value)} (trial {first_number(best)})"
     rows = [("best", value), *((name, text(v)) for name, v in best.params.items()), *rows]
     if options.refit:
-        metrics = refit(group, best, options.refit, options.jobs, threads(options.jobs))
+        metrics = refit(group, best, options.refit, options.jobs, threads(group, options.jobs))
         for name in sorted(name for name in metrics[0] if name.startswith("test/")):
             mean = spread(name, [one[name] for one in metrics])
             rows.append((name, f"{mean}, best settings with {len(metrics)} other seeds"))

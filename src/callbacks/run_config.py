@@ -24,6 +24,7 @@ class RunConfig(SaveConfigCallback):
         if config.pop("resume", None):
             config.ckpt_path = None
         config.pop("run", None)  # the config of that run is part of this one
+        config.folder = None
         loggers = config.trainer.logger
         for spec in loggers if isinstance(loggers, list) else [loggers] * bool(loggers):
             if "version" in spec.get("init_args", {}):

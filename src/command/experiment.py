@@ -60,6 +60,7 @@ from src.command.run_loggers import (
 )
 from src.command.run_selection import Command, select_run
 from src.command.signals import SignalHandlers
+from src.command.threads import use_threads
 from src.command.untrained import Untrained, place
 from src.data import TensorData
 from src.errors import UserError
@@ -82,7 +83,8 @@ from src.training.stop_request import StopRequest
 
 # Settings that are excluded from the report: they do not belong to the experiment.
 EXCLUDED = (
-    "config", "ckpt_path", "resume", "run", "images", "report", "tag", "note", "trainer.logger",
+    "config", "ckpt_path", "resume", "run", "images", "report", "tag", "note", "folder", "threads",
+    "trainer.logger",
 )  # fmt: skip
 
 
@@ -173,6 +175,7 @@ class ExperimentCLI(ExperimentFlags):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         config.ckpt_path = self.ckpt_path
+        use_threads(config)
         check_accelerator(str(config.trainer.accelerator))
         check_processes(config.trainer.devices)
         if self.subcommand != "fit":
@@ -235,7 +238,7 @@ class ExperimentCLI(ExperimentFlags):
             return None
         if command == "fit" and self.folder:
             return self.folder
-        root, version = runs_folder(config.trainer, experiment_name(config))
+        root, version = runs_folder(config, experiment_name(config))
         return new_run_folder(command, self.folder, root, version, self.stack)
 
     def _loggers(self, folder: Path) -> list[Logger]:

@@ -54,10 +54,14 @@ def drop_repeated(trainer: Namespace) -> None:
             trainer[name] = [one for i, one in enumerate(given) if one not in given[:i]]
 
 
-def runs_folder(trainer: Namespace, name: str) -> tuple[Path, str | int | None]:
+def runs_folder(config: Namespace, name: str) -> tuple[Path, str | int | None]:
     """Return the folder of all runs of an experiment, and what the user calls the next run."""
-    given = [one.init_args for one in _in_folder(trainer.logger)]
-    root = _agreed(given, "save_dir") or trainer.default_root_dir or LOGS
+    if config.folder:
+        folder = Path(config.folder)
+        folder = folder if len(folder.parents) > 1 else folder.absolute()
+        return folder.parent, folder.name
+    given = [one.init_args for one in _in_folder(config.trainer.logger)]
+    root = _agreed(given, "save_dir") or config.trainer.default_root_dir or LOGS
     return Path(root, _agreed(given, "name") or name), _agreed(given, "version")
 
 

@@ -43,7 +43,7 @@ def new_version(root: Path, version: str | int | None, stack: ExitStack) -> Path
                 return folder
     raise UserError(
         f"The run folder {folder} exists already, and is not overwritten.\n"
-        "Leave --trainer.logger.version out, or resume that run: --resume FOLDER."
+        "Name another one or none, or resume that run: --resume FOLDER."
     )
 
 
