@@ -12,7 +12,7 @@ from src.cli import main
 from tests.conftest import PROJECT
 
 CONFIGS = PROJECT / "configs"
-EXPERIMENTS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem != "defaults")
+EXPERIMENTS = sorted({path.stem for path in CONFIGS.glob("*.yaml")} - {"defaults", "local"})
 OVERLAYS = sorted(path.stem for path in (CONFIGS / "with").glob("*.yaml"))
 DATA = {
     "cifar10_lenet": ["--data=ImageFolder", "--data.path=images", "--data.val_size=10"],

@@ -18,7 +18,8 @@ from src.runs.settings import changes
 
 RECORD = "group.json"
 OPENING = ".opening"  # the lock of a process that finds or creates a group
-OF_RUNS = (*FREE, "seed_everything", "figures")  # settings that may differ between two calls
+# Settings that may differ between two calls.
+OF_RUNS = (*FREE, "seed_everything", "figures", "trainer.accelerator")
 
 
 @dataclass

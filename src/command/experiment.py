@@ -21,6 +21,7 @@ from src.callbacks import (
     OwnImagesReport,
     PartialGroups,
     PredictionWriter,
+    Provenance,
     ResumePoints,
     RunConfig,
     RunRecord,
@@ -42,6 +43,7 @@ from src.command.config_files import read_strictly
 from src.command.defaults import write_names
 from src.command.failures import short_errors
 from src.command.flags import ExperimentFlags
+from src.command.local import with_local
 from src.command.quiet import quieten, quieten_evaluation
 from src.command.run_folder import (
     experiment_name,
@@ -67,6 +69,7 @@ from src.errors import UserError
 from src.files import remove_leftovers
 from src.imports import restrict_imports
 from src.inference.own_images import OwnImages
+from src.local_file import in_force
 from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, keep_classes, newest_intact
@@ -114,6 +117,7 @@ class ExperimentCLI(ExperimentFlags):
                 "callbacks": [
                     PredictionWriter(),  # before results.json, which ends a run
                     self.record,
+                    Provenance(self.record.commands[0]),
                     HParams(),
                     OwnImagesReport(),
                     StepSeed(),
@@ -126,7 +130,7 @@ class ExperimentCLI(ExperimentFlags):
                     ResumePoints(request),
                 ]
             },
-            args=words,
+            args=with_local(words),
         )
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
@@ -135,6 +139,7 @@ class ExperimentCLI(ExperimentFlags):
         command, config = self.config.subcommand, self.config[self.config.subcommand]
         config.tag = [*dict.fromkeys(config.tag)]  # a resumed run has some of them already
         self.record.tags, self.record.note = config.tag, config.note
+        self.record.local = in_force(config.as_dict())
         complete(config.trainer, experiment_name(config), self.parsers[command])
         if self.folder:
             drop_repeated(config.trainer)
