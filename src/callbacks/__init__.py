@@ -19,10 +19,12 @@ from src.callbacks.resume_points import ResumePoints
 from src.callbacks.run_config import RunConfig
 from src.callbacks.run_record import RunRecord
 from src.callbacks.step_seed import StepSeed
+from src.callbacks.trackers import Trackers
+from src.callbacks.trackio_logger import TrackioLogger
 from src.callbacks.unchanged import Unchanged
 
 __all__ = [
     "Agreement", "ClosedForm", "Figures", "FiniteGuard", "HParams", "Identity", "LayerHealth",
     "OwnImagesReport", "PartialGroups", "PredictionWriter", "Provenance", "ResumePoints",
-    "RunConfig", "RunRecord", "StepSeed", "Unchanged",
+    "RunConfig", "RunRecord", "StepSeed", "Trackers", "TrackioLogger", "Unchanged",
 ]  # fmt: skip

@@ -26,6 +26,7 @@ from src.callbacks import (
     RunConfig,
     RunRecord,
     StepSeed,
+    Trackers,
     Unchanged,
 )
 from src.callbacks.progress import screen_callbacks
@@ -118,6 +119,7 @@ class ExperimentCLI(ExperimentFlags):
                     PredictionWriter(),  # before results.json, which ends a run
                     self.record,
                     Provenance(self.record.commands[0]),
+                    Trackers(stack),
                     HParams(),
                     OwnImagesReport(),
                     StepSeed(),
@@ -250,8 +252,9 @@ class ExperimentCLI(ExperimentFlags):
         """Return the loggers, with the run folder as theirs."""
         built = self.config_init[self.subcommand].trainer.logger
         loggers = built if isinstance(built, list) else [built] * bool(built)
-        purge_step = self.purge_step if self.subcommand == "fit" and self.folder else None
-        return brought(loggers, self.config[self.subcommand].trainer.logger, folder, purge_step)
+        trains, given = self.subcommand == "fit", self.config[self.subcommand].trainer.logger
+        purge_step = self.purge_step if trains and self.folder else None
+        return brought(loggers, given, folder, purge_step, trains)
 
     def before_fit(self) -> None:
         """Validate the run identity before anything is written into the folder of a resumed run."""
