@@ -1,18 +1,21 @@
 """Loggers that keep curves in a place of their own, such as Weights & Biases: one run for a run."""
 
 import json
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
-from src.files import write_whole
+from src.files import lock, write_whole
+from src.runs.find import LOGS
 from src.training.run_trainer import run_folder
 
 FILE = "trackers.json"  # in the run folder: what each tracker calls the run
 NAMES = {"WandbLogger": "name", "MLFlowLogger": "run_name", "TrackioLogger": "name"}  # arguments
+SQLITE = "sqlite:///"
 
 
 class Trackers(Callback):
@@ -54,9 +57,31 @@ def placed(logger: Logger, given: dict[str, Any], folder: Path, resumes: bool) -
         resumes: Whether the run is resumed.
     """
     kind, file = type(logger).__name__, folder / FILE
-    name = given.get(NAMES[kind]) or f"{folder.parent.name}/{folder.name}"
+    name = given.get(NAMES[kind]) or called(folder)
     known = json.loads(file.read_text()).get(kind) if resumes and file.is_file() else None
     return type(logger)(**{**given, NAMES[kind]: name, **_more(kind, folder, known)})
+
+
+def called(folder: Path) -> str:
+    """Return the name of a run for people: its path below the folder of all runs."""
+    parts = folder.parts
+    return "/".join(parts[parts.index(LOGS.name) + 1 :] if LOGS.name in parts else parts[-2:])
+
+
+@contextmanager
+def one_at_a_time(specs: Iterable[Any]) -> Iterator[None]:
+    """Let one process at a time build loggers that create a database in a file.
+
+    Args:
+        specs: Class and arguments of each logger.
+    """
+    addresses = [str(one.get("init_args", {}).get("tracking_uri")) for one in specs]
+    with ExitStack() as stack:
+        for address in {one for one in addresses if one.startswith(SQLITE)}:
+            file = Path(address.removeprefix(SQLITE))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock(file.with_name(f"{file.name}.lock")))
+        yield
 
 
 def _more(kind: str, folder: Path, known: str | None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from src.callbacks import (
 )
 from src.callbacks.progress import screen_callbacks
 from src.callbacks.run_config import plain
+from src.callbacks.trackers import one_at_a_time
 from src.command.checks import (
     check,
     check_accelerator,
@@ -59,6 +60,7 @@ from src.command.run_loggers import (
     drop_repeated,
     log_graph,
     runs_folder,
+    specs,
     wants_graph,
 )
 from src.command.run_selection import Command, select_run
@@ -194,7 +196,8 @@ class ExperimentCLI(ExperimentFlags):
         )
 
     def instantiate_classes(self) -> None:
-        super().instantiate_classes()
+        with one_at_a_time(specs(self.config[self.subcommand].trainer.logger)):
+            super().instantiate_classes()
         check_launch(self.trainer)
         check(self.trainer, self.model, self.datamodule, str(self.subcommand))
         if self.subcommand == "fit":
