@@ -20,7 +20,8 @@ from scripts.many.warm import warm_up
 from scripts.shared.options import ToolParser, whole
 
 OWN = (  # arguments of `fit` that would contradict what is done here
-    "--resume", "--ckpt_path", "--data.fold", "--data.folds", "--trainer.limit_test_batches",
+    "--resume", "--ckpt_path", "--folder", "--data.fold", "--data.folds",
+    "--trainer.limit_test_batches",
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from scripts.many.warm import warm_up
 from scripts.shared.options import ToolParser, whole
 
-OWN = ("--seed_everything", "--resume", "--ckpt_path")  # flags of `fit` that the tool gives
+OWN = ("--seed_everything", "--resume", "--ckpt_path", "--folder")  # the tool gives them
 
 
 def main(args: Sequence[str] | None = None) -> None:

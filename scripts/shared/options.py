@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 from scripts.shared.tables import mnist_files
 
-OF_FIT = ("--config", "--model", "--data", "--trainer", "--report", "--tag", "--note", "--resume")
+OF_FIT = ("--config", "--model", "--data", "--trainer", "--report", "--tag", "--note", "--resume",
+          "--folder", "--threads")  # fmt: skip
 
 
 def whole(text: str) -> int:

@@ -63,7 +63,7 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     if not words:
         parser.error("give --config FILE, e.g. configs/mnist_lenet.yaml, or --model and --data")
     parser.check_meant(words)
-    parser.check_free(words, ("--resume", "--ckpt_path"))
+    parser.check_free(words, ("--resume", "--ckpt_path", "--folder"))
     options.space = config_file(options.space)
     metric = ["--checkpoint.monitor", options.metric] if options.metric else []
     return options, [*words, *metric]
