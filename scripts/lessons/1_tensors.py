@@ -3,6 +3,12 @@
 ./scripts/run lesson 1 prints its values; 1_tensors.ipynb is the same as a notebook.
 """
 
+# %% [markdown]
+# # Lesson 1. Tensors
+# A tensor is a table of numbers: a single number, a list, a table of rows and columns, a stack of
+# tables, and so on. Images, weights and losses are all tensors.
+
+# %%
 import numpy as np
 import torch
 from drawings.tensors import broadcasting, confidence, memory
@@ -10,11 +16,8 @@ from kit import check, heading, refuses, show
 from sklearn.datasets import load_digits
 
 # %% [markdown]
-# # Lesson 1. Tensors
-#
 # ## 1. Making tensors
-# A tensor is a table of numbers: a single number, a list, a table of rows and columns, a stack of
-# tables, and so on. Images, weights and losses are all tensors. `shape` says how long each axis is.
+# `torch.tensor` makes a tensor of given numbers; `shape` says how long each axis is.
 
 # %%
 heading("1. Making tensors")

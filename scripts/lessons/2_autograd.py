@@ -3,21 +3,23 @@
 ./scripts/run lesson 2 prints its values; 2_autograd.ipynb is the same as a notebook.
 """
 
+# %% [markdown]
+# # Lesson 2. Autograd
+# Learning means changing numbers so that an error gets smaller. The slope (derivative) says in
+# which direction to change a number, and how much that matters; all slopes of one result are its
+# **gradient**. PyTorch computes them: it records each step of a calculation and goes back over the
+# record. This is **autograd**.
+
+# %%
 import numpy as np
 import torch
 from drawings.autograd import descents, differences, record
 from kit import check, heading, refuses, show
 
 # %% [markdown]
-# # Lesson 2. Autograd
-#
 # ## 1. A slope
-# Learning means changing numbers so that an error gets smaller. The slope (derivative) says in
-# which direction to change a number, and how much that matters; all slopes of one result are its
-# **gradient**. PyTorch computes them: it records each step of a calculation and goes back over the
-# record. This is **autograd**; `requires_grad=True` turns it on for a tensor.
-#
-# $y = x^2 + 3x + 1$ has the slope $dy/dx = 2x + 3$, and at 2 that is 7.
+# `requires_grad=True` turns autograd on for a tensor. $y = x^2 + 3x + 1$ has the slope
+# $dy/dx = 2x + 3$, and at 2 that is 7.
 
 # %%
 heading("1. A slope")

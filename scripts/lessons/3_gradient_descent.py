@@ -3,6 +3,14 @@
 ./scripts/run lesson 3 prints its values; 3_gradient_descent.ipynb is the same as a notebook.
 """
 
+# %% [markdown]
+# # Lesson 3. Gradient descent
+# A model has numbers that can be changed, its weights. The loss is one number that says how wrong
+# the model is. Training means finding weights with a small loss, and nearly every network is
+# trained in the same way: find the direction in which the loss rises, take a small step the other
+# way, repeat.
+
+# %%
 from functools import partial
 
 import numpy as np
@@ -15,12 +23,6 @@ from torch.nn.functional import mse_loss
 from torch.optim import SGD, Adam
 
 # %% [markdown]
-# # Lesson 3. Gradient descent
-# A model has numbers that can be changed, its weights. The loss is one number that says how wrong
-# the model is. Training means finding weights with a small loss, and nearly every network is
-# trained in the same way: find the direction in which the loss rises, take a small step the other
-# way, repeat.
-#
 # ## 1. The slope, by hand and by PyTorch
 # Three points, and lines y = w x through the origin with one weight w. The loss is the mean squared
 # error. Its slope, called the gradient, follows from the rules of calculus:

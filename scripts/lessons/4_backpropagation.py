@@ -3,6 +3,14 @@
 ./scripts/run lesson 4 prints its values; 4_backpropagation.ipynb is the same as a notebook.
 """
 
+# %% [markdown]
+# # Lesson 4. Backpropagation
+# The last lesson followed the slope downhill. How is the slope of each weight of a network
+# computed? By the chain rule, from the loss backwards, layer by layer. This is all that
+# `backward()` does. Here we write it out for a network of two layers, compare each number with
+# PyTorch's, and train the network without PyTorch.
+
+# %%
 import numpy as np
 import torch
 from drawings.boundary import boundaries
@@ -11,12 +19,6 @@ from torch.func import grad
 from torch.nn.functional import cross_entropy
 
 # %% [markdown]
-# # Lesson 4. Backpropagation
-# The last lesson followed the slope downhill. How is the slope of each weight of a network
-# computed? By the chain rule, from the loss backwards, layer by layer. This is all that
-# `backward()` does. Here we write it out for a network of two layers, compare each number with
-# PyTorch's, and train the network without PyTorch.
-#
 # ## 1. From scores to a loss
 # A classifier gives each class a score, any number, also called logit. *Softmax* turns scores into
 # probabilities: positive, with sum 1. *Cross-entropy* is minus the logarithm of the probability of

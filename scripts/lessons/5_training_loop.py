@@ -3,6 +3,14 @@
 ./scripts/run lesson 5 prints its values; 5_training_loop.ipynb is the same as a notebook.
 """
 
+# %% [markdown]
+# # Lesson 5. The training loop
+# A network learns by repeating five lines: reset the gradients, predict, compute the loss, compute
+# the gradients, change the weights a little. The first half of this lesson writes them out, and
+# then shows that Lightning does the same, number for number. The second half is about how to
+# find out whether a network *generalises* or has only memorised its training samples.
+
+# %%
 import copy
 from functools import partial
 
@@ -25,12 +33,6 @@ from src.models.layers import multilayer
 quieten()  # Lightning's tips
 
 # %% [markdown]
-# # Lesson 5. The training loop
-# A network learns by repeating five lines: reset the gradients, predict, compute the loss, compute
-# the gradients, change the weights a little. The first half of this lesson writes them out, and
-# then shows that Lightning does the same, number for number. The second half is about how to
-# find out whether a network *generalises* or has only memorised its training samples.
-#
 # ## 1. Three sets of digits
 # scikit-learn contains 1,797 small handwritten digits. The weights are fitted to one part of them,
 # **train**. A second, **val** (validation), is for every other choice: how long to train, how wide

@@ -4,6 +4,15 @@
 Finished runs in lightning_logs/ are used; models without one are trained for a few epochs.
 """
 
+# %% [markdown]
+# # Lesson 6. From a line to LeNet
+#
+# Five networks classify the same handwritten digits. Each adds one idea to the one before: a line
+# for each class, a hidden layer, a better activation function, a remedy for overfitting, and the
+# knowledge that pixels have neighbours. All results are read from the runs. So the numbers are
+# those of *your* runs, and other runs may give other results.
+
+# %%
 from drawings.ladder import first_weights, gradients, mistakes, rungs
 from kit import check, heading, show
 from ladder import data_folder, finished, opened
@@ -24,13 +33,6 @@ from src.runs.results import read_results
 quieten()  # Lightning's tips
 
 # %% [markdown]
-# # Lesson 6. From a line to LeNet
-#
-# Five networks classify the same handwritten digits. Each adds one idea to the one before: a line
-# for each class, a hidden layer, a better activation function, a remedy for overfitting, and the
-# knowledge that pixels have neighbours. All results are read from the runs. So the numbers are
-# those of *your* runs, and other runs may give other results.
-#
 # ## 1. The runs
 # MNIST has 60,000 digits for training and 10,000 for testing. If it is missing and cannot be
 # downloaded, the small digits of scikit-learn are used instead. All models must be tested on the

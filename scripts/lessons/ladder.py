@@ -2,8 +2,6 @@
 
 import os
 import sys
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import kit
@@ -64,7 +62,7 @@ def _train_briefly(config: str, data: MNIST) -> Path:
              "--trainer.logger.save_dir", str(kit.PICTURES), "--figures.only", "[]",
              "--report", "false", "--trainer.enable_progress_bar", "false"]  # fmt: skip
     print(f"{config} has no finished run: training it for {epochs} epochs only ...", flush=True)
-    with redirect_stdout(StringIO()):
+    with kit.silenced():
         linenet(words)
     folder = _newest(config, data, kit.PICTURES)
     assert folder is not None
