@@ -59,10 +59,14 @@ folders = [finished(config, data) for config in RUNGS]
 runs = [opened(folder) for folder in folders]
 results = [read_results(folder) for folder in folders]
 with torch.no_grad():
-    predicted = torch.stack([  # (models, digits)
-        torch.cat([run.model(batch).argmax(dim=1) for batch in run.normalised(images).split(1000)])
-        for run in runs
-    ])  # fmt: skip
+    predicted = torch.stack(
+        [  # (models, digits)
+            torch.cat(
+                [run.model(batch).argmax(dim=1) for batch in run.normalised(images).split(1000)]
+            )
+            for run in runs
+        ]
+    )
 right = predicted == labels
 
 # %% [markdown]

@@ -117,7 +117,8 @@ def test_every_cell_runs_and_shows_its_pictures(
         [image] = [value for kind, value in data.items() if kind.startswith("image/")]
         assert len(image) > 1000  # in the notebook itself, not a link to a file
     assert not [output for output in outputs(book) if output.output_type == "execute_result"]
-    assert not [output for output in outputs(book) if output.get("name") == "stderr"]
+    errors = [output.text for output in outputs(book) if output.get("name") == "stderr"]
+    assert not [text for text in errors if not text.startswith("findfont: ")]  # matplotlib's cache
 
 
 @pytest.mark.slow
