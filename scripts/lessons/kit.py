@@ -1,5 +1,6 @@
 """Helpers of the lessons: print a value beside the expected one, and write pictures."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import AbstractContextManager, redirect_stdout
 from io import BytesIO, StringIO
@@ -101,7 +102,9 @@ def _display(path: Path) -> None:
     if _notebook():
         from IPython import display
 
-        display.display(display.Image(filename=str(path)))
+        content = b64encode(path.read_bytes()).decode()  # as HTML, since some show no other GIF
+        image = f'<img alt="{path.stem}" src="data:image/{path.suffix[1:]};base64,{content}">'
+        display.display(display.HTML(image))
 
 
 def _notebook() -> bool:
