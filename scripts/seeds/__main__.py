@@ -44,8 +44,7 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     options, words = parser.parse_known_args(args)
     parser.check_meant(words)
     parser.check_free(words, OWN)
-    if not words:
-        parser.error("give --config FILE, e.g. configs/mnist_mlp.yaml")
+    parser.check_experiment(words)
     return options, words
 
 

@@ -52,6 +52,12 @@ class ToolParser(argparse.ArgumentParser):
         if unknown := [name for name in given if name not in known]:
             self.error(f"there is no {kind} {unknown[0]}, expected some of {', '.join(known)}")
 
+    def check_experiment(self, words: Sequence[str]) -> None:
+        """Exit with an error if the words of `fit` name no experiment."""
+        names = {word.partition("=")[0] for word in words}
+        if "--config" not in names and not names >= {"--model", "--data"}:
+            self.error("give --config FILE, e.g. configs/mnist_lenet.yaml, or --model and --data")
+
     def check_free(self, words: Sequence[str], own: Sequence[str]) -> None:
         """Exit with an error if the words of `fit` hold a flag that the tool gives itself."""
         names = [word.partition("=")[0] for word in words]
