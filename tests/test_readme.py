@@ -96,11 +96,11 @@ def test_every_other_command_is_known() -> None:
         "./scripts/run lesson 3",  # in tests/scripts/lessons
         "./scripts/run notebooks",  # in tests/scripts/test_notebooks.py
         'eval "$(./scripts/run completion bash)"',  # in tests/scripts/test_completion.py
-        # In test_seeds.py, test_folds.py and sweep/.
+        # In test_seeds.py, test_folds.py, test_stress.py and sweep/.
         *(
             line.split("#")[0].strip()
             for line in LINES
-            if re.search("run (seeds|folds|sweep)", line)
+            if re.search("run (seeds|folds|sweep|stress)", line)
         ),
         *(line.split("#")[0].strip() for line in LINES if line.startswith("sbatch ")),
         "./scripts/run bench",

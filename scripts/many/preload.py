@@ -19,7 +19,6 @@ from src.cli import main as linenet
 from src.data.shared import share
 from src.runs.provenance import git_state, versions
 
-git_state(), versions()  # looked up once for all runs
 torch.set_num_threads(1)  # threads of OpenMP would not exist in a forked process, and block it
 git_state(), versions()  # they are kept: each run would call git three times
 if words := json.loads(os.environ.get(WORDS, "[]")):

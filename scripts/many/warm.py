@@ -161,6 +161,10 @@ def run(task: Task, threads: int) -> None:
     task.work(*task.arguments)
 
 
+def is_ready() -> None:
+    """Do nothing: a process that has done so shows that the warm one has imported and read."""
+
+
 def end_with_parent() -> None:
     """End this process when its parent has been killed: the next command resumes its run."""
     parent = multiprocessing.parent_process()

@@ -5,7 +5,7 @@ from functools import partial
 
 from scripts.many.groups import Group
 from scripts.many.progress import bar, epochs_of
-from scripts.many.warm import Task, run_all
+from scripts.many.warm import Task, cores, run_all
 from scripts.seeds.together import train_together
 from src.cli import main as linenet
 from src.errors import UserError
@@ -23,6 +23,7 @@ def train(group: Group, seeds: Sequence[int], jobs: int, together: bool = False)
             otherwise each seed has a process of its own.
     """
     left = [seed for seed in seeds if not is_done(group, seed)]
+    threads = max(1, cores() // min(jobs, len(seeds)))  # after a kill, too: they change rounding
     jobs = max(1, min(jobs, len(left)))
     shares = [left[i::jobs] for i in range(jobs)] if together else [[seed] for seed in left]
     done = len(seeds) - len(left)
@@ -32,7 +33,8 @@ def train(group: Group, seeds: Sequence[int], jobs: int, together: bool = False)
     folders = [group.run_folder(name_of(seed)) for seed in left]
     total = len(left) * max(1, group.settings["trainer"]["max_epochs"] or 1)
     with bar(f"Training {len(left)} seeds", total, partial(epochs_of, folders)):
-        for _ in run_all([task_of(group, share) for share in shares], jobs, group.words):
+        tasks = [task_of(group, share) for share in shares]
+        for _ in run_all(tasks, jobs, group.words, threads):
             pass
 
 

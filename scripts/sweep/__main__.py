@@ -14,6 +14,7 @@ share the trials.
 # extra: sweep
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from src.arguments import config_file
 
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "hyperband", "none")
+OF_SRUN = ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_STEP_ID")
 STORAGE = """where the trials are kept: sqlite:///FILE, journal:FILE (for
 network drives), postgresql://USER@HOST/DATABASE; default a file of
 SQLite in the folder of the sweep. All workers with the same command
@@ -69,6 +71,8 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
 
 def main(args: Sequence[str] | None = None) -> None:
     options, words = parse(args)
+    for name in OF_SRUN:  # a trial has one process, however many workers srun has started
+        os.environ.pop(name, None)
     warm_up(words)
     command = shlex.join(["./scripts/run", "sweep", *(sys.argv[1:] if args is None else args)])
     import src.libraries  # noqa: F401  (first; it takes seconds, while the warm process starts)

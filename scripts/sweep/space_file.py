@@ -13,7 +13,8 @@ import jsonargparse
 import yaml
 
 from scripts.many.resolved import resolved
-from scripts.sweep.space import Setting, Space, covering, label, words
+from scripts.sweep.space import Params, Setting, Space, covering, label, words
+from src.command.checks import without_effect
 from src.command.config_files import check_file, read_strictly
 from src.errors import UserError
 from src.runs.finished import FREE
@@ -39,7 +40,7 @@ def read_space(path: str, fit_words: Sequence[str]) -> Space:
         except (UserError, TypeError) as error:
             raise UserError(f"{path}: {name}: {error}") from error
     for params in covering(space):
-        for complaint in refused([*fit_words, *words(params)]):
+        for complaint in refused(fit_words, params):
             raise UserError(f"{path}: {complaint}")
     return space
 
@@ -153,11 +154,13 @@ def complaints(found: Setting) -> Iterator[str]:
             yield f"no whole number of steps of {step} leads from {low} to {high}."
 
 
-def refused(fit_words: Sequence[str]) -> Iterator[str]:
-    """Yield why `fit` refuses some words, in the words of its parser."""
+def refused(fit_words: Sequence[str], params: Params) -> Iterator[str]:
+    """Yield why `fit` refuses some values, in the words of its parser, or which have no effect."""
     told = io.StringIO()
     try:
         with redirect_stderr(told):
-            resolved(fit_words)
+            _, settings = resolved([*fit_words, *words(params)])
     except SystemExit:
         yield told.getvalue().strip().removeprefix("error: ")
+    else:
+        yield from without_effect(params, settings["model"]["init_args"].get("scheduler"))

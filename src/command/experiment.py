@@ -37,6 +37,7 @@ from src.command.checks import (
     check_processes,
     check_saved,
     uses_gpu,
+    warn_of_replaced,
 )
 from src.command.config_files import read_strictly
 from src.command.defaults import write_names
@@ -97,7 +98,7 @@ class ExperimentCLI(ExperimentFlags):
 
     def __init__(self, command: Command, request: StopRequest, stack: ExitStack) -> None:
         words, self.folder = select_run(command)  # the folder of --resume or --run
-        self.stack = stack
+        self.given, self.stack = command.words, stack
         self.ckpt_path: str | None = None
         self.checkpoint: dict[str, Any] = {}  # content of the checkpoint to evaluate
         self.purge_step = 0  # the step from which a resumed run continues its curves
@@ -189,6 +190,8 @@ class ExperimentCLI(ExperimentFlags):
         check(self.trainer, self.model, self.datamodule, str(self.subcommand))
         if self.subcommand == "fit":
             check_callbacks(self.trainer, self.model, bool(self.ckpt_path))
+            if is_rank_zero():
+                warn_of_replaced(self.given, self.model.hparams["scheduler"])
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings = self.config_init[self.subcommand].trainer

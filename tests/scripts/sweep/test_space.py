@@ -136,6 +136,11 @@ def test_a_shipped_space_fits_the_config_in_its_first_line(
         ("trainer.logger: [false]\n", "does not change the training"),
         ("report: [false]\n", "does not change the training"),
         ("data.seed: [1]\n", "--seed_everything"),
+        (
+            "model.scheduler: [OneCycleLR]\nmodel.scheduler.max_lr: [0.1]\n"
+            "model.optimizer.lr: [0.1]\n",
+            "model.optimizer.lr has no effect, since OneCycleLR sets it.",
+        ),
     ],
 )
 def test_a_wrong_space_is_refused_in_three_lines(read: Any, text: str, message: str) -> None:
