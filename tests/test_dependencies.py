@@ -17,6 +17,7 @@ PROJECT_TABLE = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project
 COMES_WITH = {
     "torchmetrics": "lightning", "pyyaml": "jsonargparse", "sqlalchemy": "optuna",
     "fastapi": "gradio", "starlette": "gradio", "uvicorn": "gradio",
+    "nbformat": "jupytext", "ipython": "ipykernel",
 }  # fmt: skip
 EXTRA_LINE = re.compile(r"^# extra: *(\w+)$", re.MULTILINE)
 
@@ -49,6 +50,8 @@ def imported(file: Path) -> set[str]:
 
 def extra_of(file: Path) -> str | None:
     """Return the extra of the tool that a file of scripts belongs to."""
+    if file.is_relative_to(PROJECT / "scripts/lessons"):
+        return "notebooks"  # which they use only where one runs
     folder = file.parent if file.parent.name != "scripts" else None
     tool = folder / "__main__.py" if folder else file
     found = EXTRA_LINE.search(tool.read_text()) if tool.exists() else None
