@@ -15,8 +15,7 @@ from PIL import Image
 from src.files import write_whole
 from src.plots.style import png
 
-PROJECT = Path(__file__).resolve().parents[2]
-PICTURES = PROJECT / "lightning_logs" / "lessons"
+PICTURES = Path(__file__).resolve().parents[2] / "lightning_logs" / "lessons"
 
 
 def check(what: str, found: Any, expected: Any, within: float = 1e-6) -> None:

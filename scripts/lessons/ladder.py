@@ -15,7 +15,7 @@ from src.data import MNIST
 from src.runs.find import is_fit, last_saved
 from src.runs.results import read_results
 
-sys.path.append(str(kit.PROJECT))  # in a notebook, whose folder is this one
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 from scripts.shared.trained import Trained, open_run
 
 EPOCHS = {"mnist": 2, "digits": 20}  # an epoch of the small digits has fewer batches
@@ -23,7 +23,7 @@ EPOCHS = {"mnist": 2, "digits": 20}  # an epoch of the small digits has fewer ba
 
 def data_folder() -> str:
     """Return the folder of the data sets, which does not depend on where a notebook runs."""
-    return os.environ.get("DATA_DIR") or str(kit.PROJECT / "data")
+    return os.environ.get("DATA_DIR") or str(kit.PICTURES.parents[1] / "data")
 
 
 def finished(config: str, data: MNIST) -> Path:
