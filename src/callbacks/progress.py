@@ -26,7 +26,7 @@ class EpochBar(ListensSometimes, TQDMProgressBar):
         monitor: The metric to show where there is room for one; by default the last one logged.
     """
 
-    BAR_FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
+    BAR_FORMAT = "{desc}|{bar}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
 
     def __init__(self, monitor: str | None = None) -> None:
         super().__init__(refresh_rate=50)
@@ -54,7 +54,7 @@ class EpochBar(ListensSometimes, TQDMProgressBar):
             metrics = {name: metrics[name]}
         seconds = self.time_left.seconds(trainer) if self.time_left else None
         left = {} if seconds is None else {"left": in_words(seconds)}
-        return metrics | best_so_far(trainer) | left
+        return metrics | left | best_so_far(trainer)
 
 
 class EpochLines(ProgressBar):

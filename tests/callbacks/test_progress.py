@@ -45,6 +45,7 @@ def test_redirected_output_has_one_line_per_epoch(
     lines = [line for line in printed.splitlines() if line.startswith("epoch ")]
     assert len(lines) == 20
     assert lines[0].startswith("epoch 1/20, train/loss ")
+    assert [line.endswith(" left") for line in lines] == [True] * 19 + [False]
     assert "FLOPs" not in printed
     assert len(printed) < 5000
 

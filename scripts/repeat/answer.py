@@ -1,0 +1,62 @@
+"""What `repeat` answers: equal, equal within rounding, or what differs, and what has changed."""
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scripts.repeat.numbers import Difference
+
+# Relative to the largest value of its kind. A float32 has 6e-8; sums of thousands of them in
+# another order differ by 1e-6 or so, unless many steps of training make it grow.
+ROUNDING = 1e-4
+SHOWN = 4  # changes of a kind
+
+
+class Verdict(Enum):
+    """The answer, in words."""
+
+    EQUAL = "equal, to the bit"
+    ROUNDED = "equal within rounding"
+    DIFFERENT = "different"
+
+    @property
+    def exit_code(self) -> int:
+        return int(self is Verdict.DIFFERENT)
+
+
+def verdict(differences: Sequence[Difference]) -> Verdict:
+    """Return the answer for the differences in all parts of two runs."""
+    largest = max(one.largest for one in differences)
+    if not largest:
+        return Verdict.EQUAL
+    return Verdict.ROUNDED if largest <= ROUNDING else Verdict.DIFFERENT
+
+
+def show(
+    before: Path, after: Path, differences: Sequence[Difference], changed: dict[str, list[str]]
+) -> None:
+    """Print the answer.
+
+    Args:
+        before: The folder of the run.
+        after: The folder of its repetition.
+        differences: How far they differ.
+        changed: What has changed since then, by kind.
+    """
+    table = Table(title=Text(f"{before} and {after}: {verdict(differences).value}"))
+    for head in ("compared", "values", "largest relative difference", "where"):
+        table.add_column(head, justify="right" if head == "values" else "left", overflow="fold")
+    for one in differences:
+        largest = "none, to the bit" if not one.largest else f"{one.largest:.1e}"
+        where = "; ".join(filter(None, (one.where, one.first))) if one.largest else ""
+        table.add_row(one.part, f"{one.number:,}", largest, Text(where))
+    console = Console()
+    console.print(table if console.is_terminal else table, width=None if console.is_terminal else 160)
+    print("Changed since then:" if changed else "Nothing else has changed since then.")
+    for kind, told in changed.items():
+        more = f", and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+        print(f"  {kind}: {', '.join(told[:SHOWN])}{more}")

@@ -1,0 +1,133 @@
+"""Compares the numbers of two runs: metrics, curves, and the weights of their best checkpoints."""
+
+import csv
+from math import isnan, nan
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from src.errors import UserError
+from src.runs.checkpoint_io import read_checkpoint
+from src.runs.find import best_checkpoint
+from src.runs.results import read_results
+
+MEASURED = ("DeviceStatsMonitor", "train|", "validate|", "test|")  # of the machine, in curves.csv
+
+
+class Difference(NamedTuple):
+    """How far two runs differ in one part.
+
+    Attributes:
+        part: What was compared.
+        number: How many values.
+        largest: The largest difference, relative to the largest value of its kind; 0 if all are
+            equal to the bit, infinite if one has values that the other has not.
+        where: Where it is, or what is missing.
+        first: Of curves: the first step at which they differ, and by how much.
+    """
+
+    part: str
+    number: int
+    largest: float
+    where: str = ""
+    first: str = ""
+
+
+def compared(before: Path, after: Path) -> list[Difference]:
+    """Return the differences between two finished runs.
+
+    Raises:
+        UserError: If a file is damaged.
+    """
+    return [
+        of_values("metrics", *(_metrics(folder) for folder in (before, after))),
+        of_curves(*(_curves(folder / "curves.csv") for folder in (before, after))),
+        *_of_checkpoints(before, after),
+    ]
+
+
+def relative(one: float, other: float, scale: float) -> float:
+    """Return the difference of two values by a scale; 0 for equal ones, also if both are NaN."""
+    if one == other or (isnan(one) and isnan(other)):
+        return 0.0
+    return abs(one - other) / scale if scale and not isnan(one - other) else float("inf")
+
+
+def of_values(part: str, one: dict[str, float], other: dict[str, float]) -> Difference:
+    """Return the largest difference between values of the same names."""
+    if missing := sorted(one.keys() ^ other.keys()):
+        return Difference(part, len(one), float("inf"), f"only one run has {missing[0]}")
+    found = {
+        name: relative(value, other[name], max(abs(value), abs(other[name])))
+        for name, value in one.items()
+    }
+    where = max(found, key=lambda name: found[name], default="")
+    return Difference(part, len(one), found.get(where, 0.0), where)
+
+
+Curve = dict[int, float]  # the value at each step
+
+
+def of_curves(one: dict[str, Curve], other: dict[str, Curve]) -> Difference:
+    """Return the largest difference between two sets of curves, by the largest value of each."""
+    number = sum(map(len, one.values()))
+    apart, first = Difference("curves", number, 0.0), (nan, "", 0.0)
+    for name in sorted(one.keys() | other.keys()):
+        left, right = one.get(name, {}), other.get(name, {})
+        if missing := sorted(left.keys() ^ right.keys()):
+            where = f"only one run has {name} at step {missing[0]}"
+            return Difference("curves", number, float("inf"), where)
+        scale = max((abs(value) for value in left.values() if not isnan(value)), default=0.0)
+        for step, value in sorted(left.items()):
+            by = relative(value, right[step], scale)
+            if by and not step >= first[0]:
+                first = step, name, by
+            if by > apart.largest:
+                apart = Difference("curves", number, by, f"{name} at step {step}")
+    told = f"first at step {first[0]}, {first[1]}, by {first[2]:.1e}" if first[1] else ""
+    return apart._replace(first=told)
+
+
+def of_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> Difference:
+    """Return the largest difference between two networks, by the largest weight of each tensor."""
+    number = sum(tensor.numel() for tensor in one.values())
+    apart = Difference("weights", number, 0.0)
+    for name in sorted(one.keys() | other.keys()):
+        if name not in one or name not in other or one[name].shape != other[name].shape:
+            return Difference("weights", number, float("inf"), f"another shape of {name}")
+        left, right = one[name].double(), other[name].double()
+        if not torch.equal(left, right):
+            by = float((left - right).abs().max()) / (float(left.abs().max()) or nan)
+            by = float("inf") if isnan(by) else by
+            apart = max(apart, Difference("weights", number, by, name), key=lambda d: d.largest)
+    return apart
+
+
+def _metrics(folder: Path) -> dict[str, float]:
+    return dict((read_results(folder) or {})["metrics"])
+
+
+def _curves(path: Path) -> dict[str, Curve]:
+    """Return the curves of a run, without what is measured on the machine; none without a file."""
+    found: dict[str, Curve] = {}
+    try:
+        for row in csv.DictReader(path.read_text().splitlines()) if path.exists() else []:
+            if not row["name"].startswith(MEASURED):
+                found.setdefault(row["name"], {})[int(row["step"])] = float(row["value"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is damaged: {error}.") from error
+    return found
+
+
+def _of_checkpoints(before: Path, after: Path) -> list[Difference]:
+    """Return the difference of the best weights; nothing for a run that keeps no checkpoints."""
+    if not any(before.glob("checkpoints/*.ckpt")) and not any(after.glob("checkpoints/*.ckpt")):
+        return []
+    paths = [best_checkpoint(folder) for folder in (before, after)]
+    found = of_weights(*(read_checkpoint(path)["state_dict"] for path in paths))
+    names = [path.name for path in paths]
+    if names[0] != names[1]:
+        found = found._replace(where=f"{names[0]} and {names[1]}", largest=found.largest)
+    return [found]
