@@ -15,8 +15,9 @@ from pathlib import Path
 
 import src.libraries  # noqa: F401  (first)
 from scripts.shared.options import ToolParser
+from src.places import TOOLS
 
-LESSONS = Path(__file__).resolve().parent / "lessons"
+LESSONS = TOOLS / "lessons"
 
 
 def lessons() -> dict[int, Path]:

@@ -9,7 +9,8 @@ from tests.conftest import PROJECT
 
 SRC = PROJECT / "src"
 LAYERS = [  # lowest first; packages of one layer do not import one another
-    ["arguments", "errors"],
+    ["errors", "places"],
+    ["arguments"],
     ["torchvision_compat"],
     ["libraries"],
     ["files", "imports", "progress_bar", "ranges"],

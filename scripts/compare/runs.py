@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from src.errors import UserError
+from src.places import OURS
 from src.runs.curves import read_curves
 from src.runs.find import find, is_fit
 from src.runs.settings import flat
@@ -158,7 +159,7 @@ def settings_of(config: dict[str, Any]) -> dict[str, Any]:
     """
     callbacks = config.get("trainer", {}).get("callbacks") or []
     callbacks = [callbacks] if isinstance(callbacks, dict) else callbacks
-    others = [c for c in callbacks if not c["class_path"].startswith("src.")]
+    others = [c for c in callbacks if not OURS.match(c["class_path"])]
     config.setdefault("trainer", {})["callbacks"] = {
         c["class_path"].split(".")[-1]: c for c in others
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 import src.files as files
 from scripts.faults.runs import differences, kill, left, start, wait
-from src.arguments import CONFIGS
+from src.places import CONFIGS
 
 SHORT = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=100", "--seed_everything=3",
          "--trainer.enable_progress_bar=false", "--data.source=mnist"]  # fmt: skip

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
+from src.places import PROJECT
+
 Rows = list[dict[str, Any]]
 
 

@@ -4,9 +4,10 @@ import platform
 import subprocess
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
+
+from src.places import PROJECT
 
 PACKAGES = ("torch", "lightning", "torchvision", "torchmetrics", "jsonargparse", "numpy")
 
@@ -32,12 +33,13 @@ def device_name(device: torch.device) -> str:
 @cache  # the code of a process is that of its start
 def git_state() -> dict[str, str | bool] | None:
     """Return the git commit of this project and whether its code has changes; None outside git."""
-    folder = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
+        command = ["git", "-C", str(PROJECT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
+    if not (PROJECT / ".git").exists():  # a wheel may be installed within someone's own project
+        return None
     try:
         changed = git("status", "--porcelain", "--", "src", "configs", "scripts", "pyproject.toml")
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed)}
