@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -14,44 +15,41 @@ from src.places import CONFIGS, named_here, shown
 from tests.conftest import PROJECT
 
 ENTRY = "from {}.shared.entry import main; main()"
-BUILD = """
-import sys; sys.path.insert(0, "scripts/packaging")
-import linenet_build; linenet_build.{}({!r})
-"""
+BUILD = "import sys; sys.path.insert(0, {!r}); import linenet_build; linenet_build.{}({!r})"
+TOOLS = str(PROJECT / "scripts/packaging")
 
 
-def built(kind: str, folder: Path) -> Path:
-    """Build a wheel or an archive of the sources from a copy of the project, and return it."""
-    clone = folder / "clone"
-    if not clone.exists():
-        ignore = shutil.ignore_patterns("__pycache__", "schema.json", "*.egg-info")
-        for name in ("src", "configs", "scripts"):
-            shutil.copytree(PROJECT / name, clone / name, ignore=ignore)
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy(PROJECT / name, clone)
-    command = [sys.executable, "-c", BUILD.format(kind, str(folder))]
+def built(kind: str, clone: Path, folder: Path) -> Path:
+    """Build a wheel, or an archive of the sources, and return it."""
+    command = [sys.executable, "-c", BUILD.format(TOOLS, f"build_{kind}", str(folder))]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    [found] = [*folder.glob("*.whl" if kind == "build_wheel" else "*.tar.gz")]
+    [found] = [*folder.glob("*.whl" if kind == "wheel" else "*.tar.gz")]
     return found
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built("build_wheel", tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path) -> Path:
-    """A folder with the package, from which no `src` can be imported."""
-    place = wheel.parent / "installed"
-    with zipfile.ZipFile(wheel) as file:
-        file.extractall(place)
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package as in the wheel, from which no `src` can be imported."""
+    place = tmp_path_factory.mktemp("installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(TOOLS)
+        import linenet_build  # type: ignore[import-not-found]
+    linenet_build.renamed(PROJECT, place)
     return place
 
 
-def test_it_has_one_package_with_configs_tools_and_the_page_of_a_run(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as file:
+@pytest.mark.slow
+def test_the_sources_make_a_wheel_with_one_package_configs_and_tools(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    ignore = shutil.ignore_patterns("__pycache__", "schema.json", "*.egg-info")
+    for name in ("src", "configs", "scripts"):
+        shutil.copytree(PROJECT / name, clone / name, ignore=ignore)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, clone)
+    with tarfile.open(built("sdist", clone, tmp_path)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    with zipfile.ZipFile(built("wheel", tmp_path / "linenet-0.1.0", tmp_path)) as file:
         names = {*file.namelist()}
         entry = file.read("linenet-0.1.0.dist-info/entry_points.txt").decode()
     assert {name.partition("/")[0] for name in names} == {"linenet", "linenet-0.1.0.dist-info"}
