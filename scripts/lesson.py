@@ -27,7 +27,7 @@ def lessons() -> dict[int, Path]:
 
 def heading(path: Path) -> str:
     """Return the first line of a lesson's docstring."""
-    return str(ast.get_docstring(ast.parse(path.read_text()))).partition("\n")[0]
+    return str(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))).partition("\n")[0]
 
 
 def main(args: Sequence[str] | None = None) -> None:

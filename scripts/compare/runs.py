@@ -139,7 +139,7 @@ def parsed(path: Path, parse: Callable[[str], Any]) -> Any:
         UserError: If the file is missing or cannot be parsed.
     """
     try:
-        return parse(path.read_text())
+        return parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(f"{path} is missing or damaged: {reason}") from error

@@ -27,7 +27,7 @@ RUNS = {  # cover OneCycle, momentum, cosine, dropout, augmentation
 }
 SECONDS = 0.1  # between two checkpoints, so that short runs have several
 CUTS = 3  # interruptions per run
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
 POINTS = ["as it is opened", "half written", "before it is flushed", "before it is renamed",
           "after it is renamed", "after the folder is flushed"]  # fmt: skip
 

@@ -111,7 +111,7 @@ def cross_validate(options: argparse.Namespace, words: list[str], stack: ExitSta
     if not (record := group.folder / RECORD).exists():
         command = shlex.join(["./scripts/run", "folds", str(options.folds), *words])
         write(group, data, predict(group, data), command)
-    show(json.loads(record.read_text()), group.folder)
+    show(json.loads(record.read_text(encoding="utf-8")), group.folder)
 
 
 def main(args: Sequence[str] | None = None) -> None:

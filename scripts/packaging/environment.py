@@ -106,7 +106,7 @@ def refuse_link(folder: Path) -> None:
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
     """Wait for another set-up of this clone to end; Windows has no such lock."""
-    with (ROOT / "pyproject.toml").open() as file:
+    with (ROOT / "pyproject.toml").open("rb") as file:
         if sys.platform != "win32":
             import fcntl
 

@@ -22,7 +22,9 @@ class Installed:
         self.folder, self.stamp = folder, folder / "installed"
         inside = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
         self.python = folder / inside
-        lines = self.stamp.read_text().splitlines() if self.stamp.is_file() else [""]
+        lines = (
+            self.stamp.read_text(encoding="utf-8").splitlines() if self.stamp.is_file() else [""]
+        )
         self.of = lines[0] if self.python.exists() else ""
         self.build = next((line for line in lines[1:] if line in BUILDS), "")
         self.extras = [line for line in lines[1:] if line not in BUILDS]
@@ -32,7 +34,7 @@ class Installed:
 
     def write(self, of: str, build: str, extras: Sequence[str]) -> None:
         lines = [of, *filter(None, [build]), *dict.fromkeys(extras)]
-        self.stamp.write_text("\n".join(lines) + "\n")
+        self.stamp.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def digest() -> str:

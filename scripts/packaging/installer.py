@@ -35,7 +35,7 @@ class Installer:
         chosen = [one for one in packages if "registry" in one["source"]]
         chosen = [one for one in chosen if one["name"] not in instead]
         lines = [constraint(one) for one in chosen] + [f"{k}=={v}" for k, v in instead.items() if v]
-        self.constraints.write_text("\n".join(lines) + "\n")
+        self.constraints.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return {one["name"]: one["version"] for one in chosen}
 
     def install(self, *what: str) -> None:

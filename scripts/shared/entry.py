@@ -5,6 +5,7 @@ import runpy
 import signal
 import sys
 from contextlib import nullcontext
+from io import TextIOWrapper
 from pathlib import Path
 
 from scripts.shared.extras import extra
@@ -12,7 +13,7 @@ from src.cli import main as command_line
 from src.errors import UserError
 from src.places import TOOLS
 
-PACKAGE = __name__.removesuffix("shared.entry")  # `scripts.`, or `linenet.scripts.` in a wheel
+PACKAGE = __spec__.name.removesuffix("shared.entry")  # `scripts.`, in a wheel `linenet.scripts.`
 
 
 def main() -> None:
@@ -21,6 +22,9 @@ def main() -> None:
     Raises:
         SystemExit: With the exit code of the command.
     """
+    for stream in (sys.stdout, sys.stderr):  # Windows has few characters in a pipe
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     name = (sys.argv[1:] or [""])[0]
     file = tool(name)
     try:
@@ -47,3 +51,7 @@ def start(name: str, file: Path) -> None:
             runpy.run_module(f"{PACKAGE}{name}", run_name="__main__", alter_sys=True)
     except UserError as error:
         raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
