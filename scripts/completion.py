@@ -3,8 +3,8 @@
     eval "$(./scripts/run completion bash)"
     eval "$(./scripts/run completion zsh)"
 
-The Tab key then completes what is typed after ./scripts/run. The line holds for the shell that it
-is typed in; put it into ~/.bashrc or ~/.zshrc for all.
+The Tab key then completes what is typed after ./scripts/run or linenet. The line holds for the
+shell that it is typed in; put it into ~/.bashrc or ~/.zshrc for all.
 """
 
 # extra: completion
@@ -15,9 +15,22 @@ import shtab
 
 from scripts.schema import Schema, schema
 from src.cli import COMMANDS, tools
+from src.places import CONFIGS
 
 # A zsh without a framework, as on macOS, has not loaded what the script is registered with.
 PREAMBLE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }"}
+ALSO = {  # the other name of the program
+    "bash": "complete -o bashdefault -F _shtab_run linenet",
+    "zsh": "compdef _shtab_run linenet",
+    "fish": "complete -c linenet -w run",
+}
+CONFIG = {**shtab.FILE, "bash": "_linenet_configs"}  # by name, or a file
+BASH = """
+_linenet_configs() {{
+    compgen -W "{names}" -- "$1"
+    compgen -f -- "$1"
+}}
+"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     known = {flag: [*choices(one)] for flag, one in flags(schema())}
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text)
-        add(command, "--config", complete=shtab.FILE)
+        add(command, "--config", complete=CONFIG)
         add(command, "--print_config")
         add(command, "--resume" if name == "fit" else "--run", complete=shtab.DIRECTORY)
         if name == "predict":
@@ -75,13 +88,21 @@ def choices(one: Schema) -> Iterator[str]:
         yield from choices(part)
 
 
+def config_names() -> list[str]:
+    """Return the names of the shipped configs, such as `mnist_lenet` and `with/fast`."""
+    files = [path.relative_to(CONFIGS).with_suffix("") for path in CONFIGS.rglob("*.yaml")]
+    return sorted(name.as_posix() for name in files if name.parts[0] not in ("sweeps", "defaults"))
+
+
 def main(args: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
     shell = options.parse_args(args).shell
-    print(shtab.complete(parser(), shell=shell, preamble=PREAMBLE))
+    preamble = {**PREAMBLE, "bash": BASH.format(names=" ".join(config_names()))}
+    script = shtab.complete(parser(), shell=shell, preamble=preamble)
+    print(f"{script}\n{ALSO.get(shell, '')}")
 
 
 if __name__ == "__main__":

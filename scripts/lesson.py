@@ -15,8 +15,9 @@ from pathlib import Path
 
 import src.libraries  # noqa: F401  (first)
 from scripts.shared.options import ToolParser
+from src.places import TOOLS
 
-LESSONS = Path(__file__).resolve().parent / "lessons"
+LESSONS = TOOLS / "lessons"
 
 
 def lessons() -> dict[int, Path]:
@@ -26,7 +27,7 @@ def lessons() -> dict[int, Path]:
 
 def heading(path: Path) -> str:
     """Return the first line of a lesson's docstring."""
-    return str(ast.get_docstring(ast.parse(path.read_text()))).partition("\n")[0]
+    return str(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))).partition("\n")[0]
 
 
 def main(args: Sequence[str] | None = None) -> None:

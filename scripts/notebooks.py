@@ -36,7 +36,7 @@ if not Path("kit.py").exists():
 
 def repository() -> str:
     """Return the address of the repository."""
-    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     return settings["project"]["urls"]["Repository"]
 
 
@@ -72,7 +72,7 @@ def main(args: Sequence[str] | None = None) -> None:
         write_whole(lesson.with_suffix(".ipynb"), text.encode())
     for page in PAGES:
         path = PROJECT / page
-        write_whole(path, linked(path.read_text(), repository()).encode())
+        write_whole(path, linked(path.read_text(encoding="utf-8"), repository()).encode())
     print(f"{len(lessons())} notebooks, and links to {repository()} in {' and '.join(PAGES)}")
 
 

@@ -6,10 +6,10 @@ It is pure and imports no library, so that an answer comes at once.
 import re
 import shlex
 from collections.abc import Iterator
-from os.path import relpath
 from pathlib import Path
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+from src.places import CONFIGS, INSTALLED, shown
+
 NEGATIVE = re.compile(r"-(\.?\d|inf|nan)")  # argparse takes -1e-3 for a flag (cpython#105712)
 TAG = re.compile(r"--tag=(?!\[)")  # of one tag; a list is left as it is
 FILE_LOGGER = re.compile(r"--trainer\.logger\+?[= ]([\w.]+\.)?(CSV|TensorBoard)Logger")
@@ -63,10 +63,13 @@ def completed(words: list[str]) -> list[str]:
 
 
 def config_file(name: str) -> str:
-    """Return the file of a config that is given by name, such as `mnist_lenet` or `with/fast`."""
-    path = CONFIGS / f"{name.removesuffix('.yaml')}.yaml"
+    """Return the file of a config that is given by name, such as `mnist_lenet` or `with/fast`.
+
+    In other folders than that of the clone, `configs/mnist_lenet.yaml` is such a name, too.
+    """
+    path = CONFIGS / f"{name.removeprefix('configs/').removesuffix('.yaml')}.yaml"
     bare = re.fullmatch(r"[\w/.-]+", name) and not Path(name).exists() and path.is_file()
-    return relpath(path) if bare else name
+    return shown(path) if bare else name
 
 
 def slip(command: str, words: list[str]) -> str | None:
@@ -126,5 +129,7 @@ def is_bare_config(before: list[str], word: str) -> bool:
 
 
 def meant(command: str, words: list[str]) -> str:
-    """Return the line to type instead."""
+    """Return the line to type instead; installed, it names configs without their folder."""
+    if INSTALLED:
+        words = [word.replace(f"{shown(CONFIGS)}/", "") for word in words]
     return f"Did you mean python -m src.cli {shlex.join([command, *words])}?"

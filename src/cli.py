@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NoReturn
 
 from src.arguments import completed, meant, slip
+from src.places import PROJECT, TOOLS
 
-PROJECT = Path(__file__).resolve().parents[1]
 COMMANDS = {
     "fit": "Train a model, then test the checkpoint that validation chose.",
     "validate": "Evaluate a run on its validation set.",
@@ -30,7 +30,7 @@ HELP = """usage: python -m src.cli COMMAND ...      or: ./scripts/run COMMAND-OR
 
 From a line to LeNet. Commands:
 {commands}
-Tools, with ./scripts/run only:
+Tools, by ./scripts/run:
 {tools}
 For example:
   python -m src.cli fit --config configs/mnist_mlp.yaml
@@ -105,11 +105,11 @@ def unknown(command: str, words: list[str]) -> str:
 
 def tools() -> dict[str, str]:
     """Return the name of each tool in scripts/, and the first line of its docstring."""
-    scripts = PROJECT / "scripts"
-    files = {path.stem: path for path in scripts.glob("*.py")}
-    files |= {path.parent.name: path for path in scripts.glob("*/__main__.py")}
-    texts = {name: ast.get_docstring(ast.parse(files[name].read_text())) for name in sorted(files)}
-    return {name: (text or "").partition("\n")[0] for name, text in texts.items()}
+    files = {path.stem: path for path in TOOLS.glob("*.py")}
+    files |= {path.parent.name: path for path in TOOLS.glob("*/__main__.py")}
+    texts = {name: files[name].read_text(encoding="utf-8") for name in sorted(files)}
+    docs = {name: ast.get_docstring(ast.parse(text)) for name, text in texts.items()}
+    return {name: (text or "").partition("\n")[0] for name, text in docs.items()}
 
 
 def listed(entries: dict[str, str]) -> str:
@@ -119,10 +119,11 @@ def listed(entries: dict[str, str]) -> str:
 def versions() -> str:
     """Return the versions of this project, with its git commit, and of torch and Lightning."""
     command = ["git", "-C", str(PROJECT), "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = "not in git"
+    commit = "not in git"  # a wheel may be installed within someone's own project
+    if (PROJECT / ".git").exists():
+        with suppress(OSError, subprocess.CalledProcessError):
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            commit = done.stdout.strip()
     lines = [f"{name} {version(name)}" for name in ("linenet", "torch", "lightning")]
     return "\n".join([f"{lines[0]} ({commit})", *lines[1:]])
 

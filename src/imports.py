@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import jsonargparse
 
 from src.errors import UserError
+from src.places import named_here
 
 VARIABLE = "LINENET_ALLOW"  # no config key: a config must not extend the list itself
 LIGHTNING = ("accelerators", "callbacks", "loggers", "plugins", "profilers", "strategies")
@@ -40,11 +41,12 @@ def restrict_imports() -> None:
 
 
 def import_class(path: str) -> type:
-    """Import a class by its dotted path in a checkpoint or a config.
+    """Import a class by its dotted path in a checkpoint or a config, of a clone or of a wheel.
 
     Raises:
         UserError: If its module is neither allowed nor imported already, or it does not exist.
     """
+    path = named_here(path)
     module, _, name = path.rpartition(".")
     if module not in sys.modules and not allowed(path):
         raise UserError(refusal(path))

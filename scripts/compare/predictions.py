@@ -38,7 +38,7 @@ def outcome(run: Run) -> Outcome:
     if not places:
         raise UserError(f"a run has no {FILE}, which `test --run RUN` writes")
     try:
-        with places[0].open(newline="") as file:
+        with places[0].open(newline="", encoding="utf-8") as file:
             head, *rows = csv.reader(file)
             found = scored(head, rows)
     except (ValueError, IndexError, OSError) as error:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from src.errors import UserError
+from src.places import OURS
 from src.runs.curves import read_curves
 from src.runs.find import find, is_fit
 from src.runs.settings import flat
@@ -139,7 +140,7 @@ def parsed(path: Path, parse: Callable[[str], Any]) -> Any:
         UserError: If the file is missing or cannot be parsed.
     """
     try:
-        return parse(path.read_text())
+        return parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise UserError(f"{path} is missing or damaged: {reason}") from error
@@ -159,7 +160,7 @@ def settings_of(config: dict[str, Any]) -> dict[str, Any]:
     """
     callbacks = config.get("trainer", {}).get("callbacks") or []
     callbacks = [callbacks] if isinstance(callbacks, dict) else callbacks
-    others = [c for c in callbacks if not c["class_path"].startswith("src.")]
+    others = [c for c in callbacks if not OURS.match(c["class_path"])]
     config.setdefault("trainer", {})["callbacks"] = {
         c["class_path"].split(".")[-1]: c for c in others
     }

@@ -19,8 +19,9 @@ from tempfile import TemporaryDirectory
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
+from scripts.shared.extras import extra
 from scripts.shared.options import ToolParser
-from scripts.shared.trained import Trained, extra, open_run
+from scripts.shared.trained import Trained, open_run
 from src.command.failures import short_errors
 from src.errors import UserError
 

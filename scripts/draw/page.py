@@ -92,7 +92,7 @@ def header(run: Trained) -> str:
 
 def controls(page: Page) -> list[Any]:
     """Return the input elements: pad, upload button, clear button, message, sample images."""
-    script = (HERE / "pad.js").read_text()
+    script = (HERE / "pad.js").read_text(encoding="utf-8")
     pad = gr.HTML("", html_template=PAD, js_on_load=script, elem_id="pad")
     with gr.Row(elem_id="buttons"):
         small: Any = {"size": "sm", "min_width": 80}

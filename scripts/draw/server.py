@@ -49,7 +49,7 @@ def application(page: gr.Blocks) -> FastAPI:
     return gr.mount_gradio_app(
         app, page, path="/", server_name=HOST, footer_links=[], run_history=False, ssr_mode=False,
         max_file_size=UPLOAD, enable_monitoring=False, pwa=False, mcp_server=False,
-        css=Path(__file__).with_name("page.css").read_text(),
+        css=Path(__file__).with_name("page.css").read_text(encoding="utf-8"),
         theme=gr.themes.Default(font=FONTS, font_mono=["monospace"]),
     )  # fmt: skip
 

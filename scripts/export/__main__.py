@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from scripts.shared.extras import extra
 from scripts.shared.options import ToolParser
-from scripts.shared.trained import extra, open_run
+from scripts.shared.trained import open_run
 from src.command.failures import short_errors
 
 

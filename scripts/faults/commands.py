@@ -19,11 +19,11 @@ from typing import Any
 
 import yaml
 
-from src.arguments import CONFIGS
 from src.command.config_files import read_strictly
 from src.command.flags import ExperimentFlags
 from src.command.quiet import quieten
 from src.imports import restrict_imports
+from src.places import CONFIGS
 
 BASE = ["fit", "--config", str(CONFIGS / "mnist_mlp.yaml")]
 Keys = tuple[str | int, ...]  # path of a value in a config: keys and list indices

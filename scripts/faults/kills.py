@@ -12,7 +12,7 @@ from typing import Any
 
 import src.files as files
 from scripts.faults.runs import differences, kill, left, start, wait
-from src.arguments import CONFIGS
+from src.places import CONFIGS
 
 SHORT = ["--trainer.max_epochs=2", "--trainer.limit_train_batches=100", "--seed_everything=3",
          "--trainer.enable_progress_bar=false", "--data.source=mnist"]  # fmt: skip
@@ -27,7 +27,7 @@ RUNS = {  # cover OneCycle, momentum, cosine, dropout, augmentation
 }
 SECONDS = 0.1  # between two checkpoints, so that short runs have several
 CUTS = 3  # interruptions per run
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
 POINTS = ["as it is opened", "half written", "before it is flushed", "before it is renamed",
           "after it is renamed", "after the folder is flushed"]  # fmt: skip
 

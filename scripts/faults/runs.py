@@ -65,9 +65,9 @@ def wait(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def kill(process: int, number: int = signal.SIGKILL) -> None:
-    """Send a signal to a child process, which may have ended but has not been waited for."""
-    os.kill(process, number)
+def kill(process: int, number: int | None = None) -> None:
+    """Send a signal, SIGKILL if none is given, to a child process that has not been waited for."""
+    os.kill(process, number or signal.SIGKILL)
 
 
 def left(folder: Path) -> dict[str, Any]:

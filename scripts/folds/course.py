@@ -80,4 +80,4 @@ def _cross_validate(
     train(group, options.folds, options.jobs or min(most, options.folds))
     if not (record := group.folder / RECORD).exists():
         write(group, group.data, predict(group, group.data), command)
-    show(json.loads(record.read_text()), group.folder)
+    show(json.loads(record.read_text(encoding="utf-8")), group.folder)

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from src.files import write_whole
+from src.places import INSTALLED, PROJECT
 from src.plots.style import png
 
-PICTURES = Path(__file__).resolve().parents[2] / "lightning_logs" / "lessons"
+PICTURES = (Path() if INSTALLED else PROJECT).absolute() / "lightning_logs" / "lessons"
 
 
 def check(what: str, found: Any, expected: Any, within: float = 1e-6) -> None:

@@ -9,9 +9,9 @@ import kit
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
-from src.arguments import CONFIGS
 from src.cli import main as linenet
 from src.data import MNIST
+from src.places import CONFIGS
 from src.runs.find import is_fit, last_saved
 from src.runs.results import read_results
 

@@ -122,7 +122,7 @@ def check_kept(trainer: dict[str, Any]) -> None:
 def read_record(path: Path) -> dict[str, Any]:
     """Return the content of a group.json; one that is damaged is told, and equals no group."""
     try:
-        record: dict[str, Any] = json.loads(path.read_text())
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return record if record.keys() >= {"name", "own", "settings"} else {}
     except (OSError, ValueError, AttributeError) as error:
         print(f"warning: {path} is damaged ({error}), and left alone.", file=sys.stderr)

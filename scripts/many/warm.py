@@ -156,7 +156,7 @@ def run(task: Task, threads: int) -> None:
     # does not wait for the next checkpoint.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
-    with task.log.open("a") as log:
+    with task.log.open("a", encoding="utf-8") as log:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(log.fileno(), stream.fileno())
     os.environ[SHARE] = str(threads)

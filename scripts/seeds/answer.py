@@ -114,7 +114,7 @@ def record(runs: dict[int, dict[str, Any]], metrics: dict[str, Summary]) -> dict
 def curves(group: Group, seeds: Sequence[int]) -> dict[str, Any]:
     """Return epochs and values of each metric to draw, for each run."""
     files = [group.run_folder(name_of(seed)) / "curves.csv" for seed in seeds]
-    logged = [read_curves(file.read_text()) for file in files]
+    logged = [read_curves(file.read_text(encoding="utf-8")) for file in files]
     names = [name for name in CURVES if all(name in one for one in logged)] or WITHOUT
     return {name: [one[name] for one in logged] for name in names}
 

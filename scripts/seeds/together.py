@@ -95,7 +95,7 @@ def train_together(commands: Sequence[Sequence[str]], logs: Sequence[Path]) -> N
     ]
     stop: Any = StopAll(requests)
     with SignalHandlers(stop), ExitStack() as stack:
-        files = [stack.enter_context(log.open("a")) for log in logs]
+        files = [stack.enter_context(log.open("a", encoding="utf-8")) for log in logs]
         ends = meeting.run(trainings, files)
         for end, file in zip(ends, files, strict=True):
             if end is not None and not isinstance(end, SystemExit):

@@ -63,7 +63,11 @@ def check(group: Group, seeds: Sequence[int]) -> None:
     if not failed:
         return
     log = group.folder / "logs" / f"{name_of(failed[0])}.txt"
-    lines = (log.read_text() if log.exists() else "").strip().splitlines()
+    lines = (
+        (log.read_text(encoding="utf-8", errors="replace") if log.exists() else "")
+        .strip()
+        .splitlines()
+    )
     others = f", and {len(failed) - 1} more" if failed[1:] else ""
     reason = lines[-1] if lines else "its process was killed"
     raise UserError(f"Seed {failed[0]} failed{others}: {reason}\nSee {log}.")

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
+from src.places import PROJECT
+
 Rows = list[dict[str, Any]]
 
 
@@ -12,8 +13,8 @@ def into_page(page: str, name: str, text: str) -> None:
     """Replace the text between the marks `name: begin` and `name: end` of a README file."""
     path = PROJECT / page
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-    before, rest = path.read_text().split(begin)
-    path.write_text(before + begin + text + end + rest.split(end)[1])
+    before, rest = path.read_text(encoding="utf-8").split(begin)
+    path.write_text(before + begin + text + end + rest.split(end)[1], encoding="utf-8")
 
 
 def markdown(rows: Rows) -> str:

@@ -1,7 +1,6 @@
 """Loads a trained run: its model with the best weights, and its data module."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -107,25 +106,3 @@ def open_run(folder: str, tool: str, more: Sequence[str] = ()) -> Trained:
     found: list[Trained] = []
     linenet(["predict", "--run", folder, *more], cli=partial(LoaderCLI, found, tool))
     return found[0]
-
-
-@contextmanager
-def extra(name: str, tool: str) -> Iterator[None]:
-    """Explain how to install the extra if an import within this context fails.
-
-    Args:
-        name: Name of the extra in pyproject.toml.
-        tool: Name of the tool that needs it.
-
-    Raises:
-        UserError: If a package is missing.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if str(error.name).startswith(("src", tool)):
-            raise  # a module of this project is missing, not a package
-        raise UserError(
-            f"{tool} needs {error.name}, which is not installed.\n"
-            f"Run ./scripts/run {tool}, which installs it, or: pip install -e .[{name}]"
-        ) from error

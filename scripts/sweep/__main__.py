@@ -77,7 +77,7 @@ def main(args: Sequence[str] | None = None) -> None:
     import src.libraries  # noqa: F401  (first; it takes seconds, while the warm process starts)
 
     # isort: split
-    from scripts.shared.trained import extra
+    from scripts.shared.extras import extra
     from src.command.failures import short_errors
     from src.command.signals import SignalHandlers
     from src.training.stop_request import StopRequest

@@ -232,6 +232,6 @@ def was_killed(code: int) -> bool:
 
 def last_line(log: Any) -> str:
     """Return the error message in a log, or its last line."""
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (errors or [line for line in lines if line.strip()] or ["no message"])[-1]

@@ -79,7 +79,7 @@ class Figures(Callback):
         path = Path(folder or "", "curves.csv")
         if not folder or not path.exists():
             return
-        self.curves = read_curves(path.read_text())
+        self.curves = read_curves(path.read_text(encoding="utf-8"))
         classes, loss = trainer.datamodule.num_classes, pl_module.hparams.get("loss")
         drawings = of_training(self.curves, classes, loss, trainer.checkpoint_callback)
         self._publish(trainer, drawings, "train")

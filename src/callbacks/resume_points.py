@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar, Stocha
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from src.places import NAME
 from src.runs.checkpoints import RESUME, relocate, resume_files
 from src.training.internals import end_restart, resume_at_epoch_start
 from src.training.listeners import ListensSometimes
@@ -143,7 +144,7 @@ class ResumePoints(ListensSometimes):
 def starts_epochs(callback: Callback) -> bool:
     """Return whether a callback of the user changes something at the start of an epoch."""
     harmless = isinstance(callback, ProgressBar | LearningRateMonitor)
-    ours = type(callback).__module__.startswith("src.")
+    ours = type(callback).__module__.startswith(f"{NAME}.")
     return is_overridden("on_train_epoch_start", callback) and not harmless and not ours
 
 

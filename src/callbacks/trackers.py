@@ -58,7 +58,11 @@ def placed(logger: Logger, given: dict[str, Any], folder: Path, resumes: bool) -
     """
     kind, file = type(logger).__name__, folder / FILE
     name = given.get(NAMES[kind]) or called(folder)
-    known = json.loads(file.read_text()).get(kind) if resumes and file.is_file() else None
+    known = (
+        json.loads(file.read_text(encoding="utf-8")).get(kind)
+        if resumes and file.is_file()
+        else None
+    )
     return type(logger)(**{**given, NAMES[kind]: name, **_more(kind, folder, known)})
 
 

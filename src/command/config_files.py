@@ -9,6 +9,7 @@ import jsonargparse
 import yaml
 
 from src.arguments import LINKED
+from src.places import named_here
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LARGEST = 1_000_000  # bytes; a config has a thousand
@@ -59,7 +60,7 @@ class StrictLoader:
             root = yaml.compose(text, Loader=LOADER) if ":" in text or "*" in text else None
             if root:
                 _check(root, Counter(), {})
-            values = self.load(text)
+            values = named_here(self.load(text))
         except (yaml.YAMLError, RecursionError) as error:
             raise yaml.YAMLError(_where(error, path) + _what(error)) from error
         if path and not isinstance(values, dict):

@@ -5,7 +5,6 @@ from typing import Any
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from src.arguments import CONFIGS
 from src.callbacks import Figures
 from src.callbacks.best_checkpoint import BestCheckpoint
 from src.command.defaults import better, with_directions, with_names
@@ -13,6 +12,7 @@ from src.command.parser import HelpFormatter, ShortErrorParser
 from src.data import TensorData
 from src.errors import UserError
 from src.models import Model
+from src.places import CONFIGS
 from src.ranges import Seed
 from src.training.run_trainer import RunTrainer
 

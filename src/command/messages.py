@@ -12,8 +12,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 import src.data
 import src.models
-from src.arguments import CONFIGS, OTHER_FLAGS
+from src.arguments import OTHER_FLAGS
 from src.imports import refusal
+from src.places import CONFIGS, NAME
 from src.ranges import KINDS
 
 MODULES = (src.models, src.data, callbacks, loggers, torch.optim, torch.optim.lr_scheduler)
@@ -133,5 +134,7 @@ def _parameters(class_path: str) -> list[str]:
     """Return the constructor parameters of a class and of the classes it inherits from."""
     module, name = class_path.rsplit(".", 1)
     ancestry = getattr(getattr(importlib.import_module(module), name), "__mro__", ())
-    known = [cls for cls in ancestry if cls.__module__.startswith(("src.", "torch.", "lightning."))]
+    known = [
+        cls for cls in ancestry if cls.__module__.startswith((f"{NAME}.", "torch.", "lightning."))
+    ]
     return [parameter for cls in known for parameter in inspect.signature(cls).parameters]

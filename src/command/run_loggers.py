@@ -137,7 +137,9 @@ def keep_rows(logger: CSVLogger, purge_step: int) -> None:
     path = Path(logger.log_dir, "metrics.csv")
     if not path.is_file():
         return
-    whole_lines = path.read_text().rpartition("\n")[0]  # a kill may have cut the last one
+    whole_lines = path.read_text(encoding="utf-8").rpartition("\n")[
+        0
+    ]  # a kill may have cut the last one
     rows = csv.DictReader(whole_lines.splitlines())
     kept = [row for row in rows if None not in row.values() and int(row["step"]) < purge_step]
     logger.experiment.metrics += [{k: v for k, v in row.items() if v} for row in kept]

@@ -57,7 +57,7 @@ class CurvesFile(Logger):
             write_whole(self.path, HEADER + "".join(rows_before(self.path, self.purge_step)))
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows(self.rows)
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(text.getvalue())
         self.rows.clear()
 
@@ -66,5 +66,5 @@ def rows_before(path: Path, step: int) -> list[str]:
     """Return the rows of a file before a step; none if there is no file."""
     if not path.exists():
         return []
-    rows = path.read_text().splitlines(keepends=True)[1:]
+    rows = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
     return [row for row in rows if row.endswith("\n") and int(row.partition(",")[0]) < step]

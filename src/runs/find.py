@@ -67,8 +67,8 @@ def header(command: str) -> str:
 
 def is_fit(config: Path) -> bool:
     """Return whether a config.yaml was written by `fit`, the only command that can be resumed."""
-    with config.open() as file:
-        return file.readline() == header("fit")
+    with config.open(encoding="utf-8") as file:
+        return file.readline().startswith("# fit: ")
 
 
 def training_of(folder: Path) -> Path:

@@ -7,6 +7,7 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
 from src.errors import UserError
+from src.places import named_here
 from src.runs.results import read_results
 from src.runs.settings import Change, changes
 
@@ -32,7 +33,7 @@ def stop_if_finished(folder: Path, config: dict[str, Any]) -> None:
     results = read_results(folder)
     if results is None:
         return
-    then = yaml.safe_load((folder / "config.yaml").read_text())
+    then = named_here(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
     changed = [one for one in changes(then, config) if not one.name.startswith(FREE)]
     longer = [one for one in changed if one.name in LIMITS]
     if others := [one for one in changed if one not in longer]:

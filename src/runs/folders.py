@@ -78,11 +78,13 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             stack.enter_context(lock(folder / LOCK, timeout=0))
         except Timeout as error:
-            name = owner.read_text().strip() if owner.is_file() else "another process"
+            name = (
+                owner.read_text(encoding="utf-8").strip() if owner.is_file() else "another process"
+            )
             raise UserError(
                 f"{folder} is in use by {name}.\nWait for it, or start a new run."
             ) from error
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
         stack.callback(owner.unlink, missing_ok=True)
         yield
 
@@ -148,7 +150,7 @@ def _discard(folder: Path, error: type[BaseException] | None, *_: object) -> Non
 def _is_preparation(path: Path) -> bool:
     """Return whether a file of a run is written before its first step, and holds no result."""
     if path.name == "curves.csv":
-        return path.read_text() == HEADER
+        return path.read_text(encoding="utf-8") == HEADER
     names = ("config.yaml", "hparams.yaml", "provenance.json", "changes.diff")
     return path.name in names or path.name.startswith("events.out.")
 

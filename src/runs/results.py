@@ -18,7 +18,7 @@ def read_results(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(path.read_text(encoding="utf-8"))
         tested = "test/loss" in results["metrics"]  # all that runs of earlier versions tell
         return results if tested or results.get("finished") else None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -20,7 +20,7 @@ Session = dict[str, Any]
 def sessions(folder: Path) -> list[Session]:
     """Return the sessions of a training, the first one first; none if an old version made it."""
     path = folder / FILE
-    return list(json.loads(path.read_text())["sessions"]) if path.is_file() else []
+    return list(json.loads(path.read_text(encoding="utf-8"))["sessions"]) if path.is_file() else []
 
 
 def add_session(folder: Path, session: Session, changes: bytes) -> None:

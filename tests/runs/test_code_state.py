@@ -36,7 +36,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(folder.parent, "init", "--quiet", str(folder))
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "-m", "first")
-    monkeypatch.setattr(code_state, "FOLDER", folder)
+    monkeypatch.setattr(code_state, "PROJECT", folder)
     return folder
 
 

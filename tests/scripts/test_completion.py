@@ -27,6 +27,8 @@ COMPLETED = {  # the words, of which the last is incomplete, and some of what it
     "fit --model.loss m": {"mse"},
     "fit --report f": {"false"},
     "fit --config configs/mnist_le": {"configs/mnist_lenet.yaml"},
+    "fit --config mnist_le": {"mnist_lenet"},
+    "fit --config with/fa": {"with/fast"},
     "predict --images READ": {"README.md"},
     "peek READ": {"README.md"},
 }
@@ -52,8 +54,9 @@ def test_bash_completes_words(words: str, script: Path) -> None:
     assert all(word.startswith(words.split()[-1]) for word in done.stdout.split())
 
 
-def test_the_script_is_registered_for_the_name_of_the_program(script: Path) -> None:
-    command = f"source {script}; complete -p run"
+@pytest.mark.parametrize("program", ["run", "linenet"])
+def test_the_script_is_registered_for_the_names_of_the_program(program: str, script: Path) -> None:
+    command = f"source {script}; complete -p {program}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert "_shtab_run" in done.stdout
 
@@ -64,9 +67,9 @@ def test_a_zsh_without_settings_registers_the_script(
 ) -> None:
     main(["zsh"])
     (tmp_path / "run.zsh").write_text(capsys.readouterr().out)
-    command = 'eval "$(cat run.zsh)" && print -r -- $_comps[run]'
+    command = 'eval "$(cat run.zsh)" && print -r -- $_comps[run] $_comps[linenet]'
     done = subprocess.run(
         ["zsh", "-f", "-c", command], cwd=tmp_path, env={"HOME": str(tmp_path)},
         capture_output=True, text=True,
     )  # fmt: skip
-    assert (done.stdout.strip(), done.stderr) == ("_shtab_run", "")
+    assert (done.stdout.strip(), done.stderr) == ("_shtab_run _shtab_run", "")

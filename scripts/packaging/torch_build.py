@@ -1,0 +1,110 @@
+"""Chooses the build of torch: for CPUs, for NVIDIA GPUs, or the one that is already there."""
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.request
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from installed import SYSTEM
+from installer import Installer, say
+
+INDEX = "https://download.pytorch.org/whl"
+FOLDERS = {  # of the index; elsewhere PyPI has the build, and on macOS there is one only
+    ("linux", "--cpu"): "cpu",
+    ("win32", "--cuda"): "cu130",
+}
+SECONDS = 5  # that the index may take to answer
+PACKAGES = ("torch", "torchvision")
+BUILDS = {"--cpu": "for CPUs", "--cuda": "for NVIDIA GPUs"}
+OTHER = {"--cpu": "--cuda", "--cuda": "--cpu"}
+
+
+def install(installer: Installer, build: str, versions: dict[str, str], again: bool) -> None:
+    """Install torch and torchvision if PyPI's are of another build; the rest follows later.
+
+    Args:
+        installer: Installs into the environment.
+        build: The flag that a person gave, or "".
+        versions: The versions to install.
+        again: Whether those of another build may be there.
+    """
+    if build == SYSTEM:
+        return
+    there = installer.version("torch")
+    if there and not again and there.partition("+")[0] == versions["torch"]:
+        return
+    if there and again:
+        installer.uninstall(*PACKAGES)
+    chosen = build or ("--cuda" if has_gpu() else "--cpu")
+    why = "" if build else f", since there is {'an' if has_gpu() else 'no'} NVIDIA GPU"
+    say(f"torch {BUILDS[chosen]}{why} (./scripts/setup {OTHER[chosen]} takes the other one).")
+    if folder := FOLDERS.get((sys.platform, chosen)):
+        wanted = [f"{name}=={versions[name]}" for name in PACKAGES]
+        if reachable(f"{INDEX}/{folder}/torch/"):
+            installer.install("--no-deps", "--index-url", f"{INDEX}/{folder}", *wanted)
+        else:
+            say(f"{INDEX}/{folder} cannot be reached: taking what the default index has.")
+
+
+def has_gpu() -> bool:
+    """Return whether the driver of an NVIDIA GPU lists one."""
+    if not (program := shutil.which("nvidia-smi")):
+        return False
+    done = subprocess.run([program, "-L"], capture_output=True, text=True, check=False)
+    return done.returncode == 0 and "GPU " in done.stdout
+
+
+def reachable(url: str) -> bool:
+    """Return whether a page answers within seconds; a look-up of its name alone can take longer."""
+    answers: list[int] = []
+
+    def ask() -> None:
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+                answers.append(answer.status)
+        except (OSError, ValueError):
+            pass
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    return bool(answers)
+
+
+def present(build: str = SYSTEM) -> dict[str, str]:
+    """Return the versions of torch and torchvision that this Python has, if they are to be used.
+
+    A package that is missing gets "", no version: what fits the others is installed.
+    """
+    found = dict.fromkeys(PACKAGES if build == SYSTEM else (), "")
+    for name in found:
+        try:
+            found[name] = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def offered(project: Path) -> str:
+    """Offer the torch of this Python, if it has one that fits; return the flag that takes it."""
+    found = present()["torch"] if sys.prefix == sys.base_prefix else ""
+    if not found or not fits(found, (project / "pyproject.toml").read_text(encoding="utf-8")):
+        return ""
+    say(f"This Python has torch {found}; ./scripts/setup --system-site-packages uses it.")
+    if not sys.stdin.isatty():
+        return ""
+    say("Use it, rather than download one? [Y/n]")
+    answer = sys.stdin.readline().strip().lower()
+    return "" if answer.startswith("n") else SYSTEM
+
+
+def fits(found: str, pyproject: str) -> bool:
+    """Return whether a version of torch lies within the bounds in pyproject.toml."""
+    numbers = re.findall(r"\d+", re.findall(r'"torch(>=[\d.]+,<[\d.]+)"', pyproject)[0])
+    low, high = (tuple(map(int, numbers[at : at + 2])) for at in (0, 2))
+    return low <= tuple(map(int, re.findall(r"\d+", found)[:2])) < high

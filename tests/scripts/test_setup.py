@@ -1,0 +1,318 @@
+"""./scripts/setup: the build of torch, the versions of uv.lock, and updates in place."""
+
+import http.server
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.conftest import PROJECT
+
+LOCK = tomllib.loads((PROJECT / "uv.lock").read_text())
+# Stands for the Python of .venv, and for uv: prints what it installs, and has a torch or none.
+STAND_IN = """#!/bin/sh
+case "$1 $2" in
+"-m pip" | "pip "*) echo called: "$@" >&2; exit ${{PIP_CODE:-0}} ;;
+"-c import importlib"*) echo "$TORCH"; exit ;;
+esac
+exec {python} "$@"
+"""
+CPU_INDEX = "--no-deps --index-url"
+
+
+def program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def index() -> Iterator[str]:
+    """A server that answers every request, as PyTorch's index of wheels."""
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/whl"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone without .venv, and without a torch index that can be reached."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copytree(PROJECT / "scripts/packaging", tmp_path / "scripts/packaging")
+    for name in ("scripts/setup", "scripts/export/__main__.py", "pyproject.toml", "uv.lock"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(PROJECT / name, tmp_path / name)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        point_to(tmp_path, f"http://127.0.0.1:{unused.getsockname()[1]}")
+    program(tmp_path / "bin/python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    return tmp_path
+
+
+def point_to(clone: Path, index: str) -> None:
+    file = clone / "scripts/packaging/torch_build.py"
+    file.write_text(re.sub("INDEX = .*", f'INDEX = "{index}"', file.read_text(), count=1))
+
+
+def environment(clone: Path, *lines: str) -> None:
+    """Let the clone have an environment, up to date with these extras and choices."""
+    program(clone / ".venv/bin/python", STAND_IN.format(python=sys.executable))
+    (clone / ".venv/installed").write_text("\n".join([digest(clone), *lines]) + "\n")
+
+
+def digest(clone: Path) -> str:
+    files = ["sha256sum"]
+    text = (clone / "pyproject.toml").read_bytes() + (clone / "uv.lock").read_bytes()
+    return subprocess.run(files, input=text, capture_output=True).stdout.split()[0].decode()
+
+
+def setup(clone: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    path = f"{clone / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin"
+    return subprocess.run(
+        [clone / "scripts/setup", *words], capture_output=True, text=True,
+        env={"PATH": path, "TORCH": "2.13.0+cpu", **variables}, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def installed(clone: Path) -> list[str]:
+    return (clone / ".venv/installed").read_text().splitlines()
+
+
+def calls(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return what pip or uv was told, without the options that it is always given."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("called: ")]
+    return [re.sub(r".*(constraints.txt|(?=uninstall))", "", line).strip() for line in lines]
+
+
+def test_what_is_up_to_date_is_left_alone(clone: Path) -> None:
+    environment(clone, "demo")
+    done = setup(clone, "demo")
+    assert (done.stdout, done.stderr) == (f"{clone}/.venv/bin/python\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "extras"),
+    [
+        (["export", "demo"], ["export", "demo"]),
+        (["--for", "export", "latest"], ["export"]),
+        (["--for", "export", "--help"], []),
+        (["--for", "export"], []),  # the tool says what is missing
+        (["--for", "fit", "--config", "x"], []),
+    ],
+)
+def test_extras_are_installed_once(clone: Path, words: list[str], extras: list[str]) -> None:
+    environment(clone)
+    done = setup(clone, *words)
+    wanted = [f"--editable {clone}[{','.join(extras)}]"] if extras else []
+    assert calls(done) == wanted, done.stderr
+    assert installed(clone)[1:] == extras
+    assert setup(clone, *words).stderr == ""
+
+
+def test_an_unknown_extra_is_refused(clone: Path) -> None:
+    environment(clone)
+    done = setup(clone, "nonsense")
+    assert done.returncode == 2
+    assert "no extra [nonsense]" in done.stderr
+    assert "export, demo, completion, sweep, test" in done.stderr
+    assert installed(clone)[1:] == []
+
+
+@pytest.mark.parametrize("file", ["pyproject.toml", "uv.lock"])
+def test_a_changed_file_updates_the_environment_with_its_extras(clone: Path, file: str) -> None:
+    environment(clone, "--cuda", "demo", "sweep")
+    with (clone / file).open("a") as changed:
+        changed.write("# changed\n")
+    done = setup(clone)
+    assert calls(done) == [f"--editable {clone}[demo,sweep]"]
+    assert installed(clone) == [digest(clone), "--cuda", "demo", "sweep"]
+    assert setup(clone).stderr == ""
+
+
+def test_what_was_interrupted_is_done_again(clone: Path) -> None:
+    environment(clone, "demo")
+    failed = setup(clone, "export", PIP_CODE="3")
+    assert failed.returncode == 3
+    assert "Traceback" not in failed.stderr
+    assert installed(clone) == ["unfinished", "demo"]
+    assert calls(setup(clone)) == [f"--editable {clone}[demo]"]
+
+
+def test_the_environment_behind_a_link_is_not_cleared(clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/installed").touch()
+    (clone / ".venv").symlink_to(tmp_path / "other")
+    done = setup(clone)
+    assert done.returncode == 1
+    assert ".venv is a link" in done.stderr
+    assert (tmp_path / "other/installed").exists()
+
+
+def with_uv(clone: Path) -> None:
+    program(clone / "bin/uv", STAND_IN.format(python="false"))
+
+
+def with_gpu(clone: Path, text: str = "GPU 0: NVIDIA H200") -> None:
+    program(clone / "bin/nvidia-smi", f"#!/bin/sh\necho {text}\n")
+
+
+def test_a_new_environment_without_gpu_gets_torch_for_cpus(clone: Path, index: str) -> None:
+    with_uv(clone)
+    point_to(clone, index)
+    with_gpu(clone, "No devices were found")
+    done = setup(clone, "demo", TORCH="")
+    assert done.returncode == 0, done.stderr
+    assert "since there is no NVIDIA GPU (./scripts/setup --cuda" in done.stderr
+    first, second = calls(done)
+    assert first == f"{CPU_INDEX} {index}/cpu torch==2.13.0 torchvision==0.28.0"
+    assert second == f"--editable {clone}[demo]"
+    assert installed(clone) == [digest(clone), "demo"]
+
+
+def test_with_a_gpu_the_default_index_has_it(clone: Path, index: str) -> None:
+    with_uv(clone)
+    point_to(clone, index)
+    with_gpu(clone)
+    done = setup(clone, TORCH="")
+    assert "since there is an NVIDIA GPU (./scripts/setup --cpu" in done.stderr
+    assert calls(done) == [f"--editable {clone}"]
+
+
+def test_an_index_that_cannot_be_reached_is_left_out(clone: Path) -> None:
+    with_uv(clone)
+    done = setup(clone, TORCH="")
+    assert "/cpu cannot be reached: taking what the default index has." in done.stderr
+    assert calls(done) == [f"--editable {clone}"]
+
+
+def test_a_choice_is_kept_and_can_be_changed(clone: Path, index: str) -> None:
+    point_to(clone, index)
+    with_gpu(clone)
+    environment(clone, "demo")
+    uninstall = "uninstall --yes torch torchvision"
+    done = setup(clone, "--cpu")
+    assert calls(done) == [
+        uninstall,
+        f"{CPU_INDEX} {index}/cpu torch==2.13.0 torchvision==0.28.0",
+        f"--editable {clone}[demo]",
+    ]
+    assert installed(clone)[1:] == ["--cpu", "demo"]
+    assert setup(clone, "--cpu").stderr == setup(clone).stderr == ""
+    assert calls(setup(clone, "--cuda")) == [uninstall, f"--editable {clone}[demo]"]
+    refused = setup(clone, "--system-site-packages")
+    assert refused.returncode == 1
+    assert "set up without --system-site-packages; remove it first" in refused.stderr
+
+
+@pytest.fixture
+def torch_build(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(PROJECT / "scripts/packaging")
+    for name in ("torch_build", "installer", "installed"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import torch_build  # type: ignore[import-not-found]
+
+    return torch_build
+
+
+def test_an_index_that_does_not_answer_is_given_up(
+    torch_build: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_build, "SECONDS", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        assert not torch_build.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    assert not torch_build.reachable("http://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize(
+    ("found", "terminal", "answer", "taken"),
+    [
+        ("2.13.0+cu130", True, "\n", "--system-site-packages"),
+        ("2.13.0", True, "n\n", ""),
+        ("2.13.0", False, "", ""),
+        ("2.5.1", True, "\n", ""),  # too old
+        ("3.0.0", True, "\n", ""),
+        ("", True, "\n", ""),
+    ],
+)
+def test_the_torch_of_this_python_is_offered(
+    torch_build: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    found: str, terminal: bool, answer: str, taken: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(torch_build, "present", lambda: {"torch": found.partition("+")[0]})
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr("sys.stdin.readline", lambda: answer, raising=False)
+    assert torch_build.offered(PROJECT) == taken
+    fits = found.startswith("2.13")
+    assert ("--system-site-packages uses it" in capsys.readouterr().err) == fits
+
+
+def test_its_version_takes_the_place_of_that_in_the_lock(
+    torch_build: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    installer = torch_build.Installer(tmp_path / "bin/python", pip=True)
+    versions = installer.constrain(PROJECT / "uv.lock", {"torch": "2.12.1", "torchvision": ""})
+    lines = (tmp_path / "constraints.txt").read_text().splitlines()
+    assert "torch==2.12.1" in lines
+    assert not [line for line in lines if line.startswith("torchvision")]
+    assert "torch" not in versions
+
+
+def test_constraints_are_the_versions_of_the_lock_on_each_platform(
+    torch_build: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    torch_build.Installer(tmp_path / "bin/python").constrain(PROJECT / "uv.lock", {})
+    lines = (tmp_path / "constraints.txt").read_text().splitlines()
+    for python in ("3.11.0", "3.12.0", "3.14.0"):
+        for platform in ("linux", "darwin", "win32"):
+            where = {"python_full_version": python, "sys_platform": platform}
+            where["python_version"] = python[:4]
+            found = [
+                one
+                for one in map(Requirement, lines)
+                if not one.marker or one.marker.evaluate(where)
+            ]
+            names = [one.name for one in found]
+            assert sorted({*names}) == sorted(names), "two versions of one package"
+            assert {"torch", "lightning", "numpy", "pytest"} <= {*names}
+
+
+def test_the_lock_is_that_of_pyproject() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    [ours] = [one for one in LOCK["package"] if one["name"] == "linenet"]
+    locked = {(one["name"], one.get("specifier", "")) for one in ours["metadata"]["requires-dist"]}
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    needs = [Requirement(line) for group in groups for line in group]
+    assert {(one.name, frozenset(one.specifier)) for one in needs} == {
+        (name, frozenset(Requirement(f"{name}{text}").specifier)) for name, text in locked
+    }, "pyproject.toml has changed: run uv lock"
+
+
+def test_the_lock_names_public_places_only() -> None:
+    hosts = set(re.findall(r"https?://[^/\"]+", (PROJECT / "uv.lock").read_text()))
+    assert hosts == {"https://pypi.org", "https://files.pythonhosted.org"}
