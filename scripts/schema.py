@@ -41,6 +41,7 @@ import src.models
 from src.arguments import LINKED
 from src.callbacks import Figures
 from src.callbacks.best_checkpoint import BestCheckpoint
+from src.command.flags import OWN_FLAGS
 from src.files import write_whole
 from src.ranges import Seed
 
@@ -58,9 +59,7 @@ def schema() -> Schema:
     parts = {"checkpoint": BestCheckpoint, "figures": Figures, "trainer": Trainer}
     keys: Schema = {
         "seed_everything": of_type(Seed),
-        "report": {"type": "boolean"},
-        "tag": of_type(list[str]),
-        "note": of_type(str | None),
+        **{flag.removeprefix("--"): of_type(kind) for flag, (kind, _, _) in OWN_FLAGS.items()},
         "ckpt_path": {"type": ["string", "null"]},
         "resume": {"type": ["string", "null"]},
         "weights_only": {"type": ["boolean", "null"]},

@@ -45,7 +45,7 @@ def imported(file: Path) -> set[str]:
             modules.add(str(node.module).split(".")[0])
     ours = {"src", "scripts", "tests"}
     foreign = [name for name in modules - sys.stdlib_module_names - ours if name in DISTRIBUTIONS]
-    return {normal(DISTRIBUTIONS[name][0]) for name in foreign}
+    return {normal(DISTRIBUTIONS[name][0]) for name in foreign} - {"setuptools"}  # builds the wheel
 
 
 def extra_of(file: Path) -> str | None:
