@@ -14,7 +14,8 @@ from typing import Any
 
 from scripts.many.groups import open_group
 from scripts.many.numbers import shown
-from scripts.seeds.training import check, name_of, train
+from scripts.many.training import check
+from scripts.seeds.training import name_of, train
 from scripts.shared.options import ToolParser, whole
 from scripts.shared.tables import PROJECT, circumstances, into_page
 from src.command.failures import short_errors
@@ -40,7 +41,7 @@ def trained(config: str, seeds: int, logs: Path = LOGS) -> list[Results]:
     with short_errors(), ExitStack() as stack:
         group = open_group("seeds", words, {}, stack)
         train(group, range(seeds), jobs=1)
-        check(group, range(seeds))
+        check(group, [name_of(seed) for seed in range(seeds)])
     return [read_results(group.run_folder(name_of(seed))) or {} for seed in range(seeds)]
 
 

@@ -20,7 +20,7 @@ def lines(file: str, definition: str) -> int:
 
 
 def test_the_code_of_one_run_has_under_500_lines() -> None:
-    assert len({file for file, _ in ROWS}) == 15
+    assert len({file for file, _ in ROWS}) == 16
     count = sum(lines(file, name) for file, names in ROWS for name in re.findall(r"[\w.]+", names))
     assert re.findall(r"<!-- lines -->(\d+) lines", README) == [str(count)]
     assert count < 500

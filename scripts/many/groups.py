@@ -44,6 +44,10 @@ class Group:
         """Return the folder of a run, e.g. `seed_3`."""
         return self.folder / self.name / run
 
+    def log(self, run: str) -> Path:
+        """Return the file with what the process of a run prints."""
+        return self.folder / "logs" / f"{run}.log"
+
     def run_words(self, run: str, *more: str) -> list[str]:
         """Return the words of `fit` that start a run of the group, or resume it.
 

@@ -1,5 +1,6 @@
 """How far runs have come, read from their files, and a bar that shows it while they train."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ def bar(text: str, total: float, done: Callable[[], float]) -> Iterator[None]:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"),
                TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())  # fmt: skip
-    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal,
+                     redirect_stdout=sys.stdout.isatty())  # fmt: skip
     ended = threading.Event()
 
     def watch() -> None:

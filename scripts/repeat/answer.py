@@ -55,7 +55,9 @@ def show(
         where = "; ".join(filter(None, (one.where, one.first))) if one.largest else ""
         table.add_row(one.part, f"{one.number:,}", largest, Text(where))
     console = Console()
-    console.print(table if console.is_terminal else table, width=None if console.is_terminal else 160)
+    console.print(
+        table if console.is_terminal else table, width=None if console.is_terminal else 160
+    )
     print("Changed since then:" if changed else "Nothing else has changed since then.")
     for kind, told in changed.items():
         more = f", and {len(told) - SHOWN} more" if len(told) > SHOWN else ""

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from scripts.many.warm import warm_up
-from scripts.shared.options import ToolParser, whole
+from scripts.shared.options import ToolParser, natural, whole
 
 OWN = ("--seed_everything", "--resume", "--ckpt_path", "--folder")  # the tool gives them
 
@@ -34,7 +34,7 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser = ToolParser("seeds", __doc__, usage=usage)
     add = parser.add_argument
     add("n", metavar="N", type=whole, help="number of seeds")
-    add("--first", type=int, default=0, metavar="SEED", help="the first seed; default 0")
+    add("--first", type=natural, default=0, metavar="SEED", help="the first seed; default 0")
     jobs = (
         "seeds to train at once, which share the cores; default one for each core, and 1 together"
     )

@@ -13,9 +13,10 @@ from rich.table import Table
 from scripts.many.groups import Group, default_words, open_group
 from scripts.many.numbers import shown
 from scripts.many.page import Link, page
+from scripts.many.training import check, left_of
 from scripts.many.warm import cores
 from scripts.seeds.summary import Summary, of_metrics, told
-from scripts.seeds.training import check, is_done, name_of, train
+from scripts.seeds.training import name_of, train
 from src.command.checks import uses_gpu
 from src.command.failures import short_errors
 from src.files import write_whole
@@ -47,9 +48,10 @@ def train_and_answer(words: Sequence[str], options: argparse.Namespace, command:
             together = uses_gpu(group.settings["trainer"]["accelerator"])
         most = group.settings["threads"] or cores()
         train(group, seeds, options.jobs or (1 if together else most), together)
-        if done := [seed for seed in seeds if is_done(group, seed)]:
+        missing = left_of(group, [name_of(seed) for seed in seeds])
+        if done := [seed for seed in seeds if name_of(seed) not in missing]:
             answer(group, done, command)
-        check(group, seeds)
+        check(group, [name_of(seed) for seed in seeds])
 
 
 def answer(group: Group, seeds: Sequence[int], command: str) -> None:

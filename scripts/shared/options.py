@@ -20,6 +20,11 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def natural(text: str) -> int:
+    """Return a whole number from 0 on, as the type of an option."""
+    return 0 if text == "0" else whole(text)
+
+
 class ToolParser(argparse.ArgumentParser):
     """Parser of a tool that is started with `./scripts/run NAME`; an error takes one line.
 

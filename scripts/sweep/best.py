@@ -8,14 +8,13 @@ from optuna.trial import FrozenTrial
 
 from scripts.many.groups import Group
 from scripts.many.numbers import shown
-from scripts.many.warm import Task, run_all
+from scripts.many.training import check, train
+from scripts.many.warm import Task
 from scripts.sweep.attempts import first_number
 from scripts.sweep.settings import described
 from scripts.sweep.space import words
 from scripts.sweep.trial import train_and_test
-from src.errors import UserError
 from src.files import lock, write_whole
-from src.progress_bar import with_bar
 from src.runs.results import read_results
 
 SECTIONS = ("model", "data", "trainer")  # the first of a config
@@ -63,19 +62,16 @@ def refit(
     runs = {seed: f"trial_{first_number(best)}_seed_{seed}" for seed in range(first, first + seeds)}
     with lock(group.folder / ".refit"):  # another worker would train the same
         left = {seed: run for seed, run in runs.items() if results(group, run) is None}
-        tasks = [task(group, best, seed, run) for seed, run in left.items()]
-        ended = run_all(tasks, min(jobs, max(1, len(tasks))), group.words, threads)
-        codes = [*with_bar(ended, "Training the best settings", len(tasks))]
-        if failed := [done.log for done, code in codes if code]:
-            raise UserError(f"A run with the best settings failed: see {failed[0]}.")
+        tasks = [([run], task(group, best, seed, run)) for seed, run in left.items()]
+        train(group, tasks, min(jobs, max(1, len(tasks))), group.words, threads)
+        check(group, [*runs.values()])
     found = [results(group, run) for run in runs.values()]
     return [one["metrics"] for one in found if one]
 
 
 def task(group: Group, best: FrozenTrial, seed: int, run: str) -> Task:
     chosen = [*words(best.params), f"--seed_everything={seed}"]
-    log = group.folder / "logs" / f"{run}.log"
-    return Task(train_and_test, (group.run_words(run, *chosen),), log)
+    return Task(train_and_test, (group.run_words(run, *chosen),), group.log(run))
 
 
 def results(group: Group, run: str) -> dict[str, Any] | None:

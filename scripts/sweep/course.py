@@ -72,7 +72,7 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
     rows = facts(found, fit)
     if found.best:
         rows = [*best_facts(found.best, fit), *rows, *used(options, group, found, fit)]
-    images = pictures(study, fit.metric)
+    images = pictures(study, found.trials, fit.metric)
     page = write_page(group, fit.metric, found, rows, images, command)
     print_table(f"Sweep of {fit.name}", [*rows, ("page", page)])
     return 0 if found.best else 1
@@ -101,7 +101,7 @@ def opened(
 def warm_starter(group: Group, threads: int) -> Callable[[Task], BaseProcess]:
     """Return what starts a trial, when libraries are imported and the data is read."""
     start = starter(group.words, threads)
-    start(Task(is_ready, (), group.folder / "logs" / "start.log")).join()
+    start(Task(is_ready, (), group.log("start"))).join()
     return start
 
 

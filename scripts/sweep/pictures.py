@@ -2,15 +2,19 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import optuna
+from matplotlib.ticker import NullFormatter
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.search_space import intersection_search_space
 from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna.visualization import matplotlib as optuna_pictures
 
+from scripts.sweep.attempts import first_number, is_done
 from src.plots.style import png
 
 plt.switch_backend("Agg")
@@ -25,13 +29,15 @@ CAPTIONS = {
 }
 
 
-def pictures(study: Study, metric: str) -> dict[str, bytes]:
+def pictures(given: Study, counting: Sequence[FrozenTrial], metric: str) -> dict[str, bytes]:
     """Return the pictures by caption; one for which there are too few trials is left out.
 
     Args:
-        study: A study of the trials that count.
+        given: The study.
+        counting: Its trials that count.
         metric: The name of the metric.
     """
+    study = numbered(given, counting)
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # fonts of Optuna's style
     trials = study.get_trials(deepcopy=False)
     shared = [*intersection_search_space(trials)]  # the settings that all trials have
@@ -50,6 +56,16 @@ def pictures(study: Study, metric: str) -> dict[str, bytes]:
     wide = {"parallel": (9, 5), "slices": (max(6, 3.4 * len(settings)), 3.5)}
     found = {name: drawn(function, wide.get(name, (7, 4.5))) for name, function in draw.items()}
     return {CAPTIONS[name]: picture for name, picture in found.items() if picture}
+
+
+def numbered(given: Study, counting: Sequence[FrozenTrial]) -> Study:
+    """Return a study in which each trial has the number of its first attempt, as elsewhere."""
+    made = optuna.create_study(directions=given.directions)
+    by_number = {first_number(trial): trial for trial in counting if is_done(trial)}
+    gap = create_trial(state=TrialState.FAIL)
+    last = max(by_number, default=-1)
+    made.add_trials([by_number.get(number, gap) for number in range(last + 1)])
+    return made
 
 
 def without_legend(axes: Any) -> Any:
@@ -73,6 +89,8 @@ def drawn(function: Callable[[], Any], size: tuple[float, float]) -> bytes | Non
             axes = function()
             figure = (axes if hasattr(axes, "figure") else axes.flat[0]).figure
             figure.set_size_inches(size)
+            for one in figure.axes:
+                one.xaxis.set_minor_formatter(NullFormatter())  # or labels overlap
             return png(figure, bbox_inches="tight")
         except (ValueError, RuntimeError, ZeroDivisionError):
             return None

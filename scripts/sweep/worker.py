@@ -1,6 +1,5 @@
 """A worker of a sweep: takes trials, and runs each in a process of its own."""
 
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from scripts.many.groups import Group
+from scripts.many.training import reason
 from scripts.many.warm import Stopping, Task
 from scripts.sweep.attempts import REASON, counted, first_number, is_done, next_trial, repeat
 from scripts.sweep.presence import ALIVE, BEAT, WORKER, Presence, Watch, running_of
@@ -123,7 +123,7 @@ class Worker:
 
     def log(self, number: int) -> Any:
         """Return the file with what the process of a trial prints."""
-        return self.group.folder / "logs" / f"trial_{number}.log"
+        return self.group.log(f"trial_{number}")
 
     def _listen(self) -> None:
         """Wait for messages of trials, a second at most, and for their ends."""
@@ -174,7 +174,7 @@ class Worker:
         elif was_killed(code) and (self.stopping or self._crashes(one) <= RETRIES):
             repeat(self.study, one.trial.number)
         else:
-            self._tell_why(one, TrialState.FAIL, last_line(self.log(one.number)))
+            self._tell_why(one, TrialState.FAIL, reason(self.log(one.number))[0])
 
     def _tell_why(self, one: Running, state: TrialState, reason: str) -> None:
         one.trial.set_user_attr(REASON, reason)
@@ -212,8 +212,6 @@ class Worker:
 
     def _stop(self) -> None:
         """Stop the trials under way, with a checkpoint, so that the next call resumes them."""
-        if self.running:
-            print("Stopping. The same command goes on from here.", file=sys.stderr)
         self.stopping, latest = True, time.monotonic() + PATIENCE
         for one in self.running:
             one.process.terminate()
@@ -228,10 +226,3 @@ class Worker:
 def was_killed(code: int) -> bool:
     """Return whether a signal ended a process, also one that it took for a request to stop."""
     return code < 0 or code > 128
-
-
-def last_line(log: Any) -> str:
-    """Return the error message in a log, or its last line."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or [line for line in lines if line.strip()] or ["no message"])[-1]

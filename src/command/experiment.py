@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.model_helpers import is_overridden
+from lightning.pytorch import LightningDataModule, LightningModule
 from torch import distributed
 
 from src.callbacks import (
@@ -29,63 +26,42 @@ from src.callbacks import (
     Trackers,
     Unchanged,
 )
-from src.callbacks.progress import screen_callbacks
 from src.callbacks.run_config import plain
-from src.callbacks.trackers import one_at_a_time
+from src.command.built_run import BuiltRun
 from src.command.checks import (
-    check,
-    check_accelerator,
-    check_callbacks,
-    check_launch,
-    check_processes,
     check_saved,
-    uses_gpu,
-    warn_of_replaced,
 )
 from src.command.config_files import read_strictly
 from src.command.defaults import write_names
 from src.command.failures import short_errors
-from src.command.flags import ExperimentFlags
 from src.command.local import with_local
-from src.command.quiet import quieten, quieten_evaluation
+from src.command.quiet import quieten
 from src.command.run_folder import (
     experiment_name,
     is_rank_zero,
-    new_run_folder,
-    own_folders,
-    place_checkpoints,
 )
 from src.command.run_loggers import (
-    brought,
     complete,
     drop_repeated,
     log_graph,
-    runs_folder,
-    specs,
     wants_graph,
 )
 from src.command.run_selection import Command, select_run
 from src.command.signals import SignalHandlers
-from src.command.threads import use_threads
-from src.command.untrained import Untrained, place
-from src.data import TensorData
 from src.errors import UserError
 from src.files import remove_leftovers
 from src.imports import restrict_imports
 from src.inference.own_images import OwnImages
 from src.local_file import in_force
-from src.models import Model
-from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
+from src.runs.checkpoint_io import read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, keep_classes, newest_intact
-from src.runs.curves_file import CurvesFile
 from src.runs.differences import differences
 from src.runs.finished import stop_if_finished
-from src.runs.folders import claim, locked
+from src.runs.folders import locked
 from src.runs.report import write_report
 from src.runs.results import set_aside_results
 from src.runs.summary import print_summary
-from src.training.epoch_loop import EpochLoop
-from src.training.internals import keep_signal_handlers, logger_step
+from src.training.internals import logger_step
 from src.training.stop_request import StopRequest
 
 # Settings that are excluded from the report: they do not belong to the experiment.
@@ -95,7 +71,7 @@ EXCLUDED = (
 )  # fmt: skip
 
 
-class ExperimentCLI(ExperimentFlags):
+class ExperimentCLI(BuiltRun):
     """Runs one command: `fit`, which ends with a test, or one that evaluates a trained run.
 
     Args:
@@ -107,7 +83,7 @@ class ExperimentCLI(ExperimentFlags):
     def __init__(self, command: Command, request: StopRequest, stack: ExitStack) -> None:
         words, self.folder = select_run(command)  # the folder of --resume or --run
         self.given, self.stack = command.words, stack
-        self.ckpt_path: str | None = None
+        self.ckpt_path = None
         self.checkpoint: dict[str, Any] = {}  # content of the checkpoint to evaluate
         self.purge_step = 0  # the step from which a resumed run continues its curves
         resumes = self.folder is not None and command.name == "fit"
@@ -181,86 +157,6 @@ class ExperimentCLI(ExperimentFlags):
         if is_rank_zero():
             print(f"Resuming {folder} from {newest.name if newest else 'its start'}.")
         return str(newest) if newest else config.ckpt_path
-
-    def before_instantiate_classes(self) -> None:
-        config = self.config[self.subcommand]
-        config.ckpt_path = self.ckpt_path
-        use_threads(config)
-        check_accelerator(str(config.trainer.accelerator))
-        check_processes(config.trainer.devices)
-        if self.subcommand != "fit":
-            quieten_evaluation()
-        if config.trainer.enable_checkpointing is False:  # else Lightning refuses ModelCheckpoint
-            self.parsers[str(self.subcommand)].callback_keys.remove("checkpoint")
-        self.trainer_defaults["callbacks"] += screen_callbacks(
-            config.trainer, config.checkpoint.monitor
-        )
-
-    def instantiate_classes(self) -> None:
-        with one_at_a_time(specs(self.config[self.subcommand].trainer.logger)):
-            super().instantiate_classes()
-        check_launch(self.trainer)
-        check(self.trainer, self.model, self.datamodule, str(self.subcommand))
-        if self.subcommand == "fit":
-            check_callbacks(self.trainer, self.model, bool(self.ckpt_path))
-            if is_rank_zero():
-                warn_of_replaced(self.given, self.model.hparams["scheduler"])
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        settings = self.config_init[self.subcommand].trainer
-        given = settings.plugins or []
-        kwargs["plugins"] = [SafeCheckpointIO(), *(given if isinstance(given, list) else [given])]
-        self.untrained = Untrained(self.model, settings.callbacks)
-        if folder := self._run_folder():
-            kwargs["logger"] = self._loggers(folder)
-        if settings.deterministic is None and uses_gpu(settings.accelerator):
-            kwargs["deterministic"] = "warn"  # or the convolutions of two equal runs differ
-        try:
-            trainer = super().instantiate_trainer(**kwargs)
-        except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"The trainer refuses its settings: {error}") from error
-        trainer.run_folder = folder
-        trainer.callbacks.sort(key=place)
-        if settings.profiler and folder and not trainer.profiler.filename:
-            trainer.profiler.filename = "profile"  # in the run folder; the default is not shown
-        if settings.limit_val_batches == 0:
-            trainer.limit_val_batches = 0  # overfit_batches has replaced it
-        if self.subcommand == "fit" and is_rank_zero():
-            for own_folder in own_folders(trainer):
-                claim(own_folder, bool(self.folder), self.stack)
-        if folder:
-            place_checkpoints(trainer, folder)
-        keep_signal_handlers(trainer)
-        own = is_overridden("training_step", self.model, Model)
-        own |= is_overridden("train_dataloader", self.datamodule, TensorData)
-        trainer.fit_loop.epoch_loop = EpochLoop(trainer, own)
-        if self.subcommand == "fit" and self._leaves_files():
-            trainer.loggers.append(CurvesFile(trainer, folder, self.purge_step))
-        return trainer
-
-    def _leaves_files(self) -> bool:
-        settings = self.config[self.subcommand].trainer
-        return not settings.fast_dev_run and bool(
-            settings.logger or settings.enable_checkpointing is not False
-        )
-
-    def _run_folder(self) -> Path | None:
-        """Return the folder of this run; None if it leaves no files, or another process knows."""
-        command, config = str(self.subcommand), self.config[self.subcommand]
-        if not self._leaves_files() or not is_rank_zero():
-            return None
-        if command == "fit" and self.folder:
-            return self.folder
-        root, version = runs_folder(config, experiment_name(config))
-        return new_run_folder(command, self.folder, root, version, self.stack)
-
-    def _loggers(self, folder: Path) -> list[Logger]:
-        """Return the loggers, with the run folder as theirs."""
-        built = self.config_init[self.subcommand].trainer.logger
-        loggers = built if isinstance(built, list) else [built] * bool(built)
-        trains, given = self.subcommand == "fit", self.config[self.subcommand].trainer.logger
-        purge_step = self.purge_step if trains and self.folder else None
-        return brought(loggers, given, folder, purge_step, trains)
 
     def before_fit(self) -> None:
         """Validate the run identity before anything is written into the folder of a resumed run."""

@@ -23,7 +23,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 
-import scripts.folds.training as training
+import scripts.many.training as training
 from scripts.folds.__main__ import main
 from scripts.many.warm import Task
 from src.data import MNIST
@@ -40,6 +40,7 @@ RUNS = GROUP / "mnist_logistic"
 def serially(tasks: Sequence[Task], *_: Any) -> Iterator[tuple[Task, int]]:
     """Run tasks in this process, as `run_all` does in others."""
     for task in tasks:
+        task.log.parent.mkdir(parents=True, exist_ok=True)
         task.log.write_text("")
         try:
             task.work(*task.arguments)
@@ -175,6 +176,8 @@ def test_a_fold_that_fails_is_named_with_its_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def first_fails(tasks: Sequence[Task], *_: Any) -> Iterator[tuple[Task, int]]:
+        tasks[0].log.parent.mkdir(parents=True, exist_ok=True)
+        tasks[0].log.write_text("Traceback\nerror: too large.\nGive less.\n")
         yield tasks[0], 1
         yield from serially(tasks[1:])
 
@@ -183,7 +186,10 @@ def test_a_fold_that_fails_is_named_with_its_log(
         main(["2", *LOGISTIC])
     assert stop.value.code == 1
     error = capsys.readouterr().err.strip().splitlines()
-    assert f"1 of 2 folds failed: see the end of {GROUP}/fold_0.log (exit code 1)" in error[-2]
+    assert error[-3:] == [
+        "error: 1 of 2 runs failed. fold_0: too large.", "Give less.",
+        f"See {GROUP}/logs/fold_0.log.",
+    ]  # fmt: skip
     assert (RUNS / "fold_1/results.json").exists()
 
 
@@ -242,7 +248,7 @@ def test_ctrl_c_stops_all_at_their_next_checkpoint(data_root: Path) -> None:
     error = process.communicate(timeout=30)[1]
     assert process.returncode == 130, error
     for fold in (0, 1):
-        assert "Stopping at the next checkpoint" in (GROUP / f"fold_{fold}.log").read_text()
+        assert "Stopping at the next checkpoint" in (GROUP / f"logs/fold_{fold}.log").read_text()
         assert not (RUNS / f"fold_{fold}/.lock-owner").exists()  # it has ended in order
     assert not (RUNS / "fold_2").exists()
 
