@@ -16,8 +16,7 @@ from tests.conftest import PROJECT
 PROJECT_TABLE = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 COMES_WITH = {
     "torchmetrics": "lightning", "pyyaml": "jsonargparse", "sqlalchemy": "optuna",
-    "fastapi": "gradio", "starlette": "gradio", "uvicorn": "gradio",
-    "nbformat": "jupytext", "ipython": "ipykernel",
+    "fastapi": "gradio", "starlette": "gradio", "uvicorn": "gradio", "nbformat": "jupytext",
 }  # fmt: skip
 EXTRA_LINE = re.compile(r"^# extra: *(\w+)$", re.MULTILINE)
 
@@ -50,8 +49,6 @@ def imported(file: Path) -> set[str]:
 
 def extra_of(file: Path) -> str | None:
     """Return the extra of the tool that a file of scripts belongs to."""
-    if file.is_relative_to(PROJECT / "scripts/lessons"):
-        return "notebooks"  # which they use only where one runs
     folder = file.parent if file.parent.name != "scripts" else None
     tool = folder / "__main__.py" if folder else file
     found = EXTRA_LINE.search(tool.read_text()) if tool.exists() else None
@@ -65,6 +62,7 @@ def allowed(file: Path) -> set[str]:
     """Return the distributions that a file may import from."""
     extra = extra_of(file) if file.is_relative_to(PROJECT / "scripts") else None
     declared = BASE | (EXTRAS[extra] if extra else set())
+    declared |= {"ipython"} if "lessons" in file.parts else set()  # a notebook brings it
     return declared | {name for name, parent in COMES_WITH.items() if parent in declared}
 
 

@@ -12,7 +12,7 @@ LAYERS = [  # lowest first; packages of one layer do not import one another
     ["arguments", "errors"],
     ["torchvision_compat"],
     ["libraries"],
-    ["files", "imports", "progress_bar", "ranges"],
+    ["files", "imports", "local_file", "progress_bar", "ranges"],
     ["data", "plots"],
     ["runs", "training", "inference"],
     ["models"],

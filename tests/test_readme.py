@@ -154,5 +154,5 @@ def test_every_named_file_and_config_exists() -> None:
 def test_the_front_page_is_short_and_every_link_works() -> None:
     assert len(PAGES[0].read_text().splitlines()) <= 150
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text()):
+        for target in re.findall(r"\]\((?!https:)([^)#:]+)[^)]*\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page}: {target}"

@@ -20,7 +20,8 @@ from scripts.many.warm import warm_up
 from scripts.shared.options import ToolParser, whole
 
 OWN = (  # arguments of `fit` that would contradict what is done here
-    "--resume", "--ckpt_path", "--data.fold", "--data.folds", "--trainer.limit_test_batches",
+    "--resume", "--ckpt_path", "--folder", "--data.fold", "--data.folds",
+    "--trainer.limit_test_batches",
 )  # fmt: skip
 
 
@@ -39,10 +40,9 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     text = "number of runs at once, which share the cores; default all cores"
     parser.add_argument("--jobs", type=whole, metavar="N", help=text)
     options, words = parser.parse_known_args(args)
-    if not words:
-        parser.error("give --config FILE, e.g. configs/mnist_logistic.yaml")
     parser.check_meant(words)
     parser.check_free(words, OWN)
+    parser.check_experiment(words)
     return options, words
 
 

@@ -76,7 +76,8 @@ def _cross_validate(
     own = {"folds": options.folds, "seed": settings["seed_everything"]}
     group = open_group("folds", [*words, *common, "--data.fold=0"], own, stack)
     group.words = [*words, *common]
-    train(group, options.folds, options.jobs or min(cores(), options.folds))
+    most = group.settings["threads"] or cores()
+    train(group, options.folds, options.jobs or min(most, options.folds))
     if not (record := group.folder / RECORD).exists():
         write(group, group.data, predict(group, group.data), command)
     show(json.loads(record.read_text()), group.folder)

@@ -18,7 +18,8 @@ from src.runs.settings import changes
 
 RECORD = "group.json"
 OPENING = ".opening"  # the lock of a process that finds or creates a group
-OF_RUNS = (*FREE, "seed_everything", "figures")  # settings that may differ between two calls
+# Settings that may differ between two calls.
+OF_RUNS = (*FREE, "seed_everything", "figures", "trainer.accelerator")
 
 
 @dataclass
@@ -56,9 +57,7 @@ class Group:
         if folder.exists():  # the run was killed before it wrote its config
             with locked(folder):
                 shutil.rmtree(folder)
-        place = {"save_dir": self.folder, "name": self.name, "version": run}
-        flags = [f"--trainer.logger.{name}={value}" for name, value in place.items()]
-        return [*self.words, *more, *flags]
+        return [*self.words, *more, f"--folder={folder}"]
 
 
 def default_words(words: Sequence[str]) -> list[str]:

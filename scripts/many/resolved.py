@@ -35,6 +35,7 @@ class Reader(ExperimentCLI):
         config = self.config.fit
         if self.found is not None:
             self.found += [experiment_name(config), plain(self.parsers["fit"], config)]
+        config.threads = None  # a process that others are forked from must have one
         for name, value in QUIET.items():
             config.trainer[name] = value
         super().before_instantiate_classes()

@@ -45,7 +45,8 @@ def train_and_answer(words: Sequence[str], options: argparse.Namespace, command:
         together = options.together
         if together is None:
             together = uses_gpu(group.settings["trainer"]["accelerator"])
-        train(group, seeds, options.jobs or (1 if together else cores()), together)
+        most = group.settings["threads"] or cores()
+        train(group, seeds, options.jobs or (1 if together else most), together)
         if done := [seed for seed in seeds if is_done(group, seed)]:
             answer(group, done, command)
         check(group, seeds)

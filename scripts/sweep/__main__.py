@@ -1,8 +1,8 @@
 """Searches for the best settings of an experiment over many runs, by Optuna.
 
     ./scripts/run sweep --config configs/mnist_lenet.yaml --space configs/sweeps/lenet.yaml
-    ./scripts/run sweep --config mnist_mlp --space sweeps/mlp --trials 50 --jobs 2 --refit 3
-    ./scripts/run sweep --config mnist_mlp --space sweeps/mlp --storage postgresql://me@host/sweeps
+    ./scripts/run sweep --config mnist_relu_mlp --space sweeps/mlp --trials 50 --jobs 2 --refit 3
+    ./scripts/run sweep --config mnist_relu_mlp --space sweeps/mlp --storage postgresql://me@host/db
 
 It accepts the arguments of `fit`, which all trials share. The space is a short YAML file of
 settings and their values; see configs/sweeps/. Trials are proposed and compared by the metric of
@@ -60,10 +60,9 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     options, words = parser.parse_known_args(args)
     if not options.space:
         parser.error("give --space FILE, e.g. configs/sweeps/lenet.yaml")
-    if not words:
-        parser.error("give --config FILE, e.g. configs/mnist_lenet.yaml, or --model and --data")
     parser.check_meant(words)
-    parser.check_free(words, ("--resume", "--ckpt_path"))
+    parser.check_experiment(words)
+    parser.check_free(words, ("--resume", "--ckpt_path", "--folder"))
     options.space = config_file(options.space)
     metric = ["--checkpoint.monitor", options.metric] if options.metric else []
     return options, [*words, *metric]

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 
 from scripts.many.groups import OF_RUNS, Group, default_words, open_group
 from scripts.many.numbers import shown
-from scripts.many.warm import Task, is_ready, starter
+from scripts.many.warm import Task, is_ready, share, starter
 from scripts.sweep.attempts import REASON, first_number
 from scripts.sweep.best import refit, write_best
 from scripts.sweep.display import Display, print_table
@@ -64,7 +64,7 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
     with storage_errors(url):
         study = opened(options, space, fit, {**own, "data": group.data.digest}, url)
         announce(group, space, total)
-        start = warm_starter(group, threads(options.jobs))
+        start = warm_starter(group, threads(group, options.jobs))
         presence = Presence(group.folder / "workers", stack)
         with Display(study, total, fit.metric) as display:
             Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
@@ -116,9 +116,9 @@ def identity(options: argparse.Namespace, space: Space, fit: Described) -> dict[
     }
 
 
-def threads(jobs: int) -> int:
+def threads(group: Group, jobs: int) -> int:
     """Return the threads of each of some processes; OMP_NUM_THREADS limits them."""
-    return max(1, torch.get_num_threads() // jobs)
+    return share(jobs, group.settings["threads"] or torch.get_num_threads())
 
 
 def study_name(own: dict[str, Any], fit: Described) -> str:
@@ -169,7 +169,8 @@ def used(
     path = write_best(group, found.best, fit.metric, len(found.trials))
     rows = []
     if options.refit:
-        metrics = refit(group, found.best, options.refit, options.jobs, threads(options.jobs))
+        share_of_each = threads(group, options.jobs)
+        metrics = refit(group, found.best, options.refit, options.jobs, share_of_each)
         for name in sorted(name for name in metrics[0] if name.startswith("test/")):
             values = [one[name] for one in metrics]
             found_again = shown(name, mean(values), stdev(values) if values[1:] else None)

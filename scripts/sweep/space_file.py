@@ -41,7 +41,8 @@ def read_space(path: str, fit_words: Sequence[str]) -> Space:
             raise UserError(f"{path}: {name}: {error}") from error
     for params in covering(space):
         for complaint in refused(fit_words, params):
-            raise UserError(f"{path}: {complaint}")
+            first = "\n".join(complaint.splitlines()[:2])
+            raise UserError(f"{path}: {first}\nTried: {' '.join(words(params))}")
     return space
 
 
@@ -74,6 +75,8 @@ def setting(name: str, spec: Any, earlier: dict[str, Setting]) -> Setting:
     Raises:
         UserError: If something about it is wrong.
     """
+    if name == "seed_everything":
+        raise UserError("the best seed is luck; leave it out, and give --refit N.")
     if str(name).startswith(FREE) or not isinstance(name, str):
         raise UserError("this does not change the training; leave it out.")
     if isinstance(spec, list):
@@ -98,8 +101,9 @@ def conditions(when: Any, earlier: dict[str, Setting]) -> dict[str, list[Any]]:
     found = {k: [label(v) for v in vs] if isinstance(vs, list) else [vs] for k, vs in when.items()}
     for name, labels in found.items():
         if name not in earlier:
-            near = get_close_matches(str(name), [*earlier], n=1) or [*earlier] or ["none"]
-            raise UserError(f"when: {name} is not above it in this file.\nDid you mean {near[0]}?")
+            near = get_close_matches(str(name), [*earlier], n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Give {name} first."
+            raise UserError(f"when: {name} is not above it in this file.\n{hint}")
         known = earlier[name].choices
         for value in [one for one in labels if one not in known]:
             all_of = ", ".join(map(str, known)) or "choices, not a range"

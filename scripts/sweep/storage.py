@@ -39,10 +39,9 @@ def open_storage(given: str) -> BaseStorage:
             return JournalStorage(JournalFileBackend(str(path)))
         return database(given)
     except FAILURES as error:
-        raise UserError(
-            f"--storage {without_password(given)} cannot be used: {reason(error)}\n"
-            "Is it there, and may you write to it?"
-        ) from error
+        hint = "" if isinstance(error, ArgumentError) else "\nIs it there, and may you write to it?"
+        place = without_password(given)
+        raise UserError(f"--storage {place} cannot be used: {reason(error)}{hint}") from error
 
 
 @contextmanager
