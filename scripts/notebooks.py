@@ -1,6 +1,6 @@
 """Writes the lessons as notebooks, which also open in a browser without a clone.
 
-    ./scripts/run notebooks
+    ./scripts/run notebooks all     # or the number of a lesson
 
 scripts/lessons/N_NAME.ipynb is the lesson N_NAME.py, converted by jupytext, with a cell that
 fetches the project where it is missing. The notebooks are committed, since a hosted service opens
@@ -31,7 +31,7 @@ if not Path("kit.py").exists():
     !git clone --quiet --depth 1 {repository}
     %pip install --quiet ./{name}
     %cd {name}/scripts/lessons
-    sys.path.append(str(Path.cwd().parents[1]))"""
+    sys.path.insert(0, str(Path.cwd().parents[1]))"""
 
 
 def repository() -> str:
@@ -64,16 +64,23 @@ def linked(page: str, address: str) -> str:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    ToolParser("notebooks", __doc__).parse_args(args)
+    parser = ToolParser("notebooks", __doc__)
+    numbers = ["all", *map(str, lessons())]
+    parser.add_argument("which", nargs="?", choices=numbers, help="a lesson, or all")
+    which = parser.parse_args(args).which
+    if which is None:
+        parser.error("say which lesson: all, or its number")
     import nbformat
 
-    for lesson in lessons().values():
+    chosen = [path for number, path in lessons().items() if which in ("all", str(number))]
+    for lesson in chosen:
         text = nbformat.writes(notebook(lesson)) + "\n"
         write_whole(lesson.with_suffix(".ipynb"), text.encode())
     for page in PAGES:
         path = PROJECT / page
         write_whole(path, linked(path.read_text(encoding="utf-8"), repository()).encode())
-    print(f"{len(lessons())} notebooks, and links to {repository()} in {' and '.join(PAGES)}")
+    names = ", ".join(path.stem for path in chosen)
+    print(f"{names}; links to {repository()} in {' and '.join(PAGES)}")
 
 
 if __name__ == "__main__":

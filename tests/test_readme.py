@@ -94,7 +94,7 @@ def test_every_other_command_is_known() -> None:
         "./scripts/test -m slow",
         "./scripts/run lesson",
         "./scripts/run lesson 3",  # in tests/scripts/lessons
-        "./scripts/run notebooks",  # in tests/scripts/test_notebooks.py
+        "./scripts/run notebooks all",  # in tests/scripts/test_notebooks.py
         'eval "$(./scripts/run completion bash)"',  # in tests/scripts/test_completion.py
         # In test_seeds.py, test_folds.py, test_stress.py and sweep/.
         *(

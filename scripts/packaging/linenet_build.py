@@ -24,7 +24,7 @@ from setuptools.build_meta import (  # noqa: F401  (PEP 517 looks for them here)
 
 OF_A_CLONE = (  # of scripts/: what starts a clone, or measures it and writes into its pages
     "packaging", "slurm", "run", "run.ps1", "setup", "test",
-    "bench", "faults", "pictures.py", "results.py",
+    "bench", "faults", "notebooks.py", "pictures.py", "results.py",
 )  # fmt: skip
 RENAMED = (  # patterns and their replacements, in this order
     (r"python -m src\.cli", "linenet"),

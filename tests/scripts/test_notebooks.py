@@ -14,7 +14,7 @@ from jupytext.compare import NotebookDifference, compare_notebooks
 from nbclient import NotebookClient
 
 from scripts import notebooks
-from scripts.lesson import LESSONS, lessons
+from scripts.lesson import lessons
 from tests.conftest import PROJECT, REAL_DATA
 
 NUMBERS = range(1, 7)
@@ -25,14 +25,20 @@ def committed(number: int) -> Any:
 
 
 def executed(book: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run all cells in a folder, without network."""
+    """Run all cells in a folder of a project, without network."""
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # refuses at once
-    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("DATA_DIR", REAL_DATA or str(folder))
     monkeypatch.setenv("IPYTHONDIR", str(folder / ".ipython"))
     client = NotebookClient(book, timeout=500, resources={"metadata": {"path": str(folder)}})
     return client.execute()
+
+
+def copied(folder: Path) -> None:
+    """Copy the project, so that pictures are written beside the copy."""
+    for name in ("src", "scripts", "configs"):
+        shutil.copytree(PROJECT / name, folder / name)
 
 
 def outputs(book: Any) -> list[Any]:
@@ -41,7 +47,7 @@ def outputs(book: Any) -> list[Any]:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_notebook_is_its_lesson(number: int) -> None:
-    """If this fails, run ./scripts/run notebooks."""
+    """If this fails, run ./scripts/run notebooks all."""
     book, expected = committed(number), notebooks.notebook(lessons()[number])
     compare_notebooks(book, expected, "ipynb", allow_expected_differences=False)
     assert [cell.id for cell in book.cells] == [cell.id for cell in expected.cells]
@@ -91,15 +97,30 @@ def test_it_writes_notebooks_and_links(
     lesson = Path(shutil.copy(lessons()[1], tmp_path / "scripts/lessons"))
     monkeypatch.setattr(notebooks, "PROJECT", tmp_path)
     monkeypatch.setattr(notebooks, "lessons", lambda: {1: lesson})
-    notebooks.main([])
+    notebooks.main(["all"])
     book = nbformat.read(lesson.with_suffix(".ipynb"), as_version=4)
     assert "clone --quiet --depth 1 https://github.com/me/mine\n" in book.cells[1].source
     assert "%cd mine/scripts/lessons\n" in book.cells[1].source
     assert "github/me/mine/blob/main/" in (tmp_path / "README.md").read_text()
     assert "OLD/NAME" not in (tmp_path / "scripts/README.md").read_text()
-    assert capsys.readouterr().out.startswith(
-        "1 notebooks, and links to https://github.com/me/mine"
-    )
+    assert capsys.readouterr().out.startswith("1_tensors; links to https://github.com/me/mine in")
+
+
+def test_a_number_selects_a_lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(notebooks, "write_whole", lambda path, _: written.append(path.name))
+    notebooks.main(["3"])
+    assert written == ["3_gradient_descent.ipynb", "README.md", "README.md"]
+
+
+@pytest.mark.parametrize(("words", "message"), [([], "say which lesson"), (["7"], "choose from")])
+def test_a_missing_or_unknown_lesson_is_refused(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        notebooks.main(words)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -107,8 +128,10 @@ def test_it_writes_notebooks_and_links(
 def test_every_cell_runs_and_shows_its_pictures(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Path(shutil.copytree(LESSONS, tmp_path / "scripts/lessons"))
-    book = executed(committed(number), folder, monkeypatch)
+    copied(tmp_path)
+    book = committed(number)
+    book.cells[1].source += f"\nsys.path.insert(0, '{tmp_path}')"  # where src is not installed
+    book = executed(book, tmp_path / "scripts/lessons", monkeypatch)
     shown = [output.data for output in outputs(book) if output.output_type == "display_data"]
     written = [path for path in (tmp_path / "lightning_logs/lessons").iterdir() if path.is_file()]
     assert len(shown) == len(written) > 0
@@ -127,8 +150,7 @@ def test_a_notebook_alone_fetches_the_project(
 ) -> None:
     """The clone is one of this project; the installation is left out, since it needs network."""
     origin = tmp_path / "origin"
-    for name in ("src", "scripts"):
-        shutil.copytree(PROJECT / name, origin / name)
+    copied(origin)
     git = ["git", "-C", str(origin), "-c", "user.name=me", "-c", "user.email=me@here"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
         subprocess.run([*git, *words], check=True)
