@@ -34,8 +34,13 @@ def words(group: Group, settings: list[str]) -> list[str]:
         value = group[0].settings.get(name, "")
         alone = isinstance(value, str) and (value[:1].isupper() or value[:1] == "[")
         if value != "":
-            texts.append(value if alone else f"{head} {value}")
+            texts.append(value if alone else f"{head} {as_text(value)}")
     return texts
+
+
+def as_text(value: Any) -> str:
+    """Return a value of a setting as text, a number with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def cells(groups: list[Group], settings: list[str], metrics: list[str]) -> list[list[str]]:
@@ -45,7 +50,7 @@ def cells(groups: list[Group], settings: list[str], metrics: list[str]) -> list[
     tags = ["tags"] * any(tags_of(group) for group in groups)
     rows = [[*short(settings), *tags, "seeds", *percent, "seconds", "params"]]
     for group in groups:
-        own = [str(group[0].settings.get(name, "")) for name in settings]
+        own = [as_text(group[0].settings.get(name, "")) for name in settings]
         own += [tags_of(group)] * len(tags)
         scores = [number(name, values(group, name)) for name in metrics]
         seconds, parameters = mean(values(group, "seconds")), values(group, "parameters")[0]

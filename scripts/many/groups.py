@@ -40,6 +40,11 @@ class Group:
     words: list[str]
     data: Any
 
+    @property
+    def warning(self) -> str:
+        """What a result must not be shown without: that other data was taken than was asked for."""
+        return self.data.source if "NOT MNIST" in self.data.source else ""
+
     def run_folder(self, run: str) -> Path:
         """Return the folder of a run, e.g. `seed_3`."""
         return self.folder / self.name / run

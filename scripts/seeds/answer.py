@@ -72,13 +72,11 @@ def answer(group: Group, seeds: Sequence[int], command: str) -> None:
         caption: picture, "Metrics": metric_rows(metrics), "Runs": run_rows(group, runs),
     }  # fmt: skip
     title, report = f"{group.name}, {len(seeds)} seeds", group.folder / "report.html"
-    source = runs[seeds[0]]["dataset"]["source"]
-    warning = source if "NOT MNIST" in source else ""
-    write_whole(report, page(title, told_first(metrics), parts, command, warning))
+    write_whole(report, page(title, told_first(metrics), parts, command, group.warning))
     show(title, metric_rows(metrics))
     print(f"runs     {group.folder / group.name}\nreport   {report}")
-    if warning:
-        print(warning)
+    if group.warning:
+        print(group.warning)
 
 
 def told_first(metrics: dict[str, Summary]) -> str:

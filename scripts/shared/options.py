@@ -86,5 +86,9 @@ class ToolParser(argparse.ArgumentParser):
             )
 
     def error(self, message: str) -> NoReturn:
+        word = message.rpartition(": ")[2].split()[0] if message.startswith("unrec") else ""
+        known = [name for action in self._actions for name in action.option_strings]
+        if near := get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.7):
+            message = f"there is no {word}; did you mean {near[0]}?"
         print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)

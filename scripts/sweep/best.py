@@ -35,7 +35,7 @@ def write_best(group: Group, best: FrozenTrial, metric: str, number: int) -> Pat
     head = (
         f"# python -m src.cli fit --config {path}\n"
         f"# Expect {metric} {shown(metric, best.value)}, the best of {number} trials (trial"
-        f" {first_number(best)}).\n"
+        f" {first_number(best)}).\n" + (f"# {group.warning}\n" if group.warning else "")
     )
     write_whole(path, head + yaml.safe_dump(short, sort_keys=False, default_flow_style=None))
     return path

@@ -72,6 +72,7 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
     rows = facts(found, fit)
     if found.best:
         rows = [*best_facts(found.best, fit), *rows, *used(options, group, found, fit)]
+    rows.append(("data", group.data.source))
     images = pictures(study, found.trials, fit.metric)
     page = write_page(group, fit.metric, found, rows, images, command)
     print_table(f"Sweep of {fit.name}", [*rows, ("page", page)])

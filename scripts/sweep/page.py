@@ -40,7 +40,7 @@ def write_page(
     verdict = f"{metric} {best}, the best of {len(found.trials)} trials"
     parts = {"Result": facts, **images, "Trials": rows(group, metric, found)}
     path = group.folder / "report.html"
-    write_whole(path, page(f"Sweep of {group.name}", verdict, parts, command))
+    write_whole(path, page(f"Sweep of {group.name}", verdict, parts, command, group.warning))
     return path
 
 

@@ -27,6 +27,8 @@ def test_its_help_is_that_of_the_command_line(
 def test_a_tool_is_a_subcommand(
     tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for name in (f"scripts.{tool}", f"scripts.{tool}.__main__"):  # of another test
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(SystemExit) as stop:
         linenet(monkeypatch, tool, "--help")
     assert stop.value.code == 0
