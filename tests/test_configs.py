@@ -57,7 +57,11 @@ def test_an_overlay_can_be_added_to_a_config(name: str, capsys: pytest.CaptureFi
     merged = yaml.safe_load(capsys.readouterr().out)
     for section, settings in yaml.safe_load(Path(overlay).read_text()).items():
         for key, value in settings.items():
-            if section == "trainer":
+            if key == "logger+":
+                kinds = [one["class_path"] for one in merged["trainer"]["logger"]]
+                assert kinds[0].endswith("TensorBoardLogger")
+                assert kinds[1].endswith(value["class_path"])
+            elif section == "trainer":
                 assert merged["trainer"][key] == value
     assert merged["model"]["class_path"] == "src.models.LeNet"
 

@@ -3,10 +3,11 @@
     ./scripts/run repeat lightning_logs/mnist_lenet/version_0
     ./scripts/run repeat latest --data.root /other/place
 
-The new run is in lightning_logs/repeats/CONFIG/version_N; nothing is overwritten. Metrics, every point
-of every curve and the weights of the best checkpoint are compared: equal to the bit, equal within
-rounding, or what differs, and what has changed since then: code, versions, data, environment, device.
-Exit code 0 for equal or within rounding, 1 otherwise. It accepts the flags of `fit`.
+The new run is in lightning_logs/repeats/CONFIG/version_N; nothing is overwritten. Metrics, every
+point of every curve and the weights of the best checkpoint are compared: equal to the bit, equal
+within rounding, or what differs, and what has changed since then: code, versions, data,
+environment, device. Exit code 0 for equal or within rounding, 1 otherwise. It accepts the flags
+of `fit`.
 """
 
 import sys

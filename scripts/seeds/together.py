@@ -88,7 +88,9 @@ def train_together(commands: Sequence[Sequence[str]], logs: Sequence[Path]) -> N
     share()
     meeting, requests = Meeting(), [StopRequest() for _ in commands]
     trainings = [
-        partial(run_in_turn, Command("fit", completed([*words])), partial(JointCLI, meeting), request)
+        partial(
+            run_in_turn, Command("fit", completed([*words])), partial(JointCLI, meeting), request
+        )
         for words, request in zip(commands, requests, strict=True)
     ]
     stop: Any = StopAll(requests)
