@@ -61,6 +61,8 @@ def schema() -> Schema:
         "report": {"type": "boolean"},
         "tag": of_type(list[str]),
         "note": of_type(str | None),
+        "folder": of_type(str | None),
+        "threads": of_type(int | None),
         "ckpt_path": {"type": ["string", "null"]},
         "resume": {"type": ["string", "null"]},
         "weights_only": {"type": ["boolean", "null"]},

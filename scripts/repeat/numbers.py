@@ -43,7 +43,7 @@ def compared(before: Path, after: Path) -> list[Difference]:
     """
     return [
         of_values("metrics", *(_metrics(folder) for folder in (before, after))),
-        of_curves(*(_curves(folder / "curves.csv") for folder in (before, after))),
+        of_curves(*_both_curves(before, after)),
         *_of_checkpoints(before, after),
     ]
 
@@ -120,6 +120,20 @@ def _curves(path: Path) -> dict[str, Curve]:
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     return found
+
+
+def _both_curves(before: Path, after: Path) -> tuple[dict[str, Curve], dict[str, Curve]]:
+    """Return the curves of two runs; without the validation at an earlier end of the first one.
+
+    A finished run that was trained longer has such a point, its repetition has not.
+    """
+    one, other = (_curves(folder / "curves.csv") for folder in (before, after))
+    if (read_results(before) or {}).get("resumed_by"):
+        for name in one:
+            if name.startswith("val/"):
+                kept = other.get(name, {})
+                one[name] = {step: value for step, value in one[name].items() if step in kept}
+    return one, other
 
 
 def _of_checkpoints(before: Path, after: Path) -> list[Difference]:

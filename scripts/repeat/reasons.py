@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -31,7 +30,8 @@ def changed(before: Path, after: Path) -> dict[str, list[str]]:
     for then in known or results[:1]:
         for kind, told in _between(then, now):
             found[kind] = [*dict.fromkeys([*found.get(kind, []), told])]
-        if _code(then, before) != _code(now, after):
+        patches = known and _patch(then, before) != _patch(now, after)
+        if then.get("git") != now["git"] or patches:
             found["code"] = [*found.get("code", []), _told(then, now)]
     return {kind: told for kind, told in found.items() if told}
 
@@ -52,11 +52,10 @@ def _between(then: Session, now: Session) -> Iterator[tuple[str, str]]:
             yield "device", f"{then[name]} -> {now[name]}"
 
 
-def _code(session: Session, folder: Path) -> tuple[Any, bytes]:
-    """Return the commit and the uncommitted changes of a session."""
-    name = session.get("changes")
-    file = folder / name if name else None
-    return session.get("git"), file.read_bytes() if file and file.is_file() else b""
+def _patch(session: Session, folder: Path) -> bytes:
+    """Return the uncommitted changes of a session."""
+    file = folder / (session.get("changes") or "none")
+    return file.read_bytes() if file.is_file() else b""
 
 
 def _told(then: Session, now: Session) -> str:

@@ -59,7 +59,7 @@ def test_an_unknown_extra_is_refused(checkout: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no extra [nonsense]" in done.stderr
-    assert "export demo completion sweep test" in done.stderr
+    assert "export demo completion sweep wandb mlflow trackio test" in done.stderr
     assert "nonsense" not in (checkout / ".venv/installed").read_text()
 
 
