@@ -17,7 +17,7 @@ from pathlib import Path
 import src.libraries  # noqa: F401  (first)
 
 # isort: split
-from scripts.repeat.answer import show, verdict
+from scripts.repeat.answer import Verdict, show, verdict
 from scripts.repeat.numbers import compared
 from scripts.repeat.reasons import changed
 from scripts.repeat.training import train_again
@@ -61,7 +61,8 @@ def main(args: Sequence[str] | None = None) -> None:
     with short_errors():
         differences = compared(before, after)
         show(before, after, differences, changed(before, after))
-    sys.exit(verdict(differences).exit_code)
+    if verdict(differences) is Verdict.DIFFERENT:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

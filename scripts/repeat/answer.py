@@ -24,10 +24,6 @@ class Verdict(Enum):
     ROUNDED = "equal within rounding"
     DIFFERENT = "different"
 
-    @property
-    def exit_code(self) -> int:
-        return int(self is Verdict.DIFFERENT)
-
 
 def verdict(differences: Sequence[Difference]) -> Verdict:
     """Return the answer for the differences in all parts of two runs."""

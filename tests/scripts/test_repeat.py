@@ -24,10 +24,13 @@ FOLDER = Path("lightning_logs/line/version_0")
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str]:
     """Return the exit code of `repeat`, and what it prints."""
     capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
+    code: Any = 0
+    try:
         main([*map(str, words)])
+    except SystemExit as stop:
+        code = stop.code
     captured = capsys.readouterr()
-    return stop.value.code, captured.out + captured.err
+    return code, captured.out + captured.err
 
 
 def test_a_run_is_repeated_to_the_bit_and_its_changes_are_told(
@@ -127,7 +130,6 @@ def test_the_verdict_is_by_the_largest_difference(
     found = [Difference("metrics", 3, 0.0), Difference("weights", 3, largest)]
     assert verdict(found) is expected
     assert sentence(found).startswith(text)
-    assert expected.exit_code == (expected is Verdict.DIFFERENT)
 
 
 @pytest.mark.slow
