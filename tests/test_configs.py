@@ -57,9 +57,10 @@ def test_an_overlay_can_be_added_to_a_config(name: str, capsys: pytest.CaptureFi
     merged = yaml.safe_load(capsys.readouterr().out)
     for section, settings in yaml.safe_load(Path(overlay).read_text()).items():
         for key, value in settings.items():
-            if section == "trainer" and key.endswith("+"):  # is added to a list
-                added = merged["trainer"][key[:-1]][-1]["class_path"]
-                assert added.endswith(value["class_path"])
+            if key == "logger+":
+                kinds = [one["class_path"] for one in merged["trainer"]["logger"]]
+                assert kinds[0].endswith("TensorBoardLogger")
+                assert kinds[1].endswith(value["class_path"])
             elif section == "trainer":
                 assert merged["trainer"][key] == value
     assert merged["model"]["class_path"] == "src.models.LeNet"

@@ -5,7 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from scripts.repeat.numbers import Difference
@@ -14,6 +14,7 @@ from scripts.repeat.numbers import Difference
 # another order differ by 1e-6 or so, unless many steps of training make it grow.
 ROUNDING = 1e-4
 SHOWN = 4  # changes of a kind
+RELATIVE = "largest relative difference"
 
 
 class Verdict(Enum):
@@ -22,10 +23,6 @@ class Verdict(Enum):
     EQUAL = "equal, to the bit"
     ROUNDED = "equal within rounding"
     DIFFERENT = "different"
-
-    @property
-    def exit_code(self) -> int:
-        return int(self is Verdict.DIFFERENT)
 
 
 def verdict(differences: Sequence[Difference]) -> Verdict:
@@ -47,18 +44,27 @@ def show(
         differences: How far they differ.
         changed: What has changed since then, by kind.
     """
-    table = Table(title=Text(f"{before} and {after}: {verdict(differences).value}"))
-    for head in ("compared", "values", "largest relative difference", "where"):
-        table.add_column(head, justify="right" if head == "values" else "left", overflow="fold")
+    table = Table("compared", Column("values", justify="right"), RELATIVE, "where")
+    table.title = Text(f"{before} and its repetition")
     for one in differences:
-        largest = "none, to the bit" if not one.largest else f"{one.largest:.1e}"
-        where = "; ".join(filter(None, (one.where, one.first))) if one.largest else ""
-        table.add_row(one.part, f"{one.number:,}", largest, Text(where))
+        largest = f"{one.largest:.1e}" if one.largest else "none, to the bit"
+        table.add_row(one.part, f"{one.number:,}", largest, Text(one.where))
     console = Console()
-    console.print(
-        table if console.is_terminal else table, width=None if console.is_terminal else 160
-    )
+    (console if console.is_terminal else Console(width=160)).print(table)
+    print(f"repetition: {after}\n{sentence(differences)}")
     print("Changed since then:" if changed else "Nothing else has changed since then.")
     for kind, told in changed.items():
         more = f", and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
         print(f"  {kind}: {', '.join(told[:SHOWN])}{more}")
+
+
+def sentence(differences: Sequence[Difference]) -> str:
+    """Return the answer as a sentence."""
+    found, largest = verdict(differences), max(one.largest for one in differences)
+    if found is Verdict.EQUAL:
+        return "Equal, to the bit."
+    if found is Verdict.ROUNDED:
+        return f"Equal within rounding: the {RELATIVE} is {largest:.1e}."
+    parts = ", ".join(one.part for one in differences if one.largest > ROUNDING)
+    start = next((f" {one.first}" for one in differences if one.first), "")
+    return f"Different: {parts}.{start}"

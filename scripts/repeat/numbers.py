@@ -25,7 +25,7 @@ class Difference(NamedTuple):
         largest: The largest difference, relative to the largest value of its kind; 0 if all are
             equal to the bit, infinite if one has values that the other has not.
         where: Where it is, or what is missing.
-        first: Of curves: the first step at which they differ, and by how much.
+        first: Of curves: a sentence about the first point at which they differ.
     """
 
     part: str
@@ -43,7 +43,7 @@ def compared(before: Path, after: Path) -> list[Difference]:
     """
     return [
         of_values("metrics", *(_metrics(folder) for folder in (before, after))),
-        of_curves(*(_curves(folder / "curves.csv") for folder in (before, after))),
+        of_curves(*_both_curves(before, after)),
         *_of_checkpoints(before, after),
     ]
 
@@ -64,7 +64,8 @@ def of_values(part: str, one: dict[str, float], other: dict[str, float]) -> Diff
         for name, value in one.items()
     }
     where = max(found, key=lambda name: found[name], default="")
-    return Difference(part, len(one), found.get(where, 0.0), where)
+    largest = found.get(where, 0.0)
+    return Difference(part, len(one), largest, where if largest else "")
 
 
 Curve = dict[int, float]  # the value at each step
@@ -86,8 +87,8 @@ def of_curves(one: dict[str, Curve], other: dict[str, Curve]) -> Difference:
                 first = step, name, by
             if by > apart.largest:
                 apart = Difference("curves", number, by, f"{name} at step {step}")
-    told = f"first at step {first[0]}, {first[1]}, by {first[2]:.1e}" if first[1] else ""
-    return apart._replace(first=told)
+    told = f"The first is {first[1]} at step {first[0]}, by {first[2]:.1e}."
+    return apart._replace(first=told) if first[1] else apart
 
 
 def of_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> Difference:
@@ -113,12 +114,28 @@ def _curves(path: Path) -> dict[str, Curve]:
     """Return the curves of a run, without what is measured on the machine; none without a file."""
     found: dict[str, Curve] = {}
     try:
-        for row in csv.DictReader(path.read_text().splitlines()) if path.exists() else []:
+        for row in (
+            csv.DictReader(path.read_text(encoding="utf-8").splitlines()) if path.exists() else []
+        ):
             if not row["name"].startswith(MEASURED):
                 found.setdefault(row["name"], {})[int(row["step"])] = float(row["value"])
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     return found
+
+
+def _both_curves(before: Path, after: Path) -> tuple[dict[str, Curve], dict[str, Curve]]:
+    """Return the curves of two runs; without the validation at an earlier end of the first one.
+
+    A finished run that was trained longer has such a point, its repetition has not.
+    """
+    one, other = (_curves(folder / "curves.csv") for folder in (before, after))
+    if (read_results(before) or {}).get("resumed_by"):
+        for name in one:
+            if name.startswith("val/"):
+                kept = other.get(name, {})
+                one[name] = {step: value for step, value in one[name].items() if step in kept}
+    return one, other
 
 
 def _of_checkpoints(before: Path, after: Path) -> list[Difference]:
@@ -129,5 +146,5 @@ def _of_checkpoints(before: Path, after: Path) -> list[Difference]:
     found = of_weights(*(read_checkpoint(path)["state_dict"] for path in paths))
     names = [path.name for path in paths]
     if names[0] != names[1]:
-        found = found._replace(where=f"{names[0]} and {names[1]}", largest=found.largest)
+        found = found._replace(where=f"{names[0]} and {names[1]}")
     return [found]

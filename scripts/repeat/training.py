@@ -14,6 +14,7 @@ from src.cli import main as linenet
 from src.command.experiment import ExperimentCLI
 from src.runs.find import LOGS
 from src.runs.sessions import sessions
+from src.training.run_trainer import run_folder
 
 REPEATS = "repeats"  # the folder of all repetitions, beside those of the configs
 
@@ -31,8 +32,8 @@ class Repeater(ExperimentCLI):
 
     def after_fit(self) -> None:
         super().after_fit()
-        if self.trainer.is_global_zero:
-            self.found.append(Path(self.trainer.run_folder))
+        if folder := run_folder(self.trainer):
+            self.found.append(folder)
 
 
 def train_again(folder: Path, words: Sequence[str]) -> Path | None:
@@ -56,8 +57,9 @@ def again(folder: Path) -> list[str]:
     Loggers, pictures and report do not change the numbers, and a tracker would get a second run;
     threads do, in the last digits, and are those of the run.
     """
-    trainer = yaml.safe_load((folder / "config.yaml").read_text())["trainer"]
-    root = Path(trainer.get("default_root_dir") or LOGS, REPEATS)
+    trainer = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["trainer"]
+    root = Path(trainer.get("default_root_dir") or LOGS)
+    root = root if root.name == REPEATS else root / REPEATS
     words = ["--config", str(folder / "config.yaml"), f"--trainer.default_root_dir={root}",
              "--trainer.logger=TensorBoardLogger", f"--trainer.logger.save_dir={root}",
              "--trainer.logger.default_hp_metric=false", "--checkpoint.dirpath=null",

@@ -17,7 +17,11 @@ VARIABLES = (  # what the names start with
     "LINENET_", "PYTHONHASHSEED", "PYTHONOPTIMIZE", "DATA_DIR", "WORLD_SIZE", "LD_PRELOAD",
 )  # fmt: skip
 SECRET = "KEY|TOKEN|SECRET|PASSW"
-OWN = ("LINENET_PRELOAD", "LINENET_RESUMED")  # from one process of this project to another
+OWN = (
+    "LINENET_PRELOAD",
+    "LINENET_RESUMED",
+    "LINENET_THREADS",
+)  # from one process of this project to another
 
 
 @cache  # called for each checkpoint; a look-up reads six files

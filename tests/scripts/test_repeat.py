@@ -1,0 +1,150 @@
+"""`repeat` trains a run again, and tells equal, rounded and different runs apart, and why."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from scripts.repeat.__main__ import main
+from scripts.repeat.answer import ROUNDING, Verdict, sentence, verdict
+from scripts.repeat.numbers import Difference, of_curves, of_values, of_weights, relative
+from scripts.repeat.reasons import changed
+from tests.conftest import PROJECT
+
+Run = Callable[..., dict[str, Any]]
+LINE = ("fit", "--config", str(PROJECT / "configs/line.yaml"), "--trainer.max_epochs=4")
+FOLDER = Path("lightning_logs/line/version_0")
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str]:
+    """Return the exit code of `repeat`, and what it prints."""
+    capsys.readouterr()
+    code: Any = 0
+    try:
+        main([*map(str, words)])
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def test_a_run_is_repeated_to_the_bit_and_its_changes_are_told(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*LINE, "--trainer.logger+=CSVLogger", "--trainer.logger.save_dir=lightning_logs")
+    before = {path: path.read_bytes() for path in FOLDER.rglob("*") if path.is_file()}
+    code, told = answer(capsys, "latest")
+    assert code == 0
+    assert "Equal, to the bit.\nNothing else has changed since then.\n" in told
+    assert {path: path.read_bytes() for path in FOLDER.rglob("*") if path.is_file()} == before
+    repetition = Path("lightning_logs/repeats/line/version_0")
+    assert (repetition / "results.json").is_file()
+    assert not (repetition / "metrics.csv").exists()
+
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    content = json.loads((FOLDER / "provenance.json").read_text())
+    content["sessions"][0]["versions"]["torch"] = "2.0"
+    content["sessions"][0]["data"]["digest"] = "other"
+    (FOLDER / "provenance.json").write_text(json.dumps(content))
+    (repetition / "mark").touch()
+    code, told = answer(capsys, FOLDER, "--seed_everything=3")
+    assert code == 1
+    for text in ("Different: metrics, curves, weights. The first is", "seed_everything 0 -> 3",
+                 "torch 2.0 -> 2.", "data: other (", "CUBLAS_WORKSPACE_CONFIG not set -> :4096:8",
+                 "repetition: lightning_logs/repeats/line/version_1"):  # fmt: skip
+        assert text in told
+    assert (repetition / "mark").exists()
+
+
+def test_what_cannot_be_repeated_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run(*LINE)
+    (FOLDER / "results.json").unlink()
+    assert answer(capsys)[0] == 2
+    code, told = answer(capsys, FOLDER)
+    assert code == 1
+    assert f"{FOLDER} is not finished" in told
+    assert f"fit --resume {FOLDER}" in told
+    code, told = answer(capsys, "nowhere")
+    assert code == 1
+    assert "repeat nowhere is not a run folder" in told
+    assert "leave --folder out" in answer(capsys, FOLDER, "--folder=x")[1]
+    assert not Path("lightning_logs/repeats").exists()
+
+
+def test_relative_differences_are_those_of_numpy() -> None:
+    generator = np.random.default_rng(0)
+    one = {f"m{i}": float(v) for i, v in enumerate(generator.normal(size=50))}
+    other = {name: value * (1 + 1e-6 * i) for i, (name, value) in enumerate(one.items())}
+    left, right = np.array([*one.values()]), np.array([*other.values()])
+    expected = np.max(np.abs(left - right) / np.maximum(np.abs(left), np.abs(right)))
+    found = of_values("metrics", one, other)
+    assert found.largest == pytest.approx(expected)
+    assert found.where == "m49"
+    assert of_values("metrics", one, one) == Difference("metrics", 50, 0.0)
+
+
+def test_missing_values_and_nan_are_told() -> None:
+    nan = float("nan")
+    assert relative(nan, nan, 1) == 0
+    assert relative(nan, 1, 1) == relative(1, nan, 1) == math.inf
+    assert relative(0.0, 1.0, 0) == math.inf
+    assert of_values("metrics", {"a": 1}, {"a": 1, "b": 2}).where == "only one run has b"
+    assert of_curves({"a": {0: 1.0}}, {"a": {0: 1.0, 5: 1.0}}).largest == math.inf
+
+
+def test_the_first_and_the_largest_difference_of_curves_are_found() -> None:
+    one = {"loss": {0: 4.0, 1: 2.0, 2: 1.0}, "acc": {1: 0.5, 2: 0.5}}
+    other = {"loss": {0: 4.0, 1: 2.0, 2: 2.0}, "acc": {1: 0.55, 2: 0.5}}
+    found = of_curves(one, other)
+    assert (found.largest, found.where) == (0.25, "loss at step 2")
+    assert found.first == "The first is acc at step 1, by 1.0e-01."
+    assert of_curves(one, one) == Difference("curves", 5, 0.0)
+
+
+def test_weights_are_compared_by_tensor() -> None:
+    one = {"a": torch.tensor([1.0, -8.0]), "b": torch.tensor([1, 2])}
+    assert of_weights(one, {k: v.clone() for k, v in one.items()}).largest == 0
+    found = of_weights(one, {**one, "a": torch.tensor([1.5, -8.0])})
+    assert (found.number, found.largest, found.where) == (4, 0.5 / 8, "a")
+    assert of_weights(one, {"a": one["a"]}).largest == math.inf
+    assert of_weights(one, {**one, "a": torch.tensor([math.nan, -8.0])}).largest == math.inf
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected", "text"),
+    [
+        (0.0, Verdict.EQUAL, "Equal, to the bit."),
+        (ROUNDING, Verdict.ROUNDED, "Equal within rounding: the largest relative difference is"),
+        (2 * ROUNDING, Verdict.DIFFERENT, "Different: weights."),
+        (math.inf, Verdict.DIFFERENT, "Different: weights."),
+    ],
+)
+def test_the_verdict_is_by_the_largest_difference(
+    largest: float, expected: Verdict, text: str
+) -> None:
+    found = [Difference("metrics", 3, 0.0), Difference("weights", 3, largest)]
+    assert verdict(found) is expected
+    assert sentence(found).startswith(text)
+
+
+@pytest.mark.slow
+def test_runs_that_were_resumed_or_belong_to_a_group_are_repeated(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from scripts.seeds.__main__ import main as seeds
+
+    run(*LINE)
+    run("fit", "--resume", FOLDER, "--trainer.max_epochs=6")
+    assert answer(capsys, FOLDER)[0] == 0
+    seeds(["2", *LINE[1:]])
+    code, told = answer(capsys, "lightning_logs/seeds/version_0/line/seed_1")
+    assert code == 0
+    assert "repetition: lightning_logs/repeats/line/version_1\nEqual, to the bit." in told
+    (FOLDER / "provenance.json").unlink()  # as a run of an earlier version
+    repetition = Path("lightning_logs/repeats/line/version_0")
+    assert [*changed(FOLDER, repetition)] == ["not recorded"]
