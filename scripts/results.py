@@ -3,8 +3,8 @@
     ./scripts/run results --seeds 3
     ./scripts/run results --seeds 3 mnist_logistic mnist_lenet
 
-Existing runs of the same settings are reused: after a change of code, remove
-lightning_logs/results.
+The README is updated if all configs are trained; otherwise the table is only printed. Existing runs
+of the same settings are reused: after a change of code, remove lightning_logs/results.
 """
 
 from contextlib import ExitStack
@@ -67,7 +67,7 @@ def main() -> None:
     parser = ToolParser("results", __doc__)
     configs = f"configs to train, from {', '.join(LADDER)};\ndefault all"
     parser.add_argument("configs", nargs="*", default=LADDER, metavar="CONFIG", help=configs)
-    text = "number of seeds, from 0; default 3"
+    text = "number of seeds: 0, 1, ...; default 3"
     parser.add_argument("--seeds", type=whole, default=3, metavar="N", help=text)
     arguments = parser.parse_args()
     parser.check_known("config", arguments.configs, LADDER)

@@ -194,6 +194,8 @@ def write(files: dict[Path, Any]) -> None:
         if content:
             write_whole(path, content)
             print(f"Written: {path}")
+        else:
+            path.unlink(missing_ok=True)  # that of an earlier call would show other runs
 
 
 def main(words: list[str] | None = None) -> int:

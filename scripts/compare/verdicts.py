@@ -95,7 +95,8 @@ def planned(ours: Group, others: Group, metric: str) -> Plan:
         return Plan(partial(welch, a, b), "Welch's t-test")
     if len(a) == len(b) == 1:
         return paired(ours[0], others[0], metric)
-    return Plan(None, f"fewer than {SEEDS} seeds")
+    hint = "; give --against a row that has more" if len(b) < SEEDS <= len(a) else ""
+    return Plan(None, f"fewer than {SEEDS} seeds{hint}")
 
 
 def paired(ours: Run, other: Run, metric: str) -> Plan:

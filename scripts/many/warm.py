@@ -181,9 +181,10 @@ def share(jobs: int, threads: int | None = None) -> int:
 
     Args:
         jobs: The number of processes.
-        threads: The threads of all together; by default one for each core.
+        threads: The threads of all together; by default OMP_NUM_THREADS, or one for each core.
     """
-    return max(1, (threads or cores()) // jobs)
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, (threads or (int(given) if given.isdigit() else cores())) // jobs)
 
 
 def cores() -> int:

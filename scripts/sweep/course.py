@@ -12,7 +12,6 @@ from statistics import mean, stdev
 from typing import Any
 
 import optuna
-import torch
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -64,7 +63,8 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
     with storage_errors(url):
         study = opened(options, space, fit, {**own, "data": group.data.digest}, url)
         announce(group, space, total)
-        start = warm_starter(group, threads(group, options.jobs))
+        threads = share(options.jobs, group.settings["threads"])
+        start = warm_starter(group, threads)
         presence = Presence(group.folder / "workers", stack)
         with Display(study, total, fit.metric) as display:
             Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
@@ -117,11 +117,6 @@ def identity(options: argparse.Namespace, space: Space, fit: Described) -> dict[
     }
 
 
-def threads(group: Group, jobs: int) -> int:
-    """Return the threads of each of some processes; OMP_NUM_THREADS limits them."""
-    return share(jobs, group.settings["threads"] or torch.get_num_threads())
-
-
 def study_name(own: dict[str, Any], fit: Described) -> str:
     """Return a name that all workers of a sweep find, and no other sweep has."""
     settings = {k: v for k, v in flat(fit.settings).items() if not k.startswith(PLACES)}
@@ -170,8 +165,8 @@ def used(
     path = write_best(group, found.best, fit.metric, len(found.trials))
     rows = []
     if options.refit:
-        share_of_each = threads(group, options.jobs)
-        metrics = refit(group, found.best, options.refit, options.jobs, share_of_each)
+        threads = share(options.jobs, group.settings["threads"])
+        metrics = refit(group, found.best, options.refit, options.jobs, threads)
         for name in sorted(name for name in metrics[0] if name.startswith("test/")):
             values = [one[name] for one in metrics]
             found_again = shown(name, mean(values), stdev(values) if values[1:] else None)
