@@ -13,7 +13,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from scripts.many.groups import open_group
-from scripts.many.resolved import data_of
+from scripts.many.numbers import shown
 from scripts.seeds.training import check, name_of, train
 from scripts.shared.options import ToolParser, whole
 from scripts.shared.tables import PROJECT, circumstances, into_page
@@ -38,7 +38,7 @@ def trained(config: str, seeds: int, logs: Path = LOGS) -> list[Results]:
     if config.startswith("mnist"):
         words += ["--data.source", "mnist"]  # never scikit-learn's digits instead
     with short_errors(), ExitStack() as stack:
-        group = open_group("seeds", words, {"data": data_of(words).digest}, stack)
+        group = open_group("seeds", words, {}, stack)
         train(group, range(seeds), jobs=1)
         check(group, range(seeds))
     return [read_results(group.run_folder(name_of(seed))) or {} for seed in range(seeds)]
@@ -48,9 +48,8 @@ def row(config: str, runs: list[Results]) -> str:
     """Return the table row of a config's runs."""
     name = "test/acc" if "test/acc" in runs[0]["metrics"] else "test/mse"
     scores = [run["metrics"][name] for run in runs]
-    scale, form, unit = (100, ".2f", "%") if name == "test/acc" else (1, ".4f", "mse")
-    spread = f" ± {scale * stdev(scores):{form}}" if len(scores) > 1 else ""
-    score = f"{scale * mean(scores):{form}}{spread} {unit}"
+    spread = stdev(scores) if len(scores) > 1 else None
+    score = shown(name, mean(scores), spread) + " mse" * (name == "test/mse")
     seconds = mean(run["seconds"]["fit"] for run in runs)
     parameters, epochs = runs[0]["parameters"], runs[0]["epochs"]
     return f"| `{config}.yaml` | {score} | {epochs} | {seconds:.0f} | {parameters:,} |"

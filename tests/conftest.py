@@ -26,6 +26,7 @@ from src.callbacks import Figures, ResumePoints
 from src.cli import main
 from src.command.experiment import ExperimentCLI
 from src.data import MNIST
+from src.local_file import VARIABLE
 
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_DATA = os.environ.get("DATA_DIR", "")
@@ -36,8 +37,9 @@ MNIST_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
 def pytest_configure(config: pytest.Config) -> None:
     """Hide GPUs, also from processes that tests start, unless tests for a GPU are selected.
 
-    The others compare with numbers of the CPU.
+    The others compare with numbers of the CPU. The settings of this machine are left out, too.
     """
+    os.environ[VARIABLE] = ""
     if "gpu" not in config.option.markexpr.replace("not gpu", ""):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 

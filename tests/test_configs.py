@@ -12,7 +12,7 @@ from src.cli import main
 from tests.conftest import PROJECT
 
 CONFIGS = PROJECT / "configs"
-EXPERIMENTS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem != "defaults")
+EXPERIMENTS = sorted({path.stem for path in CONFIGS.glob("*.yaml")} - {"defaults", "local"})
 OVERLAYS = sorted(path.stem for path in (CONFIGS / "with").glob("*.yaml"))
 DATA = {
     "cifar10_lenet": ["--data=ImageFolder", "--data.path=images", "--data.val_size=10"],
@@ -57,7 +57,10 @@ def test_an_overlay_can_be_added_to_a_config(name: str, capsys: pytest.CaptureFi
     merged = yaml.safe_load(capsys.readouterr().out)
     for section, settings in yaml.safe_load(Path(overlay).read_text()).items():
         for key, value in settings.items():
-            if section == "trainer":
+            if section == "trainer" and key.endswith("+"):  # is added to a list
+                added = merged["trainer"][key[:-1]][-1]["class_path"]
+                assert added.endswith(value["class_path"])
+            elif section == "trainer":
                 assert merged["trainer"][key] == value
     assert merged["model"]["class_path"] == "src.models.LeNet"
 

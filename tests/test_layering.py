@@ -13,7 +13,7 @@ LAYERS = [  # lowest first; packages of one layer do not import one another
     ["arguments"],
     ["torchvision_compat"],
     ["libraries"],
-    ["files", "imports", "progress_bar", "ranges"],
+    ["files", "imports", "local_file", "progress_bar", "ranges"],
     ["data", "plots"],
     ["runs", "training", "inference"],
     ["models"],

@@ -94,12 +94,13 @@ def test_every_other_command_is_known() -> None:
         "./scripts/test -m slow",
         "./scripts/run lesson",
         "./scripts/run lesson 3",  # in tests/scripts/lessons
+        "./scripts/run notebooks",  # in tests/scripts/test_notebooks.py
         'eval "$(./scripts/run completion bash)"',  # in tests/scripts/test_completion.py
-        # In test_seeds.py, test_folds.py and sweep/.
+        # In test_seeds.py, test_folds.py, test_stress.py and sweep/.
         *(
             line.split("#")[0].strip()
             for line in LINES
-            if re.search("run (seeds|folds|sweep)", line)
+            if re.search("run (seeds|folds|sweep|stress)", line)
         ),
         *(line.split("#")[0].strip() for line in LINES if line.startswith("sbatch ")),
         "./scripts/run bench",
@@ -153,5 +154,5 @@ def test_every_named_file_and_config_exists() -> None:
 def test_the_front_page_is_short_and_every_link_works() -> None:
     assert len(PAGES[0].read_text().splitlines()) <= 150
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text()):
+        for target in re.findall(r"\]\((?!https:)([^)#:]+)[^)]*\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page}: {target}"

@@ -45,7 +45,7 @@ FIRST_STEP = (
 )
 PEAK = "import runpy{}; print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
 FACTS = (
-    "import json, torch; from src.runs.provenance import *;"
+    "import json, torch; from src.runs.provenance import *; from src.runs.code_state import *;"
     "d = torch.device('cuda' if torch.cuda.is_available() else 'cpu');"
     "print(json.dumps({'device': device_name(d), 'versions': versions(), 'git': git_state()}))"
 )

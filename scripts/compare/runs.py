@@ -23,7 +23,8 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # fifteen times as fast
 IGNORED_SETTINGS = (
     "seed_everything", "config", "weights_only", "data.root", "checkpoint.dirpath",
     "checkpoint.filename", "trainer.log", "trainer.default_root_dir", "trainer.enable_",
-    "trainer.accelerator", "figures", "report", "resume", "tag", "note",
+    "trainer.accelerator", "figures", "report", "resume", "tag", "note", "folder",
+    "threads",
 )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from torch.export import Dim, ExportedProgram
 from scripts.shared.trained import Trained
 from src.imports import import_class
 from src.inference.portable import Portable
-from src.runs.provenance import git_state, versions
+from src.runs.code_state import git_state
+from src.runs.provenance import versions
 
 Facts = dict[str, Any]
 Run = Callable[[Tensor], Tensor]

@@ -49,7 +49,8 @@ from scripts.shared.options import ToolParser, whole
 from scripts.shared.tables import circumstances, into_page, markdown, mnist_files
 from src.files import write_whole
 from src.progress_bar import with_bar
-from src.runs.provenance import device_name, git_state, versions
+from src.runs.code_state import git_state
+from src.runs.provenance import device_name, versions
 
 Row = dict[str, Any]
 TRIES = {"kills": 200, "writes": 60, "signals": 200, "flips": 10_000, "files": 10_000}

@@ -13,38 +13,16 @@ chosen nothing; --checkpoint.monitor val/acc keeps its best epoch, and is slight
 """
 
 import argparse
-import json
 import shlex
 from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import Any
 
-import src.libraries  # noqa: F401  (first)
-
-# isort: split
-from scripts.folds.files import RECORD, write
-from scripts.folds.predictions import predict
-from scripts.folds.tables import show
-from scripts.folds.training import train
-from scripts.many.groups import open_group
-from scripts.many.resolved import data_of, resolved
-from scripts.many.warm import cores
+from scripts.many.warm import warm_up
 from scripts.shared.options import ToolParser, whole
-from src.command.failures import short_errors
-from src.command.signals import SignalHandlers
-from src.data.images import ImageData
-from src.errors import UserError
-from src.imports import import_class
-from src.training.stop_request import StopRequest
 
 OWN = (  # arguments of `fit` that would contradict what is done here
-    "--resume", "--ckpt_path", "--data.fold", "--data.folds", "--trainer.limit_test_batches",
+    "--resume", "--ckpt_path", "--folder", "--data.fold", "--data.folds",
+    "--trainer.limit_test_batches",
 )  # fmt: skip
-DEFAULTS = {  # arguments of `fit` unless they are given: neither page nor pictures, the last epoch
-    "--report": "--report=false",
-    "--figures": "--figures.only=[]",
-    "--checkpoint.monitor": "--checkpoint.monitor=null",
-}
 
 
 def number(text: str) -> int:
@@ -62,62 +40,19 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     text = "number of runs at once, which share the cores; default all cores"
     parser.add_argument("--jobs", type=whole, metavar="N", help=text)
     options, words = parser.parse_known_args(args)
-    if not words:
-        parser.error("give --config FILE, e.g. configs/mnist_logistic.yaml")
     parser.check_meant(words)
     parser.check_free(words, OWN)
-    options.jobs = min(cores(), options.folds) if options.jobs is None else options.jobs
+    parser.check_experiment(words)
     return options, words
-
-
-def added(words: list[str], folds: int) -> list[str]:
-    """Return the arguments for `fit` that are added to those given, for all folds."""
-    missing = [
-        flag for name, flag in DEFAULTS.items() if not any(word.startswith(name) for word in words)
-    ]
-    return [*missing, "--trainer.limit_test_batches=0", f"--data.folds={folds}"]
-
-
-def check(settings: dict[str, Any]) -> None:
-    """Refuse settings of a `fit` that cannot be cross-validated.
-
-    Raises:
-        UserError: With the setting and what to give instead.
-    """
-    kind = import_class(settings["data"]["class_path"])
-    if not issubclass(kind, ImageData):
-        raise UserError(
-            f"folds divides data sets of images; --data {kind.__name__} generates as many samples"
-            " as you ask for.\nGive --data MNIST, CIFAR10 or ImageFolder."
-        )
-
-
-def cross_validate(options: argparse.Namespace, words: list[str], stack: ExitStack) -> None:
-    """Train what is not trained yet, predict, write and print.
-
-    Args:
-        options: The options of this tool.
-        words: The arguments for `fit`.
-        stack: Keeps the lock of the group.
-    """
-    check(resolved(words)[1])
-    common = added(words, options.folds)
-    first = [*words, *common, "--data.fold=0"]
-    data = data_of(first)  # what is wrong with it shows before all else
-    own = {"folds": options.folds, "seed": data.seed, "data": data.digest}
-    group = open_group("folds", first, own, stack)
-    group.words = [*words, *common]
-    train(group, options.folds, options.jobs)
-    if not (record := group.folder / RECORD).exists():
-        command = shlex.join(["./scripts/run", "folds", str(options.folds), *words])
-        write(group, data, predict(group, data), command)
-    show(json.loads(record.read_text(encoding="utf-8")), group.folder)
 
 
 def main(args: Sequence[str] | None = None) -> None:
     options, words = parse(args)
-    with short_errors(), SignalHandlers(StopRequest()), ExitStack() as stack:
-        cross_validate(options, words, stack)
+    warm_up(words)
+    from scripts.folds.course import cross_validate
+
+    command = shlex.join(["./scripts/run", "folds", str(options.folds), *words])
+    cross_validate(options, words, command)
 
 
 if __name__ == "__main__":

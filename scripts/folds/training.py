@@ -3,7 +3,7 @@
 from contextlib import closing
 
 from scripts.many.groups import Group
-from scripts.many.warm import Task, run_all
+from scripts.many.warm import Task, run_all, share
 from src.cli import main as linenet
 from src.errors import UserError
 from src.progress_bar import with_bar
@@ -31,7 +31,8 @@ def train(group: Group, folds: int, jobs: int) -> None:
     if done := folds - len(left):
         print(f"{group.folder}: {done} of {folds} folds are trained.")
     failed = []
-    with closing(run_all(left, jobs, [*group.words, "--data.fold=0"])) as ended:
+    threads = share(jobs, group.settings["threads"])
+    with closing(run_all(left, jobs, [*group.words, "--data.fold=0"], threads)) as ended:
         for one, code in with_bar(ended, "Training folds", total=len(left)):
             if results := read_results(group.run_folder(one.log.stem)):
                 print(f"{one.log.stem}: {told(results['metrics'])}", flush=True)

@@ -1,21 +1,23 @@
 """Lesson 1. Tensors: tables of numbers, operations on them, and how memory stores them.
 
-./scripts/run lesson 1 prints its values; VS Code and Jupyter open this file as a notebook.
+./scripts/run lesson 1 prints its values; 1_tensors.ipynb is the same as a notebook.
 """
-
-import numpy as np
-import torch
-from kit import check, heading, refuses, show
-from sklearn.datasets import load_digits
-
-from src.plots.style import BLUE, ORANGE, frame
 
 # %% [markdown]
 # # Lesson 1. Tensors
-#
-# ## 1. Making tensors
 # A tensor is a table of numbers: a single number, a list, a table of rows and columns, a stack of
-# tables, and so on. Images, weights and losses are all tensors. `shape` says how long each axis is.
+# tables, and so on. Images, weights and losses are all tensors.
+
+# %%
+import numpy as np
+import torch
+from drawings.tensors import broadcasting, confidence, memory
+from kit import check, heading, refuses, show
+from sklearn.datasets import load_digits
+
+# %% [markdown]
+# ## 1. Making tensors
+# `torch.tensor` makes a tensor of given numbers; `shape` says how long each axis is.
 
 # %%
 heading("1. Making tensors")
@@ -125,27 +127,7 @@ check("flipped.reshape(6), a copy", flipped.reshape(6), [0, 3, 1, 4, 2, 5])
 assert flipped.reshape(6).data_ptr() != rows.data_ptr()  # other memory
 check("rows.view(3, 2) does not transpose", rows.view(3, 2), [[0, 1], [2, 3], [4, 5]])
 check("flipped does", flipped, [[0, 3], [1, 4], [2, 5]])
-
-
-# %%
-def cells(axes, numbers, shades=None, title="", size=11, color="Blues"):
-    """Draw a table as cells with their numbers, darker where the shade is nearer to 1."""
-    shades = np.full(numbers.shape, 0.35) if shades is None else np.asarray(shades, dtype=float)
-    axes.pcolormesh(shades, cmap=color, vmin=0, vmax=1.2, edgecolors="white", linewidth=1.5)
-    for (i, j), number in np.ndenumerate(np.asarray(numbers)):
-        ink = "white" if shades[i, j] > 0.7 else "black" if shades[i, j] > 0.2 else "0.6"
-        axes.text(j + 0.5, i + 0.5, f"{number:g}", ha="center", va="center", color=ink, size=size)
-    axes.set(aspect="equal", anchor="S", ylim=(len(numbers), 0))
-    axes.set_axis_off()
-    axes.set_title(title, fontsize=10)
-
-
-figure, (left, middle, right) = frame(10, 3.2, ncols=3, width_ratios=[6, 3, 2])
-shades = np.arange(6).reshape(2, 3) / 7 + 0.21
-cells(left, np.arange(6)[None], shades.reshape(1, 6), "memory, shaded by position")
-cells(middle, rows, shades, "rows, strides (3, 1):\nread in memory order")
-cells(right, flipped, shades.T, "rows.T, strides (1, 3):\nread in jumps of 3")
-show(figure, "1_memory")
+show(memory(rows), "1_memory")
 
 # %% [markdown]
 # ## 5. Broadcasting
@@ -172,19 +154,7 @@ predicted, target = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([1.0, 2.0,
 check("shape of (3, 1) - (3,)", (predicted - target).shape, (3, 3))
 check("wrong: ((predicted - target) ** 2).mean()", ((predicted - target) ** 2).mean(), 12 / 9)
 check("right: predicted.squeeze(1) - target", ((predicted.squeeze(1) - target) ** 2).mean(), 0)
-
-# %%
-figure, axes = frame(10, 4.4, nrows=2, ncols=3)
-real = np.array([[0.5, 0.1, 0.1, 0.1]] * 3)  # dark: stored, light: only repeated
-cells(axes[0, 0], down.expand(3, 4), real, "(3, 1): its column is repeated")
-cells(axes[0, 1], across.expand(3, 4), [[0.5] * 4, [0.1] * 4, [0.1] * 4], "+ (4,): so is its row")
-cells(axes[0, 2], down + across, title="= (3, 4)")
-cells(axes[1, 0], predicted.expand(3, 3), real[:, :3], "predicted (3, 1)", color="Oranges")
-top_row = [[0.5] * 3, [0.1] * 3, [0.1] * 3]
-cells(axes[1, 1], target.expand(3, 3), top_row, "- target (3,)", color="Oranges")
-title = "= (3, 3), wrong: only the diagonal was meant"
-cells(axes[1, 2], predicted - target, 0.1 + 0.4 * np.eye(3), title, color="Oranges")
-show(figure, "1_broadcasting")
+show(broadcasting(down, across, predicted, target), "1_broadcasting")
 
 # %% [markdown]
 # ## 6. `*` and `@`
@@ -223,18 +193,7 @@ print("confidence of an untrained model, mean over all digits:")
 print(f"{sure_raw:.0%} on raw pixels, {sure_scaled:.0%} on scaled pixels")
 assert sure_raw > 0.95
 assert sure_scaled < 0.25
-
-# %%
-figure, (left, right) = frame(9, 4.2, ncols=2)
-cells(left, pixels[0], pixels[0] / 255, "the first digit, (8, 8), raw", size=9, color="Greys")
-places = np.arange(10)
-right.bar(places - 0.2, chance[0][0].numpy(), 0.4, color=ORANGE, label="raw: confident")
-right.bar(places + 0.2, chance[1][0].numpy(), 0.4, color=BLUE, label="scaled: undecided")
-right.set(xlabel="digit", ylabel="probability", xticks=places, ylim=(0, 1))
-title = f"confidence on raw pixels: {chance[0][0].max():.0%} here, on average {sure_raw:.0%}"
-right.set_title(title, fontsize=10)
-right.legend()
-show(figure, "1_pixels")
+show(confidence(pixels, *chance), "1_pixels")
 
 # %% [markdown]
 # ## 8. Names that hide others

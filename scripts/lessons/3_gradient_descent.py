@@ -1,18 +1,7 @@
-"""Lesson 3. Gradient descent: follow the slope downhill, and choose how large a step may be."""
+"""Lesson 3. Gradient descent: follow the slope downhill, and choose how large a step may be.
 
-import warnings
-from functools import partial
-
-import numpy as np
-import torch
-from kit import check, heading, show, show_moving
-from torch.autograd.functional import hessian
-from torch.func import grad
-from torch.nn.functional import mse_loss
-from torch.optim import SGD, Adam
-
-from src.plots.regression import squared_error
-from src.plots.style import BLACK, BLUE, GREEN, ORANGE, PINK, YELLOW, frame
+./scripts/run lesson 3 prints its values; 3_gradient_descent.ipynb is the same as a notebook.
+"""
 
 # %% [markdown]
 # # Lesson 3. Gradient descent
@@ -20,6 +9,18 @@ from src.plots.style import BLACK, BLUE, GREEN, ORANGE, PINK, YELLOW, frame
 # the model is. Training means finding weights with a small loss, and nearly every network is
 # trained in the same way: find the direction in which the loss rises, take a small step the other
 # way, repeat.
+
+# %%
+from functools import partial
+
+import numpy as np
+import torch
+from drawings import descent as drawn
+from kit import check, heading, show, show_moving
+from torch.autograd.functional import hessian
+from torch.func import grad
+from torch.nn.functional import mse_loss
+from torch.optim import SGD, Adam
 
 # %% [markdown]
 # ## 1. The slope, by hand and by PyTorch
@@ -51,17 +52,7 @@ check("gradient at w = 1", w.grad, -28 / 3)
 # %%
 check("w after one step", w - 3 / 28 * w.grad, 2)
 check("gradient at w = 2", grad(lambda w: mse_loss(w * xs, ys))(torch.tensor(2.0)), 0)
-
-figure, axes = frame(6, 4)
-ws = np.linspace(-0.2, 4.2, 200)
-axes.plot(ws, squared_error(ws, 0, xs.numpy(), ys.numpy()), color=BLUE, label="loss")
-axes.plot(ws[:90], 14 / 3 - 28 / 3 * (ws[:90] - 1), "--", color=ORANGE, label="tangent at w = 1")
-axes.annotate("", (2, 0), (1, 14 / 3), arrowprops={"arrowstyle": "->", "lw": 1.5})
-axes.text(2, 5.5, "one step,\nη = 3/28", ha="center")
-axes.set(xlabel="w", ylabel="mean squared error", title="The slope shows the way down")
-axes.set(ylim=(-1, 21))
-axes.legend(loc="upper center")
-show(figure, "3_loss")
+show(drawn.one_step(xs, ys), "3_loss")
 
 # %% [markdown]
 # ## 2. How large a step may be
@@ -112,10 +103,9 @@ middle = (bowl[0, 0] + bowl[1, 1]) / 2
 check("L, the larger eigenvalue", steepest, middle + (middle**2 - bowl.det()).sqrt())
 bound = 2 / steepest.item()
 
-figure, axes = frame(7, 4)
-rates = {0.02: "too small", 0.5: "1/L, steep axis at once"}
-rates |= {0.99: "just under 2/L", 1.01: "just over: diverges"}
-for (share, name), color in zip(rates.items(), (YELLOW, GREEN, BLUE, ORANGE), strict=True):
+curves = {}
+names = ("too small", "1/L, steep axis at once", "just under 2/L", "just over: diverges")
+for share, name in zip((0.02, 0.5, 0.99, 1.01), names, strict=True):
     path = descend(partial(SGD, lr=share * bound), passes=200)
     distance = (path - best) @ axes_of_bowl[:, 1]
     check(f"{share} · 2/L: a step multiplies distance by", distance[1] / distance[0], 1 - 2 * share)
@@ -124,22 +114,15 @@ for (share, name), color in zip(rates.items(), (YELLOW, GREEN, BLUE, ORANGE), st
     excess = [(loss(weights) - loss(best)).item() for weights in path]
     assert (excess[-1] < excess[0]) == (share < 1)
     print(f"  loss above the minimum: {excess[0]:.3g}, after 200 steps {excess[-1]:.3g}")
-    axes.semilogy(np.maximum(excess, 1e-12), color=color, label=f"{share} · 2/L: {name}")
-axes.set(xlabel="step", ylabel="loss above the minimum", ylim=(1e-9, 1e5))
-axes.set_title(f"Descent converges only below η = 2/L = {bound:.3f}")
-axes.legend(loc="lower left")
-show(figure, "3_learning_rate")
+    curves[f"{share} · 2/L: {name}"] = excess
+show(drawn.learning_rates(curves, bound), "3_learning_rate")
 
 # %% [markdown]
-# **A mistake: `elementwise_mean`.** Old tutorials use `reduction="elementwise_mean"`. It is called
-# "mean" today and is the default. With "sum" the gradient is n times as large, and the bound is
-# 2/(nL). With n = 64, the rate 1/L, good until now, ends 63 times as far away on the other side.
+# **A mistake: the sum instead of the mean.** With `reduction="sum"` the gradient is n times as
+# large, and the bound is 2/(nL). With n = 64, the rate 1/L, good until now, ends 63 times as far
+# away on the other side. (Old tutorials write "elementwise_mean", which is "mean", the default.)
 
 # %%
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    loss(start, reduction="elementwise_mean")
-print(f"PyTorch warns: {caught[0].message}")
 slope, summed = grad(loss)(start), grad(loss)(start, reduction="sum")
 check('gradient of "sum" / of "mean"', summed / slope, [64, 64])
 one_step = (start - summed / steepest - best) @ axes_of_bowl[:, 1]
@@ -167,18 +150,18 @@ check("mean of 64 gradients", sum(grad(loss)(start, i) for i in everything) / 64
 
 plain = partial(SGD, lr=0.1)
 paths = {
-    "all 64 per step": (descend(plain), BLACK),
-    "one sample per step": (descend(partial(SGD, lr=0.05), batch_size=1), YELLOW),
-    "mini-batches of 8": (descend(plain, batch_size=8), GREEN),
-    "all 64, momentum": (descend(partial(SGD, lr=0.1, momentum=0.7)), ORANGE),
-    "all 64, Adam": (descend(partial(Adam, lr=0.4)), PINK),
+    "all 64 per step": descend(plain),
+    "one sample per step": descend(partial(SGD, lr=0.05), batch_size=1),
+    "mini-batches of 8": descend(plain, batch_size=8),
+    "all 64, momentum": descend(partial(SGD, lr=0.1, momentum=0.7)),
+    "all 64, Adam": descend(partial(Adam, lr=0.4)),
 }
 by_hand, velocity = start, 0
 for _ in range(3):
     velocity = 0.7 * velocity + bowl @ (by_hand - best)  # H (w - best) is the gradient
     by_hand = by_hand - 0.1 * velocity
-check("momentum, three steps", paths["all 64, momentum"][0][3], by_hand)
-check("Adam, first step", paths["all 64, Adam"][0][1] - start, -0.4 * slope.sign())
+check("momentum, three steps", paths["all 64, momentum"][3], by_hand)
+check("Adam, first step", paths["all 64, Adam"][1] - start, -0.4 * slope.sign())
 
 # %% [markdown]
 # **A mistake: unshuffled batches.** Our points are sorted by x, as many files are by class. In this
@@ -187,53 +170,18 @@ check("Adam, first step", paths["all 64, Adam"][0][1] - start, -0.4 * slope.sign
 
 # %%
 in_order = descend(plain, batch_size=8, shuffle=False)
-for name, (path, _) in {**paths, "mini-batches, sorted": (in_order, None)}.items():
+for name, path in {**paths, "mini-batches, sorted": in_order}.items():
     print(f"{name:<20} {len(path) - 1:>5} steps in 40 passes, loss {loss(path[-1]):.4f}")
 print(f"{'least squares':<40} loss {loss(best):.4f}")
-ends = {name: loss(path[-1]) - loss(best) for name, (path, _) in paths.items()}
+ends = {name: loss(path[-1]) - loss(best) for name, path in paths.items()}
 assert ends["all 64, momentum"] < 0.001 < ends["all 64, Adam"] < ends["all 64 per step"] / 5
 assert loss(in_order[-1]) > 1.2 * loss(best)
 for name in ("all 64 per step", "all 64, momentum", "all 64, Adam"):
-    steep = (paths[name][0] - best) @ axes_of_bowl[:, 1]  # negative past the minimum
+    steep = (paths[name] - best) @ axes_of_bowl[:, 1]  # negative past the minimum
     assert ((steep / steep[0]).min() < -0.1) == (name != "all 64 per step"), name
-
-
-def draw_bowl(axes):
-    grid = np.linspace(-0.9, 3.3, 100), np.linspace(-2.2, 1.4, 100)
-    height = squared_error(grid[0][None, :], grid[1][:, None], x.numpy(), y.numpy())
-    axes.contour(*grid, height, np.geomspace(0.13, 40, 16), colors="silver", linewidths=0.7)
-    axes.plot(*best, "*", color=BLUE, markersize=15, label="least squares", zorder=5)
-    axes.plot(*start, "o", color=BLACK, label="start")
-    axes.set(xlabel="slope w", ylabel="intercept b", title="Five ways down the same bowl")
-    lines = [
-        axes.plot(*path.T, color=color, label=name)[0] for name, (path, color) in paths.items()
-    ]
-    axes.legend(loc="lower left", fontsize=9)
-    return lines
-
-
-figure, (axes, side) = frame(11, 5, ncols=2, width_ratios=[3, 2])
-draw_bowl(axes)
-mixed = paths["mini-batches of 8"][0]
-side.plot([loss(weights) for weights in mixed[::8]], color=GREEN, label="shuffled")
-side.plot([loss(weights) for weights in in_order[::8]], color=ORANGE, label="sorted by x")
-side.axhline(loss(best), color=BLUE, linestyle="--", label="least squares")
-side.set(xlabel="passes over the data", ylabel="loss after a pass", ylim=(0.1, 0.4))
-side.set_title("Sorted mini-batches do not converge")
-side.legend()
-show(figure, "3_paths")
-
-figure, axes = frame(6.4, 4.6)
-moving, times = draw_bowl(axes), [*np.arange(0, 4, 0.25), *range(4, 41, 2)]
-
-
-def draw(number):
-    for line, (path, _) in zip(moving, paths.values(), strict=True):
-        line.set_data(*path[: int(times[number] * (len(path) - 1) / 40) + 1].T)
-    axes.set_title(f"After {times[number]:g} passes over the data")
-
-
-show_moving(figure, draw, len(times), "3_paths", milliseconds=150)
+show_moving(*drawn.five_ways(x, y, paths, best), "3_paths", milliseconds=150)
+passes = [[loss(w) for w in path[::8]] for path in (paths["mini-batches of 8"], in_order)]
+show(drawn.order_of_batches(*passes, loss(best)), "3_order")
 
 # %% [markdown]
 # ## 4. Saddle points and minima
@@ -270,10 +218,8 @@ check("gradient at (2, 3)", grad(f)(torch.tensor([2.0, 3.0])), [2 * (2 - 1) * (2
 check("f at saddle point and minima", [f(place).item() for place in places], [0, -5 / 12, -8 / 3])
 check("gradient there", torch.stack([grad(f)(place) for place in places]), torch.zeros(3, 2))
 check("Hessian at the saddle point", hessian(f, places[0]), [[-2, 0], [0, 1]])
-noiseless, noisy = (
-    noisy_descent([0.0, 1.5], noise=0, walkers=1),
-    noisy_descent([0.0, 1.5], noise=0.1),
-)
+noiseless = noisy_descent([0.0, 1.5], noise=0, walkers=1)
+noisy = noisy_descent([0.0, 1.5], noise=0.1)
 check("from the ridge, plain descent ends at", noiseless[-1, :, 0], [0, 0])
 check("with noise, share in the shallow minimum", (noisy[-1, 0] > 0.5).double().mean(), 0.5, 0.05)
 left = {}
@@ -281,20 +227,7 @@ for noise in (0.1, 2, 4):
     left[noise] = (noisy_descent([1.0, 0.0], noise)[-1, 0] < -0.5).double().mean()
     print(f"noise {noise}: {left[noise]:.1%} of 1,000 left the shallow minimum for the deep one")
 assert left[0.1] == 0 < left[2] < left[4]
-
-figure, axes = frame(7.5, 4.2)
-grid = np.linspace(-2.9, 1.9, 120), np.linspace(-1.2, 1.8, 100)
-axes.contour(*grid, f(np.meshgrid(*grid)), np.linspace(-2.6, 3, 24), cmap="Blues_r", linewidths=0.7)
-lines = axes.plot(noisy[:, 0, :10], noisy[:, 1, :10], color=ORANGE, linewidth=1)
-lines[0].set_label("ten with a little noise")
-axes.plot(*noiseless[:, :, 0].T, color=BLACK, linewidth=2.5, label="without noise")
-names = {"saddle point": "X", "shallow minimum": "*", "deep minimum": "*"}
-for place, (name, marker) in zip(places, names.items(), strict=True):
-    axes.plot(*place, marker, color=BLUE, markersize=13, zorder=5)
-    axes.text(place[0], -0.3, name, ha="center", backgroundcolor="white")
-axes.set(xlabel="x", ylabel="y", title="On the ridge, noise decides")
-axes.legend(loc="upper left")
-show(figure, "3_saddle")
+show(drawn.saddle(f, noiseless, noisy, places), "3_saddle")
 
 # %% [markdown]
 # ## Exercises

@@ -1,13 +1,7 @@
-"""Lesson 4. Backpropagation: the gradient of each weight by the chain rule, in numpy alone."""
+"""Lesson 4. Backpropagation: the gradient of each weight by the chain rule, in numpy alone.
 
-import numpy as np
-import torch
-from kit import check, heading, refuses, show
-from matplotlib.colors import LinearSegmentedColormap
-from torch.func import grad
-from torch.nn.functional import cross_entropy
-
-from src.plots.style import BLACK, BLUE, ORANGE, frame
+./scripts/run lesson 4 prints its values; 4_backpropagation.ipynb is the same as a notebook.
+"""
 
 # %% [markdown]
 # # Lesson 4. Backpropagation
@@ -15,6 +9,14 @@ from src.plots.style import BLACK, BLUE, ORANGE, frame
 # computed? By the chain rule, from the loss backwards, layer by layer. This is all that
 # `backward()` does. Here we write it out for a network of two layers, compare each number with
 # PyTorch's, and train the network without PyTorch.
+
+# %%
+import numpy as np
+import torch
+from drawings.boundary import boundaries
+from kit import check, heading, refuses, show
+from torch.func import grad
+from torch.nn.functional import cross_entropy
 
 # %% [markdown]
 # ## 1. From scores to a loss
@@ -168,25 +170,14 @@ for step in range(3001):
     losses.append(mean_loss(log_P))
     if step in (0, 100, 3000):
         accuracy = (log_P.argmax(axis=1) == y).mean()
-        shapes[step] = np.exp(forward(plane, *weights)[1][:, 1]).reshape(200, 200), accuracy
-        print(f"step {step:>4}: loss {losses[-1]:.4f}, {accuracy:.1%} right")
+        title = f"step {step:,}: loss {losses[-1]:.4f}, {accuracy:.1%} right"
+        shapes[title] = np.exp(forward(plane, *weights)[1][:, 1]).reshape(200, 200)
+        print(title)
     slopes = backward(A, log_P, weights[2])
     weights = [weight - 0.5 * slope for weight, slope in zip(weights, slopes, strict=True)]
 check("initial loss, about that of guessing", losses[0], np.log(2), within=0.05)
 check("final accuracy", accuracy, 1)
-
-figure, all_axes = frame(11, 4.5, ncols=3, sharey=True)
-colors = LinearSegmentedColormap.from_list("classes", [BLUE, "white", ORANGE])
-for axes, (step, (p, accuracy)) in zip(all_axes, shapes.items(), strict=True):
-    axes.imshow(p, colors, origin="lower", extent=(-2.4, 2.4, -2.4, 2.4), vmin=0, vmax=1, alpha=0.6)
-    axes.contour(ends, ends, p, [0.5], colors=BLACK)
-    for label, color in enumerate((BLUE, ORANGE)):
-        axes.scatter(*X[y == label].T, s=14, color=color, edgecolors="white", linewidths=0.4)
-    title = f"step {step:,}: {accuracy:.0%} right, loss {losses[step]:.3f}"
-    axes.set(xlabel="first input", title=title)
-all_axes[0].set(ylabel="second input")
-figure.suptitle("The boundary (black) winds around the spirals")
-show(figure, "4_boundary")
+show(boundaries(X, y, ends, shapes), "4_boundary")
 
 # %% [markdown]
 # ## 4. Two mistakes with the loss

@@ -1,7 +1,9 @@
 """Helpers of the lessons: print a value beside the expected one, and write pictures."""
 
+from base64 import b64encode
 from collections.abc import Callable
-from io import BytesIO
+from contextlib import AbstractContextManager, redirect_stdout
+from io import BytesIO, StringIO
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -11,10 +13,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from src.files import write_whole
-from src.places import INSTALLED, PROJECT
+from src.places import INSTALLED
+from src.places import PROJECT as CLONE
 from src.plots.style import png
 
-PICTURES = (Path() if INSTALLED else PROJECT).absolute() / "lightning_logs" / "lessons"
+PROJECT = Path.cwd() if INSTALLED else CLONE
+PICTURES = PROJECT / "lightning_logs" / "lessons"
 
 
 def check(what: str, found: Any, expected: Any, within: float = 1e-6) -> None:
@@ -50,16 +54,16 @@ def refuses(what: str, mistake: Callable[[], Any]) -> None:
         raise AssertionError(f"{what}: expected an error, but there was none")
 
 
-def show(figure: Figure, name: str) -> Path:
+def show(figure: Figure, name: str) -> None:
     """Write a figure to lightning_logs/lessons/NAME.png; in a notebook, also show it."""
     path = PICTURES / f"{name}.png"
     write_whole(path, png(figure))
-    return _display(path)
+    _display(path)
 
 
 def show_moving(
     figure: Figure, draw: Callable[[int], Any], frames: int, name: str, milliseconds: int = 100
-) -> Path:
+) -> None:
     """Write an animation to lightning_logs/lessons/NAME.gif; in a notebook, also show it.
 
     Args:
@@ -82,17 +86,27 @@ def show_moving(
     first.save(file, "GIF", save_all=True, append_images=others, duration=durations, loop=0)
     path = PICTURES / f"{name}.gif"
     write_whole(path, file.getvalue())
-    return _display(path)
+    _display(path)
 
 
-def _display(path: Path) -> Path:
+def silenced() -> AbstractContextManager[Any]:
+    """Return a context that shows nothing of what is printed, nor of what a notebook displays."""
+    if _notebook():
+        from IPython.utils.capture import capture_output
+
+        return capture_output()
+    return redirect_stdout(StringIO())
+
+
+def _display(path: Path) -> None:
     """Print the path of a picture; in a notebook, also show it."""
     print(f"picture: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
     if _notebook():
         from IPython import display
 
-        display.display(display.Image(filename=str(path)))
-    return path
+        content = b64encode(path.read_bytes()).decode()  # as HTML, since some show no other GIF
+        image = f'<img alt="{path.stem}" src="data:image/{path.suffix[1:]};base64,{content}">'
+        display.display(display.HTML(image))
 
 
 def _notebook() -> bool:

@@ -1,8 +1,7 @@
 """Helper of lesson 6: finds a finished run of each model, or trains it for a few epochs."""
 
+import os
 import sys
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import kit
@@ -16,10 +15,15 @@ from src.places import CONFIGS
 from src.runs.find import is_fit, last_saved
 from src.runs.results import read_results
 
-sys.path.append(str(Path(__file__).resolve().parents[2]))
+sys.path.append(str(kit.PROJECT))  # in a notebook, whose folder is this one
 from scripts.shared.trained import Trained, open_run
 
 EPOCHS = {"mnist": 2, "digits": 20}  # an epoch of the small digits has fewer batches
+
+
+def data_folder() -> str:
+    """Return the folder of the data sets, which does not depend on where a notebook runs."""
+    return os.environ.get("DATA_DIR") or str(kit.PROJECT / "data")
 
 
 def finished(config: str, data: MNIST) -> Path:
@@ -54,10 +58,11 @@ def _train_briefly(config: str, data: MNIST) -> Path:
     epochs = EPOCHS[source]
     words = ["fit", "--config", f"{CONFIGS / config}.yaml", "--config", f"{CONFIGS}/with/fast.yaml",
              "--trainer.max_epochs", str(epochs), "--data.source", source,
+             "--data.root", str(data.root),
              "--trainer.logger.save_dir", str(kit.PICTURES), "--figures.only", "[]",
              "--report", "false", "--trainer.enable_progress_bar", "false"]  # fmt: skip
     print(f"{config} has no finished run: training it for {epochs} epochs only ...", flush=True)
-    with redirect_stdout(StringIO()):
+    with kit.silenced():
         linenet(words)
     folder = _newest(config, data, kit.PICTURES)
     assert folder is not None

@@ -112,8 +112,7 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     steps = "number of steps; default 200"
     add("--steps", dest="num_training", metavar="N", type=int, default=200, help=steps)
     options, words = parser.parse_known_args(args)
-    if not words:
-        parser.error("give --config FILE, e.g. configs/mnist_lenet.yaml, or --model and --data")
+    parser.check_experiment(words)
     low, high, number = options.min_lr, options.max_lr, options.num_training
     if not 0 < low < high < math.inf:
         parser.error(f"expected 0 < --min_lr < --max_lr, got {low:g} and {high:g}")

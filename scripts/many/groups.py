@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.many.resolved import resolved
+from scripts.many.resolved import resolved_and_read
 from src.errors import UserError
 from src.files import lock, write_whole
 from src.runs.finished import FREE
@@ -18,7 +18,8 @@ from src.runs.settings import changes
 
 RECORD = "group.json"
 OPENING = ".opening"  # the lock of a process that finds or creates a group
-OF_RUNS = (*FREE, "seed_everything", "figures")  # settings that may differ between two calls
+# Settings that may differ between two calls.
+OF_RUNS = (*FREE, "seed_everything", "figures", "trainer.accelerator")
 
 
 @dataclass
@@ -30,12 +31,14 @@ class Group:
         name: The name of the experiment, that of its config.
         settings: The settings of its runs, as in a `config.yaml`.
         words: The words of `fit` that all runs share.
+        data: Their data module, whose data has been read.
     """
 
     folder: Path
     name: str
     settings: dict[str, Any]
     words: list[str]
+    data: Any
 
     def run_folder(self, run: str) -> Path:
         """Return the folder of a run, e.g. `seed_3`."""
@@ -54,9 +57,7 @@ class Group:
         if folder.exists():  # the run was killed before it wrote its config
             with locked(folder):
                 shutil.rmtree(folder)
-        place = {"save_dir": self.folder, "name": self.name, "version": run}
-        flags = [f"--trainer.logger.{name}={value}" for name, value in place.items()]
-        return [*self.words, *more, *flags]
+        return [*self.words, *more, f"--folder={folder}"]
 
 
 def default_words(words: Sequence[str]) -> list[str]:
@@ -70,7 +71,7 @@ def default_words(words: Sequence[str]) -> list[str]:
 def open_group(
     kind: str, words: Sequence[str], own: dict[str, Any], stack: ExitStack, shared: bool = False
 ) -> Group:
-    """Return the group that the same command has begun, or a new one.
+    """Return the group that the same command has begun with the same data, or a new one.
 
     Args:
         kind: `seeds`, `folds` or `sweeps`.
@@ -80,11 +81,12 @@ def open_group(
         shared: Whether several processes may use the group at once.
 
     Raises:
-        SystemExit: If a word of `fit` is wrong.
+        SystemExit: If a word of `fit` is wrong, or the data cannot be read.
         UserError: If runs of these settings leave no files.
         UserError: If another process is using the group.
     """
-    name, settings = resolved(words)
+    name, settings, data = resolved_and_read(words)
+    own = {**own, "data": data.digest}
     check_kept(settings["trainer"])
     root = Path(settings["trainer"]["default_root_dir"] or "lightning_logs", kind)
     root.mkdir(parents=True, exist_ok=True)
@@ -94,11 +96,11 @@ def open_group(
             if is_same(read_record(record), name, settings, own):
                 if not shared:
                     keep.enter_context(locked(record.parent))
-                return Group(record.parent, name, settings, [*words])
+                return Group(record.parent, name, settings, [*words], data)
         folder = new_version(root, None, keep)
         content = {"kind": kind, "name": name, "own": own, "settings": settings, "words": [*words]}
         write_whole(folder / RECORD, json.dumps(content, indent=2) + "\n")
-    return Group(folder, name, settings, [*words])
+    return Group(folder, name, settings, [*words], data)
 
 
 def check_kept(trainer: dict[str, Any]) -> None:

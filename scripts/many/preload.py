@@ -17,11 +17,11 @@ from scripts.many.resolved import Reader
 from scripts.many.warm import WORDS
 from src.cli import main as linenet
 from src.data.shared import share
-from src.runs.provenance import git_state, versions
+from src.runs.code_state import changes, git_state
+from src.runs.provenance import packages, versions
 
-git_state(), versions()  # looked up once for all runs
 torch.set_num_threads(1)  # threads of OpenMP would not exist in a forked process, and block it
-git_state(), versions()  # they are kept: each run would call git three times
+git_state(), changes(), versions(), packages()  # kept: each run would call git several times
 if words := json.loads(os.environ.get(WORDS, "[]")):
     share()
     # The caller reads the data, too, and shows what is wrong.

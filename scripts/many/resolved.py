@@ -35,6 +35,7 @@ class Reader(ExperimentCLI):
         config = self.config.fit
         if self.found is not None:
             self.found += [experiment_name(config), plain(self.parsers["fit"], config)]
+        config.threads = None  # a process that others are forked from must have one
         for name, value in QUIET.items():
             config.trainer[name] = value
         super().before_instantiate_classes()
@@ -65,12 +66,12 @@ def resolved(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
     return found[0], found[1]
 
 
-def data_of(words: Sequence[str]) -> Any:
-    """Return the data module of `fit` with these words, with its data read.
+def resolved_and_read(words: Sequence[str]) -> tuple[str, dict[str, Any], Any]:
+    """Return name and settings, and the data module, whose data has been read.
 
     Raises:
         SystemExit: If a word is wrong or the data cannot be read, after printing why.
     """
     found: list[Any] = []
     linenet(["fit", *words], cli=partial(Reader, found=found, read=True))
-    return found[-1]
+    return found[0], found[1], found[2]

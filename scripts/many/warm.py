@@ -58,7 +58,7 @@ def run_all(
         words: The words of a `fit` command, whose data is read once for all.
         threads: Threads of each process; by default the cores are divided.
     """
-    start = starter(words, threads or max(1, cores() // jobs))
+    start = starter(words, threads or share(jobs))
     waiting, running = list(tasks), dict[Any, tuple[Task, BaseProcess]]()
     with Stopping() as stopping:
         try:
@@ -150,6 +150,8 @@ def run(task: Task, threads: int) -> None:
     """Do the work of a task in this process, and exit with its exit code."""
     import torch
 
+    from src.command.threads import SHARE
+
     # A terminal sends Ctrl-C to all; after the caller's own signal it would be a second one, which
     # does not wait for the next checkpoint.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -157,8 +159,13 @@ def run(task: Task, threads: int) -> None:
     with task.log.open("a", encoding="utf-8") as log:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(log.fileno(), stream.fileno())
+    os.environ[SHARE] = str(threads)
     torch.set_num_threads(threads)
     task.work(*task.arguments)
+
+
+def is_ready() -> None:
+    """Do nothing: a process that has done so shows that the warm one has imported and read."""
 
 
 def end_with_parent() -> None:
@@ -167,6 +174,16 @@ def end_with_parent() -> None:
     if parent:
         parent.join()
         os._exit(1)
+
+
+def share(jobs: int, threads: int | None = None) -> int:
+    """Return the threads of each of some processes.
+
+    Args:
+        jobs: The number of processes.
+        threads: The threads of all together; by default one for each core.
+    """
+    return max(1, (threads or cores()) // jobs)
 
 
 def cores() -> int:

@@ -24,7 +24,7 @@ from setuptools.build_meta import (  # noqa: F401  (PEP 517 looks for them here)
 
 OF_A_CLONE = (  # of scripts/: what starts a clone, or measures it and writes into its pages
     "packaging", "slurm", "run", "run.ps1", "setup", "test",
-    "bench", "faults", "pictures.py", "results.py",
+    "bench", "faults", "notebooks.py", "pictures.py", "results.py",
 )  # fmt: skip
 RENAMED = (  # patterns and their replacements, in this order
     (r"python -m src\.cli", "linenet"),
@@ -63,5 +63,5 @@ def renamed(clone: Path, place: Path) -> None:
 
 def left_out(folder: str, names: list[str]) -> set[str]:
     """Return which of the names in a folder do not go into the wheel."""
-    caches = {name for name in names if name in ("__pycache__", "schema.json")}
+    caches = {name for name in names if name in ("__pycache__", "schema.json", "local.yaml")}
     return caches | ({*OF_A_CLONE} if Path(folder).name == "scripts" else set())

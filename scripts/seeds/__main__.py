@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from scripts.many.warm import warm_up
 from scripts.shared.options import ToolParser, whole
 
-OWN = ("--seed_everything", "--resume", "--ckpt_path")  # flags of `fit` that the tool gives
+OWN = ("--seed_everything", "--resume", "--ckpt_path", "--folder")  # the tool gives them
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -44,8 +44,7 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     options, words = parser.parse_known_args(args)
     parser.check_meant(words)
     parser.check_free(words, OWN)
-    if not words:
-        parser.error("give --config FILE, e.g. configs/mnist_mlp.yaml")
+    parser.check_experiment(words)
     return options, words
 
 

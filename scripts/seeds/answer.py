@@ -13,7 +13,6 @@ from rich.table import Table
 from scripts.many.groups import Group, default_words, open_group
 from scripts.many.numbers import shown
 from scripts.many.page import Link, page
-from scripts.many.resolved import data_of
 from scripts.many.warm import cores
 from scripts.seeds.summary import Summary, of_metrics, told
 from scripts.seeds.training import check, is_done, name_of, train
@@ -42,13 +41,12 @@ def train_and_answer(words: Sequence[str], options: argparse.Namespace, command:
     """
     seeds = range(options.first, options.first + options.n)
     with short_errors(), ExitStack() as stack:
-        words = default_words(words)
-        own = {"data": data_of(words).digest}  # its errors show before a folder is made
-        group = open_group("seeds", words, own, stack)
+        group = open_group("seeds", default_words(words), {}, stack)
         together = options.together
         if together is None:
             together = uses_gpu(group.settings["trainer"]["accelerator"])
-        train(group, seeds, options.jobs or (1 if together else cores()), together)
+        most = group.settings["threads"] or cores()
+        train(group, seeds, options.jobs or (1 if together else most), together)
         if done := [seed for seed in seeds if is_done(group, seed)]:
             answer(group, done, command)
         check(group, seeds)

@@ -13,6 +13,7 @@ import src.libraries  # noqa: F401  (first)
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from src.arguments import completed
 from src.command.experiment import ExperimentCLI, run_in_turn
 from src.command.run_selection import Command
 from src.command.signals import SignalHandlers
@@ -87,7 +88,9 @@ def train_together(commands: Sequence[Sequence[str]], logs: Sequence[Path]) -> N
     share()
     meeting, requests = Meeting(), [StopRequest() for _ in commands]
     trainings = [
-        partial(run_in_turn, Command("fit", [*words]), partial(JointCLI, meeting), request)
+        partial(
+            run_in_turn, Command("fit", completed([*words])), partial(JointCLI, meeting), request
+        )
         for words, request in zip(commands, requests, strict=True)
     ]
     stop: Any = StopAll(requests)

@@ -5,7 +5,7 @@ from functools import partial
 
 from scripts.many.groups import Group
 from scripts.many.progress import bar, epochs_of
-from scripts.many.warm import Task, run_all
+from scripts.many.warm import Task, run_all, share
 from scripts.seeds.together import train_together
 from src.cli import main as linenet
 from src.errors import UserError
@@ -23,8 +23,10 @@ def train(group: Group, seeds: Sequence[int], jobs: int, together: bool = False)
             otherwise each seed has a process of its own.
     """
     left = [seed for seed in seeds if not is_done(group, seed)]
+    # The same after a kill, when fewer seeds are left: the number of threads changes rounding.
+    threads = share(min(jobs, len(seeds)), group.settings["threads"])
     jobs = max(1, min(jobs, len(left)))
-    shares = [left[i::jobs] for i in range(jobs)] if together else [[seed] for seed in left]
+    parts = [left[i::jobs] for i in range(jobs)] if together else [[seed] for seed in left]
     done = len(seeds) - len(left)
     print(f"{group.folder}: {done} of {len(seeds)} seeds are trained.", flush=True)
     if not left:
@@ -32,7 +34,8 @@ def train(group: Group, seeds: Sequence[int], jobs: int, together: bool = False)
     folders = [group.run_folder(name_of(seed)) for seed in left]
     total = len(left) * max(1, group.settings["trainer"]["max_epochs"] or 1)
     with bar(f"Training {len(left)} seeds", total, partial(epochs_of, folders)):
-        for _ in run_all([task_of(group, share) for share in shares], jobs, group.words):
+        tasks = [task_of(group, part) for part in parts]
+        for _ in run_all(tasks, jobs, group.words, threads):
             pass
 
 

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 from scripts.shared.tables import mnist_files
 
-OF_FIT = ("--config", "--model", "--data", "--trainer", "--report", "--tag", "--note", "--resume")
+OF_FIT = ("--config", "--model", "--data", "--trainer", "--report", "--tag", "--note", "--resume",
+          "--folder", "--threads")  # fmt: skip
 
 
 def whole(text: str) -> int:
@@ -50,6 +51,12 @@ class ToolParser(argparse.ArgumentParser):
         """Exit with an error if one of the given names is unknown."""
         if unknown := [name for name in given if name not in known]:
             self.error(f"there is no {kind} {unknown[0]}, expected some of {', '.join(known)}")
+
+    def check_experiment(self, words: Sequence[str]) -> None:
+        """Exit with an error if the words of `fit` name no experiment."""
+        names = {word.partition("=")[0] for word in words}
+        if "--config" not in names and not names >= {"--model", "--data"}:
+            self.error("give --config FILE, e.g. configs/mnist_lenet.yaml, or --model and --data")
 
     def check_free(self, words: Sequence[str], own: Sequence[str]) -> None:
         """Exit with an error if the words of `fit` hold a flag that the tool gives itself."""

@@ -51,7 +51,7 @@ class Trained:
         return f"{folder.parent.name}/{folder.name}"
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Return raw uint8 images padded and normalised, as the network's input."""
+        """Return raw images, from 0 to 255, padded and normalised, as the network's input."""
         unknown = torch.zeros(len(images), dtype=torch.int64)
         return self.data.on_after_batch_transfer((self.data.padded(images), unknown), 0)[0]
 

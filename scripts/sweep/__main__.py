@@ -1,8 +1,8 @@
 """Searches for the best settings of an experiment over many runs, by Optuna.
 
     ./scripts/run sweep --config configs/mnist_lenet.yaml --space configs/sweeps/lenet.yaml
-    ./scripts/run sweep --config mnist_mlp --space sweeps/mlp --trials 50 --jobs 2 --refit 3
-    ./scripts/run sweep --config mnist_mlp --space sweeps/mlp --storage postgresql://me@host/sweeps
+    ./scripts/run sweep --config mnist_relu_mlp --space sweeps/mlp --trials 50 --jobs 2 --refit 3
+    ./scripts/run sweep --config mnist_relu_mlp --space sweeps/mlp --storage postgresql://me@host/db
 
 It accepts the arguments of `fit`, which all trials share. The space is a short YAML file of
 settings and their values; see configs/sweeps/. Trials are proposed and compared by the metric of
@@ -14,6 +14,7 @@ share the trials.
 # extra: sweep
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from src.arguments import config_file
 
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "hyperband", "none")
+OF_SRUN = ("SLURM_NTASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_STEP_ID")
 STORAGE = """where the trials are kept: sqlite:///FILE, journal:FILE (for
 network drives), postgresql://USER@HOST/DATABASE; default a file of
 SQLite in the folder of the sweep. All workers with the same command
@@ -58,10 +60,9 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     options, words = parser.parse_known_args(args)
     if not options.space:
         parser.error("give --space FILE, e.g. configs/sweeps/lenet.yaml")
-    if not words:
-        parser.error("give --config FILE, e.g. configs/mnist_lenet.yaml, or --model and --data")
     parser.check_meant(words)
-    parser.check_free(words, ("--resume", "--ckpt_path"))
+    parser.check_experiment(words)
+    parser.check_free(words, ("--resume", "--ckpt_path", "--folder"))
     options.space = config_file(options.space)
     metric = ["--checkpoint.monitor", options.metric] if options.metric else []
     return options, [*words, *metric]
@@ -69,6 +70,8 @@ def parse(args: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
 
 def main(args: Sequence[str] | None = None) -> None:
     options, words = parse(args)
+    for name in OF_SRUN:  # a trial has one process, however many workers srun has started
+        os.environ.pop(name, None)
     warm_up(words)
     command = shlex.join(["./scripts/run", "sweep", *(sys.argv[1:] if args is None else args)])
     import src.libraries  # noqa: F401  (first; it takes seconds, while the warm process starts)

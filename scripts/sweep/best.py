@@ -1,14 +1,13 @@
 """The best settings of a sweep: written as a config, and trained again with other seeds."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 import yaml
 from optuna.trial import FrozenTrial
 
 from scripts.many.groups import Group
+from scripts.many.numbers import shown
 from scripts.many.warm import Task, run_all
 from scripts.sweep.attempts import first_number
 from scripts.sweep.settings import described
@@ -36,7 +35,7 @@ def write_best(group: Group, best: FrozenTrial, metric: str, number: int) -> Pat
     short = {name: short[name] for name in sorted(short, key=[*SECTIONS, *short].index)}
     head = (
         f"# python -m src.cli fit --config {path}\n"
-        f"# Expect {metric} {score(metric, best.value)}, the best of {number} trials (trial"
+        f"# Expect {metric} {shown(metric, best.value)}, the best of {number} trials (trial"
         f" {first_number(best)}).\n"
     )
     write_whole(path, head + yaml.safe_dump(short, sort_keys=False, default_flow_style=None))
@@ -81,18 +80,3 @@ def task(group: Group, best: FrozenTrial, seed: int, run: str) -> Task:
 
 def results(group: Group, run: str) -> dict[str, Any] | None:
     return read_results(group.run_folder(run))
-
-
-def score(name: str, value: float | None) -> str:
-    """Return a metric as text, an accuracy in percent."""
-    if value is None:
-        return "-"
-    return f"{100 * value:.2f} %" if name.endswith("/acc") else f"{value:.4g}"
-
-
-def spread(name: str, values: Sequence[float]) -> str:
-    """Return mean and standard deviation of a metric as text."""
-    if len(values) < 2:
-        return score(name, values[0])
-    scale, form, unit = (100, ".2f", " %") if name.endswith("/acc") else (1, ".4g", "")
-    return f"{scale * mean(values):{form}} ± {scale * stdev(values):{form}}{unit}"

@@ -8,18 +8,20 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from hashlib import sha256
 from multiprocessing.process import BaseProcess
+from statistics import mean, stdev
 from typing import Any
 
 import optuna
 import torch
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from scripts.many.groups import OF_RUNS, Group, default_words, open_group
-from scripts.many.resolved import data_of
-from scripts.many.warm import Task, starter
+from scripts.many.numbers import shown
+from scripts.many.warm import Task, is_ready, share, starter
 from scripts.sweep.attempts import REASON, first_number
-from scripts.sweep.best import refit, score, spread, write_best
+from scripts.sweep.best import refit, write_best
 from scripts.sweep.display import Display, print_table
 from scripts.sweep.outcome import Outcome, outcome, saved, seconds
 from scripts.sweep.page import write_page
@@ -28,7 +30,7 @@ from scripts.sweep.presence import Presence
 from scripts.sweep.settings import Described, described
 from scripts.sweep.space import Space, text
 from scripts.sweep.space_file import read_space
-from scripts.sweep.storage import open_storage, shown, storage_errors
+from scripts.sweep.storage import open_storage, storage_errors, without_password
 from scripts.sweep.study import LARGEST_GRID, grid_points, open_study, pruner, sampler
 from scripts.sweep.worker import Worker
 from src.command.defaults import better
@@ -54,20 +56,22 @@ def sweep(options: argparse.Namespace, given: Sequence[str], stack: ExitStack, c
     fit = described(words)
     space = read_space(options.space, words)
     total = number_of_trials(options, space)
-    own = identity(options, space, fit, data_of(words).digest)
+    own = identity(options, space, fit)
     if options.storage:
         open_storage(options.storage)  # fails here, before a folder is made
     group = open_group("sweeps", words, own, stack, shared=True)
     url = options.storage or f"sqlite:///{group.folder}/{FILE}"
     with storage_errors(url):
-        study = opened(options, space, fit, own, url)
+        study = opened(options, space, fit, {**own, "data": group.data.digest}, url)
         announce(group, space, total)
-        start = warm_starter(group, threads(options.jobs))
+        start = warm_starter(group, threads(group, options.jobs))
         presence = Presence(group.folder / "workers", stack)
         with Display(study, total, fit.metric) as display:
             Worker(study, space, group, total, options.jobs, presence, start, display.show).run()
     found = outcome(study, study.get_trials(deepcopy=False), total)
-    rows = facts(options, group, found, fit)
+    rows = facts(found, fit)
+    if found.best:
+        rows = [*best_facts(found.best, fit), *rows, *used(options, group, found, fit)]
     images = pictures(study, fit.metric)
     page = write_page(group, fit.metric, found, rows, images, command)
     print_table(f"Sweep of {fit.name}", [*rows, ("page", page)])
@@ -97,27 +101,24 @@ def opened(
 def warm_starter(group: Group, threads: int) -> Callable[[Task], BaseProcess]:
     """Return what starts a trial, when libraries are imported and the data is read."""
     start = starter(group.words, threads)
-    start(Task(str, (), group.folder / "logs" / "start.log")).join()
+    start(Task(is_ready, (), group.folder / "logs" / "start.log")).join()
     return start
 
 
-def identity(
-    options: argparse.Namespace, space: Space, fit: Described, data: str
-) -> dict[str, Any]:
+def identity(options: argparse.Namespace, space: Space, fit: Described) -> dict[str, Any]:
     """Return what makes a sweep another one, besides the settings that its trials share."""
     return {
         "space": [asdict(setting) for setting in space],
         "sampler": options.sampler,
         "pruner": options.pruner,
         "seed": fit.settings["seed_everything"],
-        "data": data,
-        "storage": shown(options.storage) if options.storage else None,
+        "storage": without_password(options.storage) if options.storage else None,
     }
 
 
-def threads(jobs: int) -> int:
+def threads(group: Group, jobs: int) -> int:
     """Return the threads of each of some processes; OMP_NUM_THREADS limits them."""
-    return max(1, torch.get_num_threads() // jobs)
+    return share(jobs, group.settings["threads"] or torch.get_num_threads())
 
 
 def study_name(own: dict[str, Any], fit: Described) -> str:
@@ -134,25 +135,44 @@ def announce(group: Group, space: Space, total: int) -> None:
         print(f"  {setting.name}: {setting}", flush=True)
 
 
-def facts(
-    options: argparse.Namespace, group: Group, found: Outcome, fit: Described
-) -> list[tuple[str, str]]:
-    """Return what is worth knowing about a sweep, after writing and training the best settings."""
+def facts(found: Outcome, fit: Described) -> list[tuple[str, str]]:
+    """Return name and text of what all trials say."""
     numbers = [(found.complete, "complete"), (found.pruned, "pruned"), (found.failed, "failed")]
-    rows = [("trials", ", ".join(f"{len(trials)} {name}" for trials, name in numbers))]
-    rows.append(("seconds", f"{sum(map(seconds, found.trials)):.1f} in trials"))
+    took = f"{sum(map(seconds, found.trials)):.1f} in trials"
     if found.pruned and fit.epochs:
-        rows[-1] = ("seconds", f"{rows[-1][1]}, about {saved(found.pruned, fit.epochs):.0f} saved")
+        took += f", about {saved(found.pruned, fit.epochs):.0f} saved"
+    rows = [
+        ("trials", ", ".join(f"{len(trials)} {name}" for trials, name in numbers)),
+        ("seconds", took),
+    ]
     if not found.best:
         reasons = [one.user_attrs.get(REASON) for one in (*found.failed, *found.pruned)]
-        return [*rows, ("first reason", next(filter(None, reasons), "all were pruned"))]
-    best = found.best
-    path = write_best(group, best, fit.metric, len(found.trials))
-    value = f"{fit.metric} {score(fit.metric, best.value)} (trial {first_number(best)})"
-    rows = [("best", value), *((name, text(v)) for name, v in best.params.items()), *rows]
+        rows.append(("first reason", next(filter(None, reasons), "all were pruned")))
+    return rows
+
+
+def best_facts(best: FrozenTrial, fit: Described) -> list[tuple[str, str]]:
+    """Return the result and the settings of the best trial."""
+    value = f"{fit.metric} {shown(fit.metric, best.value)} (trial {first_number(best)})"
+    return [("best", value), *((name, text(value)) for name, value in best.params.items())]
+
+
+def used(
+    options: argparse.Namespace, group: Group, found: Outcome, fit: Described
+) -> list[tuple[str, str]]:
+    """Write the best settings and, if asked for, train them with other seeds and test them.
+
+    Returns:
+        Name and text of what came of it.
+    """
+    assert found.best
+    path = write_best(group, found.best, fit.metric, len(found.trials))
+    rows = []
     if options.refit:
-        metrics = refit(group, best, options.refit, options.jobs, threads(options.jobs))
+        share_of_each = threads(group, options.jobs)
+        metrics = refit(group, found.best, options.refit, options.jobs, share_of_each)
         for name in sorted(name for name in metrics[0] if name.startswith("test/")):
-            mean = spread(name, [one[name] for one in metrics])
-            rows.append((name, f"{mean}, best settings with {len(metrics)} other seeds"))
+            values = [one[name] for one in metrics]
+            found_again = shown(name, mean(values), stdev(values) if values[1:] else None)
+            rows.append((name, f"{found_again}, best settings with {len(metrics)} other seeds"))
     return [*rows, ("best settings", str(path))]

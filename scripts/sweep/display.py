@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from scripts.many.numbers import shown
 from scripts.sweep.attempts import REASON, first_number, is_done
-from scripts.sweep.best import score
 from scripts.sweep.outcome import Outcome, epochs, outcome, seconds
 
 
@@ -62,7 +62,7 @@ class Display:
     def _best(self, found: Outcome) -> str:
         if not found.best:
             return "no trial complete yet"
-        value = score(self.metric, found.best.value)
+        value = shown(self.metric, found.best.value)
         return f"best {self.metric} {value} (trial {first_number(found.best)})"
 
 
@@ -72,7 +72,7 @@ def ending(trial: FrozenTrial, metric: str) -> str:
     if reason:
         return f"{'diverged' if trial.state == TrialState.PRUNED else 'failed'}: {reason}"
     took = f"{seconds(trial):.1f} s"
-    value = f"{metric} {score(metric, trial.value)}"
+    value = f"{metric} {shown(metric, trial.value)}"
     if trial.state == TrialState.PRUNED:
         number = epochs(trial)
         return f"pruned after {number} epoch{'s' * (number != 1)}, {value}, {took}"

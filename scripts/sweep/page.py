@@ -7,9 +7,9 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from scripts.many.groups import Group
+from scripts.many.numbers import shown
 from scripts.many.page import Link, page
 from scripts.sweep.attempts import REASON, first_number
-from scripts.sweep.best import score
 from scripts.sweep.display import ending
 from scripts.sweep.outcome import Outcome, epochs, seconds
 from scripts.sweep.worker import RUN
@@ -36,7 +36,7 @@ def write_page(
         images: The pictures, by their captions.
         command: The command that repeats it.
     """
-    best = score(metric, found.best.value if found.best else None)
+    best = shown(metric, found.best.value if found.best else None)
     verdict = f"{metric} {best}, the best of {len(found.trials)} trials"
     parts = {"Result": facts, **images, "Trials": rows(group, metric, found)}
     path = group.folder / "report.html"
@@ -59,10 +59,10 @@ def row(group: Group, metric: str, trial: FrozenTrial, names: list[str]) -> list
     state = ending(trial, metric) if told else trial.state.name.lower()
     address = f"{run.relative_to(group.folder)}/"
     place = (run.name, address) if run.exists() else trial.user_attrs.get(RUN, "")
-    values = [shown(trial.params.get(name, "")) for name in names]
+    values = [as_text(trial.params.get(name, "")) for name in names]
     numbers = [str(epochs(trial)), f"{seconds(trial):.1f}"]
-    return [str(first_number(trial)), score(metric, trial.value), state, *numbers, *values, place]
+    return [str(first_number(trial)), shown(metric, trial.value), state, *numbers, *values, place]
 
 
-def shown(value: Any) -> str:
+def as_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

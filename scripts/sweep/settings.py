@@ -12,7 +12,8 @@ from src.cli import main as linenet
 from src.errors import UserError
 from src.runs.differences import short_form
 
-OUTSIDE = ("config", "ckpt_path", "resume", "report", "figures")  # not part of the training
+# Not part of the training.
+OUTSIDE = ("config", "ckpt_path", "resume", "report", "figures", "folder", "threads")
 
 
 @dataclass

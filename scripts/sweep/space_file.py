@@ -13,7 +13,8 @@ import jsonargparse
 import yaml
 
 from scripts.many.resolved import resolved
-from scripts.sweep.space import Setting, Space, covering, label, words
+from scripts.sweep.space import Params, Setting, Space, covering, label, words
+from src.command.checks import without_effect
 from src.command.config_files import check_file, read_strictly
 from src.errors import UserError
 from src.runs.finished import FREE
@@ -39,8 +40,9 @@ def read_space(path: str, fit_words: Sequence[str]) -> Space:
         except (UserError, TypeError) as error:
             raise UserError(f"{path}: {name}: {error}") from error
     for params in covering(space):
-        for complaint in refused([*fit_words, *words(params)]):
-            raise UserError(f"{path}: {complaint}")
+        for complaint in refused(fit_words, params):
+            first = "\n".join(complaint.splitlines()[:2])
+            raise UserError(f"{path}: {first}\nTried: {' '.join(words(params))}")
     return space
 
 
@@ -73,6 +75,8 @@ def setting(name: str, spec: Any, earlier: dict[str, Setting]) -> Setting:
     Raises:
         UserError: If something about it is wrong.
     """
+    if name == "seed_everything":
+        raise UserError("the best seed is luck; leave it out, and give --refit N.")
     if str(name).startswith(FREE) or not isinstance(name, str):
         raise UserError("this does not change the training; leave it out.")
     if isinstance(spec, list):
@@ -97,8 +101,9 @@ def conditions(when: Any, earlier: dict[str, Setting]) -> dict[str, list[Any]]:
     found = {k: [label(v) for v in vs] if isinstance(vs, list) else [vs] for k, vs in when.items()}
     for name, labels in found.items():
         if name not in earlier:
-            near = get_close_matches(str(name), [*earlier], n=1) or [*earlier] or ["none"]
-            raise UserError(f"when: {name} is not above it in this file.\nDid you mean {near[0]}?")
+            near = get_close_matches(str(name), [*earlier], n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Give {name} first."
+            raise UserError(f"when: {name} is not above it in this file.\n{hint}")
         known = earlier[name].choices
         for value in [one for one in labels if one not in known]:
             all_of = ", ".join(map(str, known)) or "choices, not a range"
@@ -153,11 +158,13 @@ def complaints(found: Setting) -> Iterator[str]:
             yield f"no whole number of steps of {step} leads from {low} to {high}."
 
 
-def refused(fit_words: Sequence[str]) -> Iterator[str]:
-    """Yield why `fit` refuses some words, in the words of its parser."""
+def refused(fit_words: Sequence[str], params: Params) -> Iterator[str]:
+    """Yield why `fit` refuses some values, in the words of its parser, or which have no effect."""
     told = io.StringIO()
     try:
         with redirect_stderr(told):
-            resolved(fit_words)
+            _, settings = resolved([*fit_words, *words(params)])
     except SystemExit:
         yield told.getvalue().strip().removeprefix("error: ")
+    else:
+        yield from without_effect(params, settings["model"]["init_args"].get("scheduler"))

@@ -39,10 +39,9 @@ def open_storage(given: str) -> BaseStorage:
             return JournalStorage(JournalFileBackend(str(path)))
         return database(given)
     except FAILURES as error:
-        raise UserError(
-            f"--storage {shown(given)} cannot be used: {reason(error)}\n"
-            "Is it there, and may you write to it?"
-        ) from error
+        hint = "" if isinstance(error, ArgumentError) else "\nIs it there, and may you write to it?"
+        place = without_password(given)
+        raise UserError(f"--storage {place} cannot be used: {reason(error)}{hint}") from error
 
 
 @contextmanager
@@ -59,7 +58,7 @@ def storage_errors(given: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, StorageInternalError) as error:
         raise UserError(
-            f"--storage {shown(given)} cannot be reached any more: {reason(error)}\n"
+            f"--storage {without_password(given)} cannot be reached any more: {reason(error)}\n"
             "No trial is lost: the same command goes on from here."
         ) from error
 
@@ -114,7 +113,7 @@ def write_one_by_one(engine: Any) -> None:
     engine.dispose()  # or connections made before would not be told
 
 
-def shown(given: str) -> str:
+def without_password(given: str) -> str:
     """Return the name of a storage without its password."""
     try:
         return make_url(given).render_as_string(hide_password=True)

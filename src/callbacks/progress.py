@@ -11,15 +11,16 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from src.callbacks.best_checkpoint import BestCheckpoint
+from src.callbacks.time_left import TimeLeft, in_words
 from src.training.listeners import ListensSometimes
 
 NARROW = 100  # columns of a terminal; below, the bar shows one metric
 
 
 class EpochBar(ListensSometimes, TQDMProgressBar):
-    """A bar for each epoch with step, time, metrics and the best validation so far.
+    """A bar for each epoch with step, time, metrics, the best validation and the time left.
 
-    In a narrow terminal it shows one metric and its best value.
+    In a narrow terminal it shows one metric, its best value and the time left of all epochs.
 
     Args:
         monitor: The metric to show where there is room for one; by default the last one logged.
@@ -30,6 +31,11 @@ class EpochBar(ListensSometimes, TQDMProgressBar):
     def __init__(self, monitor: str | None = None) -> None:
         super().__init__(refresh_rate=50)
         self.monitor = monitor
+        self.time_left: TimeLeft | None = None
+
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
+        super().on_train_start(trainer)
+        self.time_left = TimeLeft(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         super().on_train_epoch_start(trainer)
@@ -43,15 +49,16 @@ class EpochBar(ListensSometimes, TQDMProgressBar):
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)  # the run folder is printed at the end
-        metrics |= best_so_far(trainer)
-        if shutil.get_terminal_size().columns >= NARROW or not metrics:
-            return metrics
-        name = self.monitor if self.monitor in metrics else [*metrics][-1]
-        return {shown: metrics[shown] for shown in (name, "best") if shown in metrics}
+        if metrics and shutil.get_terminal_size().columns < NARROW:
+            name = self.monitor if self.monitor in metrics else [*metrics][-1]
+            metrics = {name: metrics[name]}
+        seconds = self.time_left.seconds(trainer) if self.time_left else None
+        left = {} if seconds is None else {"left": in_words(seconds)}
+        return metrics | best_so_far(trainer) | left
 
 
 class EpochLines(ProgressBar):
-    """Prints a line after each epoch, for output that goes to a file."""
+    """Prints a line after each epoch, with the time left, for output that goes to a file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,9 +72,11 @@ class EpochLines(ProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Also here, since a run resumed within an epoch does not start one.
-        self.started, self.validated = time.perf_counter(), False
+        self.time_left = TimeLeft(trainer)
+        self.on_train_epoch_start(trainer, pl_module)
 
-    on_train_epoch_start = on_train_start
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started, self.validated = time.perf_counter(), False
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.validated = True
@@ -81,8 +90,9 @@ class EpochLines(ProgressBar):
             if self.validated or not name.startswith("val/")  # else of an earlier epoch
         ]
         values += [f"{name} {value:.4g}" for name, value in best_so_far(trainer).items()]
-        seconds = time.perf_counter() - self.started
-        print(", ".join([f"epoch {counted(trainer)}", *values, f"{seconds:.1f} s"]), flush=True)
+        seconds, left = time.perf_counter() - self.started, self.time_left.seconds(trainer)
+        values += [f"{seconds:.1f} s", *([f"{in_words(left)} left"] if left else [])]
+        print(", ".join([f"epoch {counted(trainer)}", *values]), flush=True)
 
 
 def best_so_far(trainer: Trainer) -> dict[str, float]:

@@ -15,8 +15,9 @@ from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import TrainerFn
 
 from src.files import write_whole
+from src.runs.code_state import git_state
 from src.runs.find import training_of
-from src.runs.provenance import device_name, git_state, versions
+from src.runs.provenance import device_name, versions
 from src.training.epoch_loop import EpochLoop
 from src.training.listeners import ListensSometimes
 
@@ -38,6 +39,7 @@ class RunRecord(ListensSometimes):
         self.resumes = resumes
         self.tags: list[str] = []
         self.note: str | None = None
+        self.local: dict[str, str] = {}  # settings of this machine, from configs/local.yaml
         self.started = time.perf_counter()
         self.fit_seconds = 0.0
         self.epoch_seconds: list[float] = []  # of training only, without validation
@@ -194,6 +196,7 @@ class RunRecord(ListensSometimes):
             "resumed_by": self.commands[1:],
             "tags": self.tags,
             "note": self.note,
+            "local": self.local,
             "model": type(model).__name__,
             "dataset": trainer.datamodule.describe(),
             "seed": trainer.datamodule.seed,

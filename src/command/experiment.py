@@ -21,14 +21,17 @@ from src.callbacks import (
     OwnImagesReport,
     PartialGroups,
     PredictionWriter,
+    Provenance,
     ResumePoints,
     RunConfig,
     RunRecord,
     StepSeed,
+    Trackers,
     Unchanged,
 )
 from src.callbacks.progress import screen_callbacks
 from src.callbacks.run_config import plain
+from src.callbacks.trackers import one_at_a_time
 from src.command.checks import (
     check,
     check_accelerator,
@@ -37,11 +40,13 @@ from src.command.checks import (
     check_processes,
     check_saved,
     uses_gpu,
+    warn_of_replaced,
 )
 from src.command.config_files import read_strictly
 from src.command.defaults import write_names
 from src.command.failures import short_errors
 from src.command.flags import ExperimentFlags
+from src.command.local import with_local
 from src.command.quiet import quieten, quieten_evaluation
 from src.command.run_folder import (
     experiment_name,
@@ -56,16 +61,19 @@ from src.command.run_loggers import (
     drop_repeated,
     log_graph,
     runs_folder,
+    specs,
     wants_graph,
 )
 from src.command.run_selection import Command, select_run
 from src.command.signals import SignalHandlers
+from src.command.threads import use_threads
 from src.command.untrained import Untrained, place
 from src.data import TensorData
 from src.errors import UserError
 from src.files import remove_leftovers
 from src.imports import restrict_imports
 from src.inference.own_images import OwnImages
+from src.local_file import in_force
 from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO, read_checkpoint
 from src.runs.checkpoints import check_class, data_state, identity_of, keep_classes, newest_intact
@@ -82,7 +90,8 @@ from src.training.stop_request import StopRequest
 
 # Settings that are excluded from the report: they do not belong to the experiment.
 EXCLUDED = (
-    "config", "ckpt_path", "resume", "run", "images", "report", "tag", "note", "trainer.logger",
+    "config", "ckpt_path", "resume", "run", "images", "report", "tag", "note", "folder", "threads",
+    "trainer.logger",
 )  # fmt: skip
 
 
@@ -97,7 +106,7 @@ class ExperimentCLI(ExperimentFlags):
 
     def __init__(self, command: Command, request: StopRequest, stack: ExitStack) -> None:
         words, self.folder = select_run(command)  # the folder of --resume or --run
-        self.stack = stack
+        self.given, self.stack = command.words, stack
         self.ckpt_path: str | None = None
         self.checkpoint: dict[str, Any] = {}  # content of the checkpoint to evaluate
         self.purge_step = 0  # the step from which a resumed run continues its curves
@@ -112,6 +121,8 @@ class ExperimentCLI(ExperimentFlags):
                 "callbacks": [
                     PredictionWriter(),  # before results.json, which ends a run
                     self.record,
+                    Provenance(self.record.commands[0]),
+                    Trackers(stack),
                     HParams(),
                     OwnImagesReport(),
                     StepSeed(),
@@ -124,7 +135,7 @@ class ExperimentCLI(ExperimentFlags):
                     ResumePoints(request),
                 ]
             },
-            args=words,
+            args=with_local(words),
         )
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
@@ -133,6 +144,7 @@ class ExperimentCLI(ExperimentFlags):
         command, config = self.config.subcommand, self.config[self.config.subcommand]
         config.tag = [*dict.fromkeys(config.tag)]  # a resumed run has some of them already
         self.record.tags, self.record.note = config.tag, config.note
+        self.record.local = in_force(config.as_dict())
         complete(config.trainer, experiment_name(config), self.parsers[command])
         if self.folder:
             drop_repeated(config.trainer)
@@ -173,6 +185,7 @@ class ExperimentCLI(ExperimentFlags):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         config.ckpt_path = self.ckpt_path
+        use_threads(config)
         check_accelerator(str(config.trainer.accelerator))
         check_processes(config.trainer.devices)
         if self.subcommand != "fit":
@@ -184,11 +197,14 @@ class ExperimentCLI(ExperimentFlags):
         )
 
     def instantiate_classes(self) -> None:
-        super().instantiate_classes()
+        with one_at_a_time(specs(self.config[self.subcommand].trainer.logger)):
+            super().instantiate_classes()
         check_launch(self.trainer)
         check(self.trainer, self.model, self.datamodule, str(self.subcommand))
         if self.subcommand == "fit":
             check_callbacks(self.trainer, self.model, bool(self.ckpt_path))
+            if is_rank_zero():
+                warn_of_replaced(self.given, self.model.hparams["scheduler"])
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         settings = self.config_init[self.subcommand].trainer
@@ -235,15 +251,16 @@ class ExperimentCLI(ExperimentFlags):
             return None
         if command == "fit" and self.folder:
             return self.folder
-        root, version = runs_folder(config.trainer, experiment_name(config))
+        root, version = runs_folder(config, experiment_name(config))
         return new_run_folder(command, self.folder, root, version, self.stack)
 
     def _loggers(self, folder: Path) -> list[Logger]:
         """Return the loggers, with the run folder as theirs."""
         built = self.config_init[self.subcommand].trainer.logger
         loggers = built if isinstance(built, list) else [built] * bool(built)
-        purge_step = self.purge_step if self.subcommand == "fit" and self.folder else None
-        return brought(loggers, self.config[self.subcommand].trainer.logger, folder, purge_step)
+        trains, given = self.subcommand == "fit", self.config[self.subcommand].trainer.logger
+        purge_step = self.purge_step if trains and self.folder else None
+        return brought(loggers, given, folder, purge_step, trains)
 
     def before_fit(self) -> None:
         """Validate the run identity before anything is written into the folder of a resumed run."""

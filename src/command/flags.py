@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from src.callbacks import Figures
@@ -30,6 +31,13 @@ OWN_FLAGS = {  # of all commands: type, default and help
     ),
     "--tag": (list[str], [], "A word by which `compare --tag` finds the run; can be repeated."),
     "--note": (str | None, None, "A text that is kept with the run."),
+    "--folder": (
+        str | None, None, "The folder of the run; by default lightning_logs/CONFIG/version_N."
+    ),
+    "--threads": (
+        PositiveInt | None, None,
+        "CPU threads, shared by runs that a tool trains at once; by default torch's number.",
+    ),
 }  # fmt: skip
 
 

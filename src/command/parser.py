@@ -10,7 +10,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from src.command.checks import invalid_values
 from src.command.config_files import check_file
+from src.command.local import is_local, origin
 from src.command.messages import explain
+from src.local_file import text_for_parser
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
@@ -23,6 +25,8 @@ class ShortErrorParser(LightningArgumentParser):
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Namespace:
         """Parse a config file after a check of its size and encoding."""
         check_file(str(path))
+        if is_local(path):
+            return super().parse_string(text_for_parser(), str(path), *args, **kwargs)
         return super().parse_path(path, *args, **kwargs)
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:  # type: ignore[override]
@@ -36,5 +40,5 @@ class ShortErrorParser(LightningArgumentParser):
         if not self.exit_on_error or os.environ.get("JSONARGPARSE_DEBUG"):
             super().error(message, ex)  # raises: jsonargparse tries several types
         parser = getattr(ex, "subcommand_parser", None) or self
-        print(f"error: {explain(message, parser)}", file=sys.stderr)
+        print(f"error: {explain(message, parser)}{origin(message)}", file=sys.stderr)
         raise SystemExit(2)

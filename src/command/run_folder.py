@@ -8,6 +8,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
 
+from src.command.local import is_local
 from src.runs.find import is_fit
 from src.runs.folders import new_folder, new_version
 
@@ -22,7 +23,8 @@ def experiment_name(config: Namespace) -> str:
 
     The config of a run has the name of the experiment that was run.
     """
-    files = [Path(file) for file in config.config or [] if file]  # None for YAML given as text
+    given = [file for file in config.config or [] if file]  # None for YAML given as text
+    files = [Path(file) for file in given if not is_local(file)]
     if not files:
         return config.model.class_path.split(".")[-1]
     of_run = files[0].name == "config.yaml" and is_fit(files[0])

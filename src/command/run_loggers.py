@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import nn
 
+from src.callbacks.trackers import is_tracker, names_tracker, placed
 from src.errors import UserError
 from src.imports import import_class
 from src.runs.find import LOGS
@@ -38,7 +39,8 @@ def complete(trainer: Namespace, name: str, parser: ArgumentParser) -> None:
     chosen = {one.init_args.get("name") for one in _in_folder(trainer.logger)} - {*NOT_CHOSEN}
     for spec in specs(trainer.logger):
         arguments = spec.get("init_args", Namespace())
-        if "name" in arguments and arguments.name in NOT_CHOSEN:
+        tracked = names_tracker(spec.class_path)  # each of its runs has a name of its own
+        if not tracked and "name" in arguments and arguments.name in NOT_CHOSEN:
             arguments.name = min(chosen, default=name)
         if arguments.get("save_dir") == str(LOGS):
             arguments.save_dir = trainer.default_root_dir or str(LOGS)
@@ -54,10 +56,14 @@ def drop_repeated(trainer: Namespace) -> None:
             trainer[name] = [one for i, one in enumerate(given) if one not in given[:i]]
 
 
-def runs_folder(trainer: Namespace, name: str) -> tuple[Path, str | int | None]:
+def runs_folder(config: Namespace, name: str) -> tuple[Path, str | int | None]:
     """Return the folder of all runs of an experiment, and what the user calls the next run."""
-    given = [one.init_args for one in _in_folder(trainer.logger)]
-    root = _agreed(given, "save_dir") or trainer.default_root_dir or LOGS
+    if config.folder:
+        folder = Path(config.folder)
+        folder = folder if len(folder.parents) > 1 else folder.absolute()
+        return folder.parent, folder.name
+    given = [one.init_args for one in _in_folder(config.trainer.logger)]
+    root = _agreed(given, "save_dir") or config.trainer.default_root_dir or LOGS
     return Path(root, _agreed(given, "name") or name), _agreed(given, "version")
 
 
@@ -79,21 +85,32 @@ def _agreed(given: list[Namespace], key: str) -> Any:
 
 
 def brought(
-    loggers: list[Logger], logger: Any, folder: Path, purge_step: int | None
+    loggers: list[Logger], logger: Any, folder: Path, purge_step: int | None, trains: bool
 ) -> list[Logger]:
     """Return the loggers, those that write files with the run folder for their folder.
+
+    Trackers get only what a training logs.
 
     Args:
         loggers: The loggers.
         logger: Their classes and arguments in the config.
         folder: The run folder.
         purge_step: The step from which a resumed run continues its curves; None in a new run.
+        trains: Whether the command trains.
     """
-    pairs = zip(loggers, specs(logger), strict=True)
-    return [
-        _moved(one, folder, spec, purge_step) if isinstance(one, IN_FOLDER) else one
-        for one, spec in pairs
-    ]
+    found = []
+    for one, spec in zip(loggers, specs(logger), strict=True):
+        if isinstance(one, IN_FOLDER):
+            found.append(_moved(one, folder, spec, purge_step))
+        elif not is_tracker(one):
+            found.append(one)
+        elif trains:
+            found.append(placed(one, _arguments(spec), folder, purge_step is not None))
+    return found
+
+
+def _arguments(spec: Namespace) -> dict[str, Any]:
+    return {**spec.get("init_args", Namespace()).as_dict(), **spec.get("dict_kwargs", {})}
 
 
 def _moved(logger: Logger, folder: Path, spec: Namespace, purge_step: int | None) -> Logger:
@@ -103,9 +120,8 @@ def _moved(logger: Logger, folder: Path, spec: Namespace, purge_step: int | None
     if isinstance(logger, TensorBoardLogger):
         place["log_graph"] = False  # Lightning's would normalise the example a second time
         place |= {} if purge_step is None else {"purge_step": purge_step}
-    arguments = {**spec.init_args.as_dict(), **spec.get("dict_kwargs", {})}
     try:
-        made = type(logger)(**{**arguments, **place})
+        made = type(logger)(**{**_arguments(spec), **place})
     except TypeError as error:
         raise UserError(
             f"--trainer.logger {spec.class_path} cannot write into the run folder: {error}.\n"

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from src.data.digit_strokes import digit_strokes
 from src.data.ink import Grey, border, ink_on_surface
+from src.data.pen import to_edge, width_of
 
 SIDE = 28  # pixels of each side of the result
 LARGE, PHOTO = 560, 240  # pixels to which pictures and photographs are reduced
@@ -68,14 +69,12 @@ def strokes(grey: Grey) -> Grey:
 def adjust_stroke_width(ink: Grey, box: int) -> Grey:
     """Return the strokes, thinned or widened if their width is out of MNIST's range."""
     fine = np.pad(_scaled(_cropped(ink), box * OVERSAMPLING), 2 * OVERSAMPLING)
-    inside = fine > 0.5
-    within, without = (ndimage.distance_transform_edt(part) for part in (inside, ~inside))
-    to_edge = np.where(inside, within - 0.5, 0.5 - without)
-    width = 4 * to_edge[inside].mean() / OVERSAMPLING  # the mean in a stroke of width w is w / 4
+    distances = to_edge(fine > 0.5)
+    width = width_of(distances) / OVERSAMPLING
     if STROKE_WIDTHS[0] <= width <= STROKE_WIDTHS[1]:
         return ink
     wider = (np.clip(width, *STROKE_WIDTHS) - width) * OVERSAMPLING
-    return np.clip(to_edge + wider / 2 + 0.5, 0, 1)
+    return np.clip(distances + wider / 2 + 0.5, 0, 1)
 
 
 def _cropped(ink: Grey) -> Grey:

@@ -13,7 +13,8 @@ from src.runs.settings import Change, changes
 
 LIMITS = ("trainer.max_epochs", "trainer.max_steps", "trainer.max_time")
 FREE = (  # settings that do not belong to the training: a change of them is no reason to refuse
-    "config", "ckpt_path", "resume", "report", "tag", "note", "data.root", "data.path",
+    "config", "ckpt_path", "resume", "report", "tag", "note", "folder", "threads",
+    "data.root", "data.path",
     "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary",
 )  # fmt: skip
 

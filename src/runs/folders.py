@@ -43,7 +43,7 @@ def new_version(root: Path, version: str | int | None, stack: ExitStack) -> Path
                 return folder
     raise UserError(
         f"The run folder {folder} exists already, and is not overwritten.\n"
-        "Leave --trainer.logger.version out, or resume that run: --resume FOLDER."
+        "Name another one or none, or resume that run: --resume FOLDER."
     )
 
 
@@ -151,7 +151,8 @@ def _is_preparation(path: Path) -> bool:
     """Return whether a file of a run is written before its first step, and holds no result."""
     if path.name == "curves.csv":
         return path.read_text(encoding="utf-8") == HEADER
-    return path.name in ("config.yaml", "hparams.yaml") or path.name.startswith("events.out.")
+    names = ("config.yaml", "hparams.yaml", "provenance.json", "changes.diff")
+    return path.name in names or path.name.startswith("events.out.")
 
 
 def _next_number(root: Path) -> int:

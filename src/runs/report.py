@@ -62,6 +62,7 @@ def write_report(
         changes=changes,
         commit=git.get("commit"),
         dirty=git.get("dirty", False),
+        has_patch=(folder / "changes.diff").is_file(),
         circumstances=_circumstances(results),
     )
     write_whole(path, text)

@@ -89,8 +89,14 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _remarks(results: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the tags and the note of the user."""
-    told = {"tags": ", ".join(results.get("tags") or []), "note": results.get("note") or ""}
+    """Return the tags and the note of the user, and what is set for all runs of this machine."""
+    told = {
+        "tags": ", ".join(results.get("tags") or []),
+        "note": results.get("note") or "",
+        "configs/local.yaml": ", ".join(
+            f"{name} {value}" for name, value in results.get("local", {}).items()
+        ),
+    }
     return [(name, text) for name, text in told.items() if text]
 
 

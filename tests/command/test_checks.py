@@ -127,3 +127,25 @@ def test_four_processes_are_accepted_on_one_core(monkeypatch: pytest.MonkeyPatch
         check_processes(devices)
     with pytest.raises(UserError, match="5 is more than the 4 processes"):
         check_processes("5")
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        ("model.optimizer.lr=0.1", "model.optimizer.lr has no effect, since OneCycleLR sets it."),
+        ("model.optimizer.lr=0.1", "Use model.scheduler.max_lr."),
+        ("model.optimizer=SGD model.optimizer.momentum=0.5", ""),  # cycle_momentum: false
+        ("model.optimizer=SGD model.optimizer.momentum=0.5 model.scheduler.cycle_momentum=true",
+         "model.optimizer.momentum has no effect"),
+        ("model.optimizer.lr=0.1 model.scheduler=null", ""),
+        ("model.optimizer.weight_decay=0.1", ""),
+    ],
+)  # fmt: skip
+def test_a_setting_that_the_scheduler_replaces_is_warned_of(
+    words: str, warned: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DataRead):
+        main(command("mnist_mlp", words))
+    printed = capsys.readouterr().err
+    assert warned in printed
+    assert ("no effect" in printed) == bool(warned)

@@ -9,12 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from src.plots import classification, images, regression, training
+from src.plots import classification, images, regression, stress, training
 from src.plots.comparison import Curve, overlaid_curves
 from src.plots.search import lr_search
 from tests.plots.test_classification import confidence_and_correct, guesses, probabilities
 from tests.plots.test_images import pixels
 from tests.plots.test_regression import outputs, points
+from tests.plots.test_stress import BINS, SURE, panels
+from tests.plots.test_stress import sheet as strengths
 from tests.plots.test_training import series
 
 DIGITS = [str(i) for i in range(10)]
@@ -85,6 +87,14 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "comparison": lambda: overlaid_curves(
         [Curve(f"mnist_relu_mlp lr=0.0{i}", [1, 2], [[i, i + 1]]) for i in range(9)], "val/loss"
     ),
+    "stress": lambda: stress.accuracies(panels(5), 0.1),
+    "stress of one": lambda: stress.accuracies(panels(1), 0.1),
+    "strengths": strengths,
+    "reliabilities": lambda: stress.reliabilities(
+        {f"mnist_network_{i}": (BINS, BINS) for i in range(5)}
+    ),
+    "reliability of one": lambda: stress.reliabilities({"mnist_lenet": (BINS, BINS)}),
+    "confidences": lambda: stress.confidences({f"mnist_network_{i}": SURE for i in range(5)}),
 }  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def test_a_full_disk_stops_the_run_and_its_checkpoints_stay_readable(
     flush, calls = files.os.fsync, iter(range(10**6))
 
     def full(descriptor: int) -> None:
-        if next(calls) > 9:
+        if next(calls) > 12:
             raise OSError(28, "No space left on device")
         flush(descriptor)
 

@@ -1,18 +1,24 @@
-"""The recorded versions, device and commit are those of this machine and checkout."""
+"""The recorded versions, device and environment are those of this machine."""
 
-import subprocess
+from importlib.metadata import distributions
 
 import pytest
 import torch
 
 from src.runs import provenance
-from tests.conftest import PROJECT
 
 
 def test_versions_equal_those_in_use() -> None:
     versions = provenance.versions()
     assert versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert set(provenance.PACKAGES) < set(versions)
+
+
+def test_all_packages_are_listed_with_their_versions() -> None:
+    known = {one.name.replace("_", "-").lower(): one.version for one in distributions()}
+    listed = provenance.packages()
+    assert known["torch"] == listed["torch"]
+    assert {*known} == {*listed}
 
 
 def test_the_device_is_named() -> None:
@@ -23,17 +29,11 @@ def test_the_device_is_named() -> None:
     assert provenance.device_name(torch.device("cpu")).endswith(", 2 threads")
 
 
-def test_the_commit_equals_that_of_git() -> None:
-    command = ["git", "-C", str(PROJECT), "rev-parse", "HEAD"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    state = provenance.git_state()
-    assert (state or {}).get("commit") == (result.stdout.strip() or None)
-
-
-def test_outside_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    provenance.git_state.cache_clear()
-    try:
-        assert provenance.git_state() is None
-    finally:
-        provenance.git_state.cache_clear()
+def test_the_environment_is_kept_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CUBLAS_WORKSPACE_CONFIG", "PYTHONHASHSEED", "LINENET_ALLOW", "WANDB_API_KEY",
+                 "PL_TOKEN", "LINENET_PRELOAD", "HOME"):  # fmt: skip
+        monkeypatch.setenv(name, "7")
+    kept = provenance.environment()
+    assert {name for name, value in kept.items() if value == "7"} == {
+        "CUBLAS_WORKSPACE_CONFIG", "PYTHONHASHSEED", "LINENET_ALLOW"
+    }  # fmt: skip

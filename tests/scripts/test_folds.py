@@ -145,7 +145,7 @@ def test_other_folds_settings_and_data_start_anew(
     monkeypatch: pytest.MonkeyPatch, data_root: Path, tmp_path: Path
 ) -> None:
     used = []
-    tool = "scripts.folds.__main__"
+    tool = "scripts.folds.course"
     monkeypatch.setattr(f"{tool}.train", lambda group, *_: used.append(group.folder.name) or 1 / 0)
     shutil.copytree(data_root / "FashionMNIST", tmp_path / "FashionMNIST")
     labels = tmp_path / "FashionMNIST/raw/train-labels-idx1-ubyte"

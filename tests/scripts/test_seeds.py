@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 
 from scripts.many.progress import epochs_done
+from scripts.many.warm import cores
 from scripts.seeds.__main__ import main
 from scripts.seeds.summary import summary, told
 from scripts.seeds.together import own_measures
@@ -74,6 +75,8 @@ def test_seeds_are_ordinary_runs_and_more_of_them_leave_the_finished(
     main(["3", *SMALL, "--jobs=2", together])
     results = [json.loads((runs / f"seed_{s}/results.json").read_text()) for s in range(3)]
     assert [one["seed"] for one in results] == [0, 1, 2]
+    threads = max(1, cores() // 2)  # of --jobs=2, though only one seed was left
+    assert f" {threads} thread" in results[2]["device"]
     assert all(path.stat().st_mtime_ns == then for path, then in first.items())
     record = json.loads((runs.parent / "seeds.json").read_text())
     scores = [one["metrics"]["test/acc"] for one in results]

@@ -9,6 +9,7 @@ from src.command.checks.contradictions import (
     uses_gpu,
 )
 from src.command.checks.launchers import check_launch
+from src.command.checks.replaced import warn_of_replaced, without_effect
 from src.command.checks.values import invalid_values
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     "check_saved",
     "invalid_values",
     "uses_gpu",
+    "warn_of_replaced",
+    "without_effect",
 ]

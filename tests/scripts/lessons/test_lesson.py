@@ -35,6 +35,17 @@ def test_an_unknown_lesson_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize("number", range(1, 7))
+def test_a_lesson_is_short_and_so_is_each_of_its_parts(number: int) -> None:
+    text = lesson.lessons()[number].read_text()
+    assert len(text.splitlines()) <= 265
+    parts = re.split(r"^# ##? ", text, flags=re.MULTILINE)
+    assert len(parts) > 5
+    for part in parts:
+        prose = re.findall(r"^# (?!%%)", part, re.MULTILINE)
+        assert len(prose) <= 40, f"more than two screens: {part.splitlines()[0]}"
+
+
+@pytest.mark.parametrize("number", range(1, 7))
 def test_each_lesson_has_exercises_and_is_in_the_readme(number: int) -> None:
     path = lesson.lessons()[number]
     text = path.read_text()

@@ -135,7 +135,15 @@ def test_a_shipped_space_fits_the_config_in_its_first_line(
         ),
         ("trainer.logger: [false]\n", "does not change the training"),
         ("report: [false]\n", "does not change the training"),
+        ("seed_everything: [0, 1]\n", "the best seed is luck"),
+        ("model.optimizer: [SGD, Adam]\nmodel.optimizer.momentum: [0.5]\n", "Tried: --model.opt"),
+        ("a: {choices: [1], when: {b: 1}}\nb: [1]\n", "Give b first"),
         ("data.seed: [1]\n", "--seed_everything"),
+        (
+            "model.scheduler: [OneCycleLR]\nmodel.scheduler.max_lr: [0.1]\n"
+            "model.optimizer.lr: [0.1]\n",
+            "model.optimizer.lr has no effect, since OneCycleLR sets it.",
+        ),
     ],
 )
 def test_a_wrong_space_is_refused_in_three_lines(read: Any, text: str, message: str) -> None:

@@ -34,6 +34,8 @@ def start(data_root: Path) -> Any:
     Path("space.yaml").write_text(SPACE)
     environment = {**os.environ, "DATA_DIR": str(data_root), "PYTHONPATH": str(PROJECT)}
     environment |= {"OMP_NUM_THREADS": "1"}
+    environment |= {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "sweep", "SLURM_STEP_ID": "0"}
+    environment |= {"SLURM_NTASKS": "2", "SLURM_PROCID": "1"}  # as if by `srun -n 2`
     command = [sys.executable, "-m", "scripts.sweep", "--config", LOGISTIC, "--space", "space.yaml"]
     command += [*SMALL, "--data.verify=false", "--pruner=none", "--sampler=random"]
 

@@ -1,0 +1,24 @@
+"""A run computes with the threads that were chosen, a run of a tool with its share."""
+
+import pytest
+import torch
+from jsonargparse import Namespace
+
+from scripts.many.warm import share
+from src.command.threads import SHARE, use_threads
+
+
+@pytest.mark.parametrize(
+    ("given", "of_tool", "used"), [(None, "", 1), (2, "", 2), (2, "3", 3), (None, "3", 3)]
+)
+def test_the_share_of_a_tool_comes_first(
+    given: int | None, of_tool: str, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SHARE, of_tool or "0")
+    use_threads(config := Namespace(threads=given))
+    assert torch.get_num_threads() == used
+    assert config.threads == (used if given or of_tool else None)
+
+
+def test_runs_at_once_share_the_threads() -> None:
+    assert [share(jobs, 8) for jobs in (1, 3, 8, 16)] == [8, 2, 1, 1]
