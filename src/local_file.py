@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from src.arguments import CONFIGS
 from src.errors import UserError
+from src.places import CONFIGS
 
 VARIABLE = "LINENET_LOCAL"  # environment variable: the file; empty for none
 SETTINGS = (

@@ -90,6 +90,7 @@ def test_every_other_command_is_known() -> None:
     assert others == {
         "RUN=lightning_logs/mnist_mlp/version_0",
         ".venv/bin/tensorboard --logdir lightning_logs",
+        *(line.split("#")[0].strip() for line in LINES if line.startswith("./scripts/setup")),
         "./scripts/test",
         "./scripts/test -m slow",
         "./scripts/run lesson",

@@ -63,5 +63,5 @@ def renamed(clone: Path, place: Path) -> None:
 
 def left_out(folder: str, names: list[str]) -> set[str]:
     """Return which of the names in a folder do not go into the wheel."""
-    caches = {name for name in names if name in ("__pycache__", "schema.json")}
+    caches = {name for name in names if name in ("__pycache__", "schema.json", "local.yaml")}
     return caches | ({*OF_A_CLONE} if Path(folder).name == "scripts" else set())
