@@ -145,3 +145,21 @@ def test_the_graph_of_each_model_is_logged_without_moving_its_numbers(name: str,
     events = EventAccumulator(f"lightning_logs/{name}/version_1")
     events.Reload()
     assert "weight" in str(events.Graph())
+
+
+def test_a_run_gets_the_folder_that_is_named_whatever_its_loggers(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loggers = ("--trainer.logger+=CSVLogger", "--trainer.logger.save_dir=lightning_logs")
+    first = run(*LINE, *loggers, "--folder=lightning_logs/mine/a")
+    folder = Path("lightning_logs/mine/a")
+    assert Path(first["best_checkpoint"]).parent == folder / "checkpoints"
+    assert (folder / "metrics.csv").is_file()
+    assert list(folder.glob("events.out.*"))
+    again = run("fit", "--config", folder / "config.yaml")
+    assert Path(again["best_checkpoint"]).parents[1] == Path("lightning_logs/line/version_0")
+    assert again["metrics"] == first["metrics"]
+    with pytest.raises(SystemExit) as stop:
+        run(*LINE, "--folder=lightning_logs/mine/a")
+    assert stop.value.code == 1
+    assert f"The run folder {folder} exists already" in capsys.readouterr().err
