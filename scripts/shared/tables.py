@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from src.local_file import use_data_folder
+
 PROJECT = Path(__file__).resolve().parents[2]
 Rows = list[dict[str, Any]]
 
@@ -38,4 +40,5 @@ def circumstances(record: dict[str, Any]) -> str:
 
 
 def mnist_files() -> Path:
+    use_data_folder()
     return Path(os.environ.get("DATA_DIR") or "data", "MNIST", "raw").absolute()
