@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from src.local_file import use_data_folder
 from src.places import PROJECT
 
 Rows = list[dict[str, Any]]
@@ -39,4 +40,5 @@ def circumstances(record: dict[str, Any]) -> str:
 
 
 def mnist_files() -> Path:
+    use_data_folder()
     return Path(os.environ.get("DATA_DIR") or "data", "MNIST", "raw").absolute()
