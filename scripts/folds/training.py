@@ -26,10 +26,9 @@ def train(group: Group, folds: int, jobs: int) -> None:
     runs = {name(fold): fold for fold in range(folds)}
     left = left_of(group, [*runs])
     print(f"{group.folder}: {folds - len(left)} of {folds} folds are trained.", flush=True)
-    if left:
-        tasks = [([run], task(group, run, runs[run])) for run in left]
-        threads = share(jobs, group.settings["threads"])
-        train_runs(group, tasks, jobs, [*group.words, "--data.fold=0"], threads)
+    tasks = [([run], task(group, run, runs[run])) for run in left]
+    threads = share(jobs, group.settings["threads"])
+    train_runs(group, tasks, jobs, [*group.words, "--data.fold=0"], threads)
     check(group, [*runs])
 
 

@@ -21,7 +21,8 @@ from src.runs.code_state import changes, git_state
 from src.runs.provenance import packages, versions
 
 torch.set_num_threads(1)  # threads of OpenMP would not exist in a forked process, and block it
-git_state(), changes(), versions(), packages()  # kept: each run would call git several times
+for kept in (git_state, changes, versions, packages):  # each run would call git several times
+    kept()
 if words := json.loads(os.environ.get(WORDS, "[]")):
     share()
     # The caller reads the data, too, and shows what is wrong.

@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts.many.groups import Group
 from scripts.many.numbers import shown
 from scripts.many.progress import bar, epochs_of
-from scripts.many.warm import Task, run_all
+from scripts.many.warm import STARTED, Task, run_all
 from src.errors import UserError
 from src.runs.results import read_results
 
@@ -31,6 +31,8 @@ def train(
         words: The words of a `fit` command, whose data is read once for all.
         threads: Threads of each process.
     """
+    if not tasks:
+        return
     runs = {task.log: names for names, task in tasks}
     folders = [group.run_folder(name) for names, _ in tasks for name in names]
     total = len(folders) * max(1, group.settings["trainer"]["max_epochs"] or 1)
@@ -66,8 +68,9 @@ def check(group: Group, runs: Sequence[str]) -> None:
 
 
 def reason(log: Path) -> list[str]:
-    """Return the lines of the last error in the log of a run, or else its last line."""
+    """Return the lines of the error that the last process of a run printed, or its last line."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    before, found, error = text.rpartition("error: ")
-    lines = error.strip().splitlines() if found else before.strip().splitlines()[-1:]
-    return lines or text.strip().splitlines()[-1:] or ["its process was killed"]
+    last = text.rpartition(STARTED)[2]
+    _, found, error = last.rpartition("error: ")
+    lines = (error if found else last).strip().splitlines()
+    return (lines if found else lines[-1:]) or ["its process was killed"]

@@ -27,6 +27,7 @@ SIGNALS = [
     if hasattr(signal, name)
 ]
 LOOK = 0.2  # seconds between two looks at whether a signal has come
+STARTED = "--- started\n"  # a line in a log, which also holds what earlier processes printed
 WORDS = "LINENET_PRELOAD"  # environment variable: the words of `fit` whose data is read once
 
 
@@ -157,6 +158,8 @@ def run(task: Task, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
     with task.log.open("a", encoding="utf-8") as log:
+        log.write(STARTED)
+        log.flush()
         for stream in (sys.stdout, sys.stderr):
             os.dup2(log.fileno(), stream.fileno())
     os.environ[SHARE] = str(threads)
@@ -181,10 +184,12 @@ def share(jobs: int, threads: int | None = None) -> int:
 
     Args:
         jobs: The number of processes.
-        threads: The threads of all together; by default OMP_NUM_THREADS, or one for each core.
+        threads: The threads of all together; by default one for each core, where OMP_NUM_THREADS
+            limits those of a process.
     """
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, (threads or (int(given) if given.isdigit() else cores())) // jobs)
+    most = os.environ.get("OMP_NUM_THREADS", "")
+    limit = int(most) if most.isdigit() and not threads else cores()
+    return max(1, min((threads or cores()) // jobs, threads or limit))
 
 
 def cores() -> int:

@@ -13,6 +13,7 @@ import src.libraries  # noqa: F401  (first)
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from scripts.many.warm import STARTED
 from src.arguments import completed
 from src.command.experiment import ExperimentCLI, run_in_turn
 from src.command.run_selection import Command
@@ -96,6 +97,8 @@ def train_together(commands: Sequence[Sequence[str]], logs: Sequence[Path]) -> N
     stop: Any = StopAll(requests)
     with SignalHandlers(stop), ExitStack() as stack:
         files = [stack.enter_context(log.open("a", encoding="utf-8")) for log in logs]
+        for file in files[1:]:  # the first is that of the process
+            file.write(STARTED)
         ends = meeting.run(trainings, files)
         for end, file in zip(ends, files, strict=True):
             if end is not None and not isinstance(end, SystemExit):

@@ -29,9 +29,8 @@ def train(group: Group, seeds: Sequence[int], jobs: int, together: bool = False)
     parts = [left[i::jobs] for i in range(jobs)] if together else [[run] for run in left]
     done = len(seeds) - len(left)
     print(f"{group.folder}: {done} of {len(seeds)} seeds are trained.", flush=True)
-    if left:
-        tasks = [(part, task_of(group, part)) for part in parts]
-        train_runs(group, tasks, jobs, group.words, threads)
+    tasks = [(part, task_of(group, part)) for part in parts if part]
+    train_runs(group, tasks, jobs, group.words, threads)
 
 
 def task_of(group: Group, runs: Sequence[str]) -> Task:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from pathlib import Path
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
@@ -121,7 +121,7 @@ class Worker:
         theirs.close()
         return Running(trial, number, process, ours, {*stored.intermediate_values})
 
-    def log(self, number: int) -> Any:
+    def log(self, number: int) -> Path:
         """Return the file with what the process of a trial prints."""
         return self.group.log(f"trial_{number}")
 
