@@ -43,13 +43,16 @@ def imported(file: Path) -> set[str]:
             modules |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             modules.add(str(node.module).split(".")[0])
-    ours = {"src", "scripts", "tests"}
-    foreign = [name for name in modules - sys.stdlib_module_names - ours if name in DISTRIBUTIONS]
-    return {normal(DISTRIBUTIONS[name][0]) for name in foreign} - {"setuptools"}  # builds the wheel
+    beside = {path.stem for path in file.parent.iterdir()}
+    foreign = modules - sys.stdlib_module_names - beside - {"src", "scripts", "tests"}
+    found = {normal(DISTRIBUTIONS.get(name, [name])[0]) for name in foreign}
+    return found - {"setuptools"}  # builds the wheel
 
 
 def extra_of(file: Path) -> str | None:
-    """Return the extra of the tool that a file of scripts belongs to."""
+    """Return the extra that a file is for, or the tool that it belongs to."""
+    if file.name == "trackio_logger.py":
+        return "trackio"  # chosen by its overlay
     if file.is_relative_to(PROJECT / "scripts/lessons"):
         return "notebooks"  # which they use only where one runs
     folder = file.parent if file.parent.name != "scripts" else None
@@ -63,7 +66,7 @@ FILES = [*(PROJECT / "src").rglob("*.py"), *(PROJECT / "scripts").rglob("*.py")]
 
 def allowed(file: Path) -> set[str]:
     """Return the distributions that a file may import from."""
-    extra = extra_of(file) if file.is_relative_to(PROJECT / "scripts") else None
+    extra = extra_of(file)
     declared = BASE | (EXTRAS[extra] if extra else set())
     return declared | {name for name, parent in COMES_WITH.items() if parent in declared}
 

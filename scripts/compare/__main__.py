@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.text import Text
 
 from scripts.compare import curves
+from scripts.compare.options import parse
 from scripts.compare.page import page
 from scripts.compare.rows import (
     Group,
@@ -35,7 +36,6 @@ from scripts.compare.rows import (
 )  # fmt: skip
 from scripts.compare.runs import Run, UsageError, folders, gather
 from scripts.compare.tables import cells, labels, show, unrounded
-from scripts.shared.options import ToolParser
 from src.errors import UserError
 from src.files import write_whole
 
@@ -48,64 +48,6 @@ class Judged(NamedTuple):
     sentences: list[str]
     columns: list[list[Any]]
     picture: bytes | None
-
-
-def arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = ToolParser("compare", __doc__)
-    add = parser.add_argument
-    add(
-        "folders",
-        nargs="*",
-        default=["lightning_logs"],
-        help="folders or patterns, searched recursively for runs; default lightning_logs",
-    )
-    add(
-        "--where",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="only runs with this setting, e.g. lr=0.1, model.hidden=[64], seed=0 or "
-        "config=mnist_mlp; can be repeated",
-    )
-    add(
-        "--tag",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="only runs with this tag, given by fit --tag NAME; can be repeated",
-    )
-    add(
-        "--against",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="compare every row with the one that has this setting, e.g. optimizer=SGD;\n"
-        "can be repeated; default the best by validation",
-    )
-    add(
-        "--sort",
-        metavar="NAME",
-        help="sort by a metric, seconds, parameters or a setting: accuracies descending, "
-        "all others ascending; default the first metric shown",
-    )
-    add(
-        "--metrics",
-        metavar="NAME,...",
-        help="metrics to show; default test accuracy (or mse), test loss "
-        "and validation accuracy (or mse)",
-    )
-    add("--curve", metavar="NAME", help="curve to plot; default val/acc, else val/loss")
-    add(
-        "--picture",
-        type=Path,
-        default=Path("lightning_logs/compare.png"),
-        metavar="FILE",
-        help="PNG file of the plotted curves; default %(default)s;\n"
-        "the scores of the seeds are beside it, in compare-seeds.png",
-    )
-    add("--csv", type=Path, metavar="FILE", help="write the table with unrounded numbers")
-    add("--html", type=Path, metavar="FILE", help="write an HTML page with table and picture")
-    return parser.parse_intermixed_args(words)
 
 
 def exclusion_notes(runs: list[Run], groups: list[Group], metric: str) -> list[str]:
@@ -200,7 +142,7 @@ def write(files: dict[Path, Any]) -> None:
 
 def main(words: list[str] | None = None) -> int:
     try:
-        return compare(arguments(words))
+        return compare(parse(words, __doc__))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
