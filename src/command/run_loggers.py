@@ -1,6 +1,7 @@
 """The loggers of a run: named after its config, and brought into its folder."""
 
 import csv
+import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -156,4 +157,6 @@ def log_graph(trainer: Trainer, net: nn.Module, input_shape: tuple[int, ...]) ->
     net = deepcopy(net).eval()  # dropout would draw random numbers
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_graph(net, torch.zeros(1, *input_shape))
+            with warnings.catch_warnings():  # TensorBoard's way, which torch 2.14 warns of
+                warnings.filterwarnings("ignore", ".*torch.jit.trace", FutureWarning)
+                logger.experiment.add_graph(net, torch.zeros(1, *input_shape))
