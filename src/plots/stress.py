@@ -90,14 +90,14 @@ def reliabilities(networks: Mapping[str, tuple[Bins, Bins]]) -> Figure:
         networks: For each network the bins before and after: number of samples, mean confidence,
             accuracy, and both ends of its interval.
     """
-    figure, grid = _grid(len(networks), 3.0)
+    figure, grid = _grid(len(networks), 3.2)
     for axes, (label, both) in zip(grid.flat, networks.items(), strict=False):
         axes.plot([0, 1], [0, 1], "--", color="black", linewidth=1, label="as sure as right")
         for bins, colour, name in zip(both, (ORANGE, BLUE), ("before", "after"), strict=True):
             _, sure, right, low, high = np.array(bins).T
             axes.plot(sure, right, "o-", color=colour, markersize=3, label=name)
             axes.fill_between(sure, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.set(xlabel="confidence", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
+        axes.set(xlabel="confidence", xlim=(0, 1), ylim=(0, 1.02))
         axes.set_title(label, fontsize=10)
     _label(figure, grid, "share right")
     return figure

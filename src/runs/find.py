@@ -49,8 +49,10 @@ def best_checkpoint(folder: Path) -> Path:
     saved = [path for path in folder.glob("checkpoints/*.ckpt") if "resume-" not in path.name]
     if chosen := results.get("best_checkpoint"):  # compare names: the folder may have been moved
         saved = [path for path in saved if path.name == Path(str(chosen)).name]
-        if not saved and Path(str(chosen)).is_file():  # in a folder that the user has named
-            return Path(str(chosen))
+        named = Path(str(chosen))
+        of_run = (named.parents[1] / "config.yaml").is_file()  # of that which this one is a copy of
+        if not saved and named.is_file() and not of_run:  # in a folder that the user has named
+            return named
     if len(saved) == 1:
         return saved[0]
     found = ", ".join(sorted(path.name for path in saved)) or "none"
