@@ -140,7 +140,7 @@ def test_four_workers_share_a_server_and_one_is_killed(start: Any, server: str) 
     assert [worker.wait(300) for worker in workers[1:]] == [0, 0, 0]
     trials = trials_of(server)
     check_each_once(trials, 16)
-    assert len({trial.user_attrs[WORKER] for trial in trials}) >= 3
+    assert len({trial.user_attrs[WORKER] for trial in counted(trials)}) >= 3
 
 
 def running_now(url: str) -> bool:
