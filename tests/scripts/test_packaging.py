@@ -1,6 +1,7 @@
 """The wheel brings one package, linenet, that trains outside the clone, and reads its runs."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,8 @@ TOOLS = str(PROJECT / "scripts/packaging")
 
 def built(kind: str, clone: Path, folder: Path) -> Path:
     """Build a wheel, or an archive of the sources, and return it."""
-    command = [sys.executable, "-c", BUILD.format(TOOLS, f"build_{kind}", str(folder))]
+    target = os.path.relpath(folder, clone)
+    command = [sys.executable, "-c", BUILD.format(TOOLS, f"build_{kind}", target)]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     [found] = [*folder.glob("*.whl" if kind == "wheel" else "*.tar.gz")]
