@@ -24,6 +24,7 @@ ALSO = {  # the other name of the program
     "zsh": "compdef _shtab_run linenet",
     "fish": "complete -c linenet -w run",
 }
+OF_FIT = ("seeds", "folds", "sweep", "lr_find")  # tools that take the flags of fit
 CONFIG = {**shtab.FILE, "bash": "_linenet_configs"}  # by name, or a file
 BASH = """
 _linenet_configs() {{
@@ -51,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
     for name, text in tools().items():
         tool = commands.add_parser(name, help=text.replace("`", ""))
         tool.add_argument("files", nargs="*").complete = shtab.FILE  # type: ignore[attr-defined]
+        if name in OF_FIT:
+            add(tool, "--config", complete=CONFIG)
     return found
 
 

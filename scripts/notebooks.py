@@ -11,6 +11,7 @@ after a change of a lesson, or of the address of the repository, `Repository` in
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,10 @@ def notebook(lesson: Path) -> Any:
     name = repository().rpartition("/")[2]
     set_up = new_code_cell(SET_UP.format(repository=repository(), name=name))
     book.cells = [title, set_up, *cells]
-    for cell in book.cells:
-        cell.id = f"{crc32(cell.source.encode()):08x}"  # otherwise random
+    seen: Counter[str] = Counter()
+    for cell in book.cells:  # ids are random otherwise, and no two may be the same
+        cell.id = f"{crc32(cell.source.encode(), seen[cell.source]):08x}"
+        seen[cell.source] += 1
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     book.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
     return book

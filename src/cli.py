@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from src.arguments import completed, meant, slip
-from src.places import PROJECT, TOOLS
+from src.places import INSTALLED, PROJECT, TOOLS
 
 COMMANDS = {
     "fit": "Train a model, then test the checkpoint that validation chose.",
@@ -26,11 +26,13 @@ COMMANDS = {
 # Flags that say what to evaluate, or what help to print.
 CHOOSING = ("--run", "-c", "--config", "--model", "--data.help", "-h", "--help", "--print_config")
 OTHER_NAMES = {"train": "fit", "eval": "test", "evaluate": "test"}  # what others call them
-HELP = """usage: python -m src.cli COMMAND ...      or: ./scripts/run COMMAND-OR-TOOL ...
+OF_A_CLONE = ("bench", "faults", "notebooks", "pictures", "results", "setup")  # not in a wheel
+USAGE = "python -m src.cli COMMAND ...      or: ./scripts/run COMMAND-OR-TOOL"
+HELP = """usage: {usage} ...
 
 From a line to LeNet. Commands:
 {commands}
-Tools, by ./scripts/run:
+Tools{by}:
 {tools}
 For example:
   python -m src.cli fit --config configs/mnist_mlp.yaml
@@ -69,7 +71,7 @@ def parse(words: list[str]) -> tuple[str, list[str]]:
         print(versions())
         raise SystemExit(0)
     if command in ("-h", "--help"):
-        print(HELP.format(commands=listed(COMMANDS), tools=listed(tools())), end="")
+        print(help_text(), end="")
         raise SystemExit(0 if words else 2)
     if command not in COMMANDS:
         fail(unknown(command, words))
@@ -81,6 +83,11 @@ def parse(words: list[str]) -> tuple[str, list[str]]:
     return command, after
 
 
+def help_text() -> str:
+    usage, by = ("linenet COMMAND-OR-TOOL", "") if INSTALLED else (USAGE, ", by ./scripts/run")
+    return HELP.format(usage=usage, by=by, commands=listed(COMMANDS), tools=listed(tools()))
+
+
 def fail(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
@@ -88,6 +95,8 @@ def fail(message: str) -> NoReturn:
 
 def unknown(command: str, words: list[str]) -> str:
     """Return the message for a command line that does not start with a known command."""
+    if not command:
+        return "the command is empty.\nExpected fit, another command, or a tool; see --help"
     if near := get_close_matches(command, ["--version", "--help"], n=1):
         return f"there is no option {command}.\nDid you mean {near[0]}?"
     if command.startswith("-"):
@@ -96,6 +105,9 @@ def unknown(command: str, words: list[str]) -> str:
         return f"the command comes first, before {command}.\n{meant(given[0], others)}"
     if command in tools():
         return f"{command} is a tool.\nStart it with ./scripts/run {command}"
+    if command in OF_A_CLONE:
+        start = command if command == "setup" else f"run {command}"
+        return f"{command} is for a clone of the project.\nStart it there with scripts/{start}"
     near = get_close_matches(command, [*COMMANDS, *tools(), *OTHER_NAMES], n=1) or [*COMMANDS]
     near = [OTHER_NAMES.get(name, name) for name in near]
     if near[0] in COMMANDS and words[1:]:

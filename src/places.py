@@ -5,6 +5,7 @@ the other two in it (see scripts/packaging). Files that either has written can b
 """
 
 import re
+import sys
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ def named_here(values: Any) -> Any:
     if isinstance(values, list):
         return [named_here(value) for value in values]
     return OURS.sub(f"{NAME}.", values) if isinstance(values, str) else values
+
+
+def to_install(extra: str) -> str:
+    """Return the command that installs an extra of pyproject.toml into this environment."""
+    if INSTALLED:
+        return f"pip install 'linenet[{extra}]'"
+    if Path(sys.prefix) == PROJECT / ".venv":  # which may have no pip
+        return f"./scripts/setup {extra}"
+    return f"pip install -e '{shown(PROJECT)}[{extra}]'"
 
 
 def shown(path: Path) -> str:

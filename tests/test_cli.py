@@ -66,6 +66,11 @@ def test_the_version_names_commit_torch_and_lightning() -> None:
         (["--config", "x.yaml"], "Did you mean python -m src.cli fit --config x.yaml?"),
         (["--data.root", "a b", "test"], "Did you mean python -m src.cli test --data.root 'a b'?"),
         (["--config"], "the command comes first, before --config"),
+        (
+            ["setup", "wandb"],
+            "setup is for a clone of the project.\nStart it there with scripts/setup",
+        ),
+        (["", "x"], "the command is empty.\nExpected fit,"),
         (["--versoin"], "Did you mean --version?"),
         (["test"], "test needs a run: give --run lightning_logs/NAME/version_N, or latest."),
         (["predict", "--images", "x"], "predict needs a run"),

@@ -9,50 +9,72 @@ when pyproject.toml or uv.lock has changed; it keeps its extras.
 """
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import distributions
 from pathlib import Path
 
 import torch_build
-from installed import BUILDS, ROOT, SYSTEM, Installed, digest
+from installed import BUILDS, ROOT, SYSTEM, UNFINISHED, Installed, digest
 from installer import Installer, fail, say
 
 UPDATING = "Updating .venv, since pyproject.toml or uv.lock has changed."
+COMPLETING = "Completing .venv, in which no ./scripts/setup has ended yet."
+HELP = {
+    "--cpu": "torch without CUDA",
+    "--cuda": "torch for NVIDIA GPUs",
+    SYSTEM: "the torch of this Python, for a new .venv",
+}
 
 
 def main(args: Sequence[str] | None = None) -> None:
+    words = [*sys.argv[1:]] if args is None else [*args]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    build, extras = wanted(args, [*project["optional-dependencies"]])
-    with one_at_a_time():
-        installed = Installed(ROOT / ".venv")
-        if not installed.has(build, extras):
-            set_up(installed, build or installed.build, [*installed.extras, *extras])
-    print(installed.python)
+    known = project["optional-dependencies"]
+    # --for and a command: for this, the extra of its tool. argparse would take words from it.
+    build, extras = ("", extra_of(words[1:])) if words[:1] == ["--for"] else wanted(words, known)
+    needs = [line for extra in extras for line in known[extra]]
+    if not complete(build, extras, needs):
+        with one_at_a_time():
+            if not complete(build, extras, needs):  # another may have done it
+                installed = Installed(ROOT / ".venv")
+                every = dict.fromkeys([*installed.extras, *extras])
+                set_up(installed, build or installed.build, [*every])
+    print(Installed(ROOT / ".venv").python)
 
 
-def wanted(args: Sequence[str] | None, known: Sequence[str]) -> tuple[str, list[str]]:
+def complete(build: str, extras: Sequence[str], needs: Sequence[str]) -> bool:
+    """Return whether .venv is up to date, and has the packages that these extras need.
+
+    `uv sync` removes those that it does not know of. It is .venv's own Python that is asked.
+    """
+    names = [re.split(r"[^\w.-]", line)[0] for line in needs]
+    return Installed(ROOT / ".venv").has(build, extras) and all(
+        any(distributions(name=name)) for name in names
+    )
+
+
+def wanted(words: Sequence[str], known: Sequence[str]) -> tuple[str, list[str]]:
     """Return the build of torch that was asked for, or "", and the extras."""
     epilog = f"Extras: {' '.join(known)}"
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        "./scripts/setup", None, __doc__, epilog, formatter_class=plain
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("./scripts/setup", None, __doc__, epilog, formatter_class=raw)
     choice = parser.add_mutually_exclusive_group()
     for flag in BUILDS:
-        choice.add_argument(flag, dest="build", action="store_const", const=flag, default="")
-    parser.add_argument("extras", nargs="*", metavar="EXTRA")
-    parser.add_argument("--for", dest="words", nargs=argparse.REMAINDER, default=[],
-                        help=argparse.SUPPRESS)  # the command whose extra is needed  # fmt: skip
-    options = parser.parse_args(args)
+        choice.add_argument(flag, dest="build", action="store_const", const=flag, default="",
+                            help=HELP[flag])  # fmt: skip
+    parser.add_argument("extras", nargs="*", metavar="EXTRA", help="more packages, see below")
+    options = parser.parse_args(words)
     for extra in options.extras:
         if extra not in known:
             expected = f"expected one of {', '.join(known)}"
             fail(f"there is no extra [{extra}] in pyproject.toml; {expected}", 2)
-    return options.build, [*options.extras, *extra_of(options.words)]
+    return options.build, options.extras
 
 
 def extra_of(words: Sequence[str]) -> list[str]:
@@ -79,8 +101,9 @@ def set_up(installed: Installed, build: str, extras: Sequence[str]) -> None:
         fail(f".venv was set up {word} {SYSTEM}; remove it first.")
     else:
         what = f"Installing into .venv, once: {' '.join([build, *extras]).strip()}"
-        say(what if installed.of == digest() else UPDATING)
-    installed.write("unfinished", installed.build, installed.extras)  # until the end, if killed
+        told = {digest(): what, "": COMPLETING, UNFINISHED: COMPLETING}
+        say(told.get(installed.of, UPDATING))
+    installed.write(UNFINISHED, installed.build, installed.extras)  # until the end, if killed
     installer = Installer(installed.python, pip=build == SYSTEM)
     versions = installer.constrain(ROOT / "uv.lock", torch_build.present(build))
     torch_build.install(installer, build, versions, again=build != installed.build)
@@ -110,7 +133,11 @@ def one_at_a_time() -> Iterator[None]:
         if sys.platform != "win32":
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("Waiting for another set-up of this clone to end.")
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -29,6 +29,7 @@ OF_A_CLONE = (  # of scripts/: what starts a clone, or measures it and writes in
 RENAMED = (  # patterns and their replacements, in this order
     (r"python -m src\.cli", "linenet"),
     (r"\./scripts/run\b", "linenet"),
+    (r"\./scripts/setup (\w+)", r"pip install 'linenet[\1]'"),
     (r"\b(from|import) src\b", r"\1 linenet"),
     (r"\bsrc\.(?=[a-z])", "linenet."),
     (r"(?<![\w.])scripts\.(?=[a-z_]+[\w.]*)(?!py\b)", "linenet.scripts."),
@@ -39,10 +40,11 @@ TEXTS = (".py", ".toml", ".yaml", ".html")
 
 def build_wheel(folder: str, settings: Any = None, metadata: str | None = None) -> str:
     """Build the wheel into a folder, and return its name."""
+    target = str(Path(folder).resolve())
     with tempfile.TemporaryDirectory() as place:
         renamed(Path.cwd(), Path(place))
         with contextlib.chdir(place):
-            return build_meta.build_wheel(folder, settings)
+            return build_meta.build_wheel(target, settings)
 
 
 def renamed(clone: Path, place: Path) -> None:

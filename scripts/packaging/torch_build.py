@@ -34,20 +34,23 @@ def install(installer: Installer, build: str, versions: dict[str, str], again: b
     """
     if build == SYSTEM:
         return
-    there = installer.version("torch")
-    if there and not again and there.partition("+")[0] == versions["torch"]:
+    there = {name: installer.version(name).partition("+")[0] for name in PACKAGES}
+    if not again and there == {name: versions[name] for name in PACKAGES}:
         return
-    if there and again:
+    if any(there.values()) and again:
         installer.uninstall(*PACKAGES)
     chosen = build or ("--cuda" if has_gpu() else "--cpu")
     why = "" if build else f", since there is {'an' if has_gpu() else 'no'} NVIDIA GPU"
     say(f"torch {BUILDS[chosen]}{why} (./scripts/setup {OTHER[chosen]} takes the other one).")
     if folder := FOLDERS.get((sys.platform, chosen)):
         wanted = [f"{name}=={versions[name]}" for name in PACKAGES]
-        if reachable(f"{INDEX}/{folder}/torch/"):
-            installer.install("--no-deps", "--index-url", f"{INDEX}/{folder}", *wanted)
-        else:
-            say(f"{INDEX}/{folder} cannot be reached: taking what the default index has.")
+        try:
+            if reachable(f"{INDEX}/{folder}/torch/"):
+                installer.install("--no-deps", "--index-url", f"{INDEX}/{folder}", *wanted)
+                return
+        except subprocess.CalledProcessError:  # it has printed why
+            pass
+        say(f"{INDEX}/{folder} cannot be used: taking what the default index has.")
 
 
 def has_gpu() -> bool:
@@ -99,8 +102,8 @@ def offered(project: Path) -> str:
     if not sys.stdin.isatty():
         return ""
     say("Use it, rather than download one? [Y/n]")
-    answer = sys.stdin.readline().strip().lower()
-    return "" if answer.startswith("n") else SYSTEM
+    answer = sys.stdin.readline()  # "" after Ctrl-D
+    return SYSTEM if answer and not answer.strip().lower().startswith("n") else ""
 
 
 def fits(found: str, pyproject: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from src.errors import UserError
-from src.places import INSTALLED
+from src.places import to_install
 
 
 @contextmanager
@@ -23,6 +23,6 @@ def extra(name: str, tool: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if str(error.name).startswith(("src", "linenet", "scripts", tool)):
             raise  # a module of this project is missing, not a package
-        here = f"Run ./scripts/run {tool}, which installs it, or: pip install -e .[{name}]"
-        install = f"Install it: pip install 'linenet[{name}]'" if INSTALLED else here
-        raise UserError(f"{tool} needs {error.name}, which is not installed.\n{install}") from error
+        raise UserError(
+            f"{tool} needs {error.name}, which is not installed.\nInstall it: {to_install(name)}"
+        ) from error

@@ -13,8 +13,11 @@ from torch import distributed
 
 from src.command.messages import essence
 from src.errors import UserError
+from src.places import to_install
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
+TRACKERS = ("wandb", "mlflow", "trackio")  # each an extra
 
 
 def user_error(error: BaseException | None) -> str | None:
@@ -65,8 +68,9 @@ def _cause(text: str) -> str:
 
 def _missing(text: str) -> str:
     """Return the message for a package that is not installed, with the line that installs it."""
-    line = re.search(r"`(pip install [^`]+)`", text)
+    line = re.search(r"`(pip install (?:-U )?'?(\w+)[^`]*)`", text)
     install = line[1] if line else "pip install NAME"
+    install = to_install(line[2]) if line and line[2] in TRACKERS else install
     return f"{text.partition(' HINT: ')[0]}\nTo install it: {install}; or leave it out."
 
 

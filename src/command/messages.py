@@ -30,6 +30,8 @@ UNKNOWN = re.compile(r"(?:unrecognized arguments: -*|[Oo]ption ')([\w.+]+)(?!.*a
 # A list that was first taken for a single class; what is wrong with one of its items comes later.
 AS_ONE = re.compile(r"Not a valid subclass of \w+\. Got value: \[[\s\S]*?(?=Problem with given)")
 LIST = re.compile(r"Expected a list, got (\d+)$")
+OTHER_FILES = ("sweeps", "defaults", "local")  # in configs/
+MISSING_FILE = re.compile(r"File does not exist: '(.*)'")
 NO_SPEC = re.compile(r"(?:but got|Not a valid subclass[\s\S]*Given value:) ({.*)")
 # Patterns and their replacements in the line with the error.
 WORDS = (
@@ -61,6 +63,7 @@ def explain(message: str, parser: LightningArgumentParser) -> str:
     ours = OTHER_FLAGS.get(wrong, "")
     typed = told.startswith(f"--{ours.rpartition('.')[0]}: ")  # ours already: the class lacks it
     near = [f"--{ours}"] if ours and not typed else nearest(wrong, known)
+    near = configs_like(match[1]) if (match := MISSING_FILE.search(message)) else near
     return told + (f"\nDid you mean {' or '.join(near)}?" if near else "")
 
 
@@ -71,6 +74,13 @@ def nearest(wrong: str, known: list[str]) -> list[str]:
     heads = {name.partition(".")[0] for name in known}
     corrected = {f"{right}.{rest}" for right in heads if rest and head not in heads}
     return get_close_matches(wrong, sorted({*known, *corrected} - {wrong}), n=3, cutoff=0.5)
+
+
+def configs_like(path: str) -> list[str]:
+    """Return up to three shipped configs whose names are similar to a file's, for --config."""
+    files = [file.relative_to(CONFIGS).with_suffix("") for file in CONFIGS.rglob("*.yaml")]
+    names = {file.stem: file.as_posix() for file in files if file.parts[0] not in OTHER_FILES}
+    return [names[stem] for stem in get_close_matches(Path(path).stem, sorted(names), n=3)]
 
 
 def essence(message: str) -> str:
@@ -103,11 +113,6 @@ def shortened(text: str, length: int = 60) -> str:
 
 def _suspect(message: str, options: list[str]) -> tuple[str, list[str]]:
     """Return the wrong name in a report, and the names allowed in its place."""
-    if match := re.search(r"File does not exist: '(.*)'", message):
-        asked = Path(match[1])
-        return asked.name, [
-            path.name for path in CONFIGS.rglob("*.yaml") if path.parent.name != "sweeps"
-        ]
     if match := re.search(r"the name of a class, got (\w+)", _complaint(message)):
         return match[1], [name for module in MODULES for name in _classes(module)]
     if match := re.search(r"Expected a typing.Literal\[(.*?)\]. Got value: (\w+)", message):

@@ -12,6 +12,7 @@ import pytest
 
 from src.callbacks.trackers import called
 from src.cli import main
+from src.places import to_install
 from tests.conftest import PROJECT
 
 Run = Callable[..., dict[str, Any]]
@@ -76,7 +77,7 @@ def test_a_missing_package_is_named_with_the_line_to_type(
     with pytest.raises(SystemExit) as stop:
         main([*LINE, *overlay("trackio")])
     assert stop.value.code == 1
-    assert "To install it: pip install 'trackio>=0.40'" in capsys.readouterr().err
+    assert f"To install it: {to_install('trackio')}; or leave it out." in capsys.readouterr().err
     assert not Path("lightning_logs").exists()
 
 

@@ -44,7 +44,13 @@ def refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int = 2)
         ([*LOGISTIC, "--data.name=FashonMNIST"], "FashonMNIST", "FashionMNIST"),
         ([*LOGISTIC, "--data.augment.rotaton=3"], "rotaton", "rotation"),
         ([*LOGISTIC, "--checkpoint.monitr=x"], "checkpoint.monitr", "checkpoint.monitor"),
-        (["fit", "--config", "configs/mnist_logistc.yaml"], "mnist_logistc", "mnist_logistic.yaml"),
+        (
+            ["fit", "--config", "configs/mnist_logistc.yaml"],
+            "mnist_logistc",
+            "Did you mean mnist_logistic or",
+        ),
+        (["fit", "--config", "with/fats"], "with/fats", "Did you mean with/fast?"),
+        (["fit", "--config", "fats.yaml"], "fats.yaml", "Did you mean with/fast?"),
         (["fitt"], "fitt", "fit"),
     ],
 )

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 import pytest
 import yaml
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from packaging.requirements import Requirement
 
 from scripts.faults.runs import content, differences
 from src.cli import main
+from src.command.failures import TRACKERS, user_error
 from src.command.run_loggers import keep_rows
+from src.places import to_install
 from tests.conftest import PROJECT
 
 Run = Callable[..., dict[str, Any]]
@@ -168,6 +172,15 @@ def test_a_logger_whose_package_is_missing_is_refused_with_the_line_to_type(
     assert stop.value.code == 1
     assert "To install it: pip install -U 'package>=1'; or" in capsys.readouterr().err
     assert not Path("lightning_logs").exists()
+
+
+@pytest.mark.parametrize("extra", TRACKERS)
+def test_the_package_of_an_overlay_is_installed_as_an_extra(extra: str) -> None:
+    pyproject = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert [Requirement(line).name for line in pyproject["optional-dependencies"][extra]] == [extra]
+    hint = f"Requirement 'a' not met. HINT: Try running `pip install -U '{extra}>=1.0'`"
+    told = f"Requirement 'a' not met.\nTo install it: {to_install(extra)}; or leave it out."
+    assert user_error(ModuleNotFoundError(hint)) == told
 
 
 class Missing:

@@ -31,6 +31,9 @@ COMPLETED = {  # the words, of which the last is incomplete, and some of what it
     "fit --config with/fa": {"with/fast"},
     "predict --images READ": {"README.md"},
     "peek READ": {"README.md"},
+    "seeds 3 --config mnist_le": {"mnist_lenet"},
+    "lr_find --config with/fa": {"with/fast"},
+    "sweep --config configs/mnist_le": {"configs/mnist_lenet.yaml"},
 }
 
 

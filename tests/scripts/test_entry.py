@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.shared import entry
+from src.places import to_install
 from tests.conftest import PROJECT
 
 
@@ -54,7 +55,7 @@ def test_a_missing_package_is_named_with_its_extra(
         linenet(monkeypatch, "completion", "bash")
     assert str(stop.value.code) == (
         "error: completion needs shtab, which is not installed.\n"
-        "Run ./scripts/run completion, which installs it, or: pip install -e .[completion]"
+        f"Install it: {to_install('completion')}"
     )
 
 

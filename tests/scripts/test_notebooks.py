@@ -55,6 +55,15 @@ def test_a_notebook_is_its_lesson(number: int) -> None:
     assert not outputs(book)
 
 
+def test_equal_cells_have_ids_of_their_own(tmp_path: Path) -> None:
+    lesson = tmp_path / "7_twice.py"
+    lesson.write_text('"""Twice."""\n# %% [markdown]\n# # Twice\n' + "# %%\nprint(1)\n" * 3)
+    book = notebooks.notebook(lesson)
+    assert len(book.cells) == 5
+    nbformat.validate(book)
+    assert len({cell.id for cell in book.cells}) == 5
+
+
 def test_a_changed_cell_is_noticed() -> None:
     book, expected = committed(1), notebooks.notebook(lessons()[1])
     book.cells[-3].source += " "

@@ -1,6 +1,7 @@
 """The wheel brings one package, linenet, that trains outside the clone, and reads its runs."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from src.places import CONFIGS, named_here, shown
+from src.cli import OF_A_CLONE, tools
+from src.places import CONFIGS, named_here, shown, to_install
 from tests.conftest import PROJECT
 
 ENTRY = "from {}.shared.entry import main; main()"
@@ -21,7 +23,8 @@ TOOLS = str(PROJECT / "scripts/packaging")
 
 def built(kind: str, clone: Path, folder: Path) -> Path:
     """Build a wheel, or an archive of the sources, and return it."""
-    command = [sys.executable, "-c", BUILD.format(TOOLS, f"build_{kind}", str(folder))]
+    target = os.path.relpath(folder, clone)
+    command = [sys.executable, "-c", BUILD.format(TOOLS, f"build_{kind}", target)]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     [found] = [*folder.glob("*.whl" if kind == "wheel" else "*.tar.gz")]
@@ -66,6 +69,7 @@ def test_nothing_in_it_names_the_layout_of_the_clone(installed: Path) -> None:
         text = path.read_text()
         assert "src.cli" not in text, path
         assert "./scripts/run" not in text, path
+        assert "./scripts/setup" not in text or path.name == "places.py", path
         assert "import src" not in text, path
         assert "from scripts" not in text, path
 
@@ -83,8 +87,37 @@ def test_its_help_names_the_command_without_importing_torch(installed: Path) -> 
     without = "import sys; sys.modules.update(torch=None, src=None, scripts=None);"
     text = python(installed, without + ENTRY.format("linenet.scripts"), "--help")
     assert "  linenet fit --config configs/mnist_mlp.yaml" in text
+    assert text.startswith("usage: linenet COMMAND-OR-TOOL ...\n")
+    assert "\nTools:\n" in text
     assert "compare" in text
     assert "bench" not in text
+
+
+def test_it_names_what_is_for_a_clone(installed: Path) -> None:
+    """Exactly the tools that stay out of the wheel, and set-up."""
+    import linenet_build
+
+    left = {Path(name).stem for name in linenet_build.OF_A_CLONE}
+    assert {*OF_A_CLONE} == left & {*tools(), "setup"}
+    code = "import sys; from linenet.cli import unknown; print(unknown(sys.argv[1], ['all']))"
+    expected = "bench is for a clone of the project.\nStart it there with scripts/run bench\n"
+    assert python(installed, code, "bench") == expected
+
+
+def test_it_installs_extras_by_name(installed: Path) -> None:
+    code = "from linenet.places import to_install; print(to_install('demo'))"
+    assert python(installed, code) == "pip install 'linenet[demo]'\n"
+    overlay = (installed / "linenet/configs/with/wandb.yaml").read_text()
+    assert "pip install 'linenet[wandb]'" in overlay
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_clone_installs_extras_into_the_environment_that_runs(
+    own: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(sys, "prefix", str(PROJECT / ".venv" if own else tmp_path))
+    assert to_install("demo") == ("./scripts/setup demo" if own else "pip install -e '.[demo]'")
 
 
 @pytest.mark.slow

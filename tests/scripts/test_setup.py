@@ -22,8 +22,13 @@ LOCK = tomllib.loads((PROJECT / "uv.lock").read_text())
 # Stands for the Python of .venv, and for uv: prints what it installs, and has a torch or none.
 STAND_IN = """#!/bin/sh
 case "$1 $2" in
-"-m pip" | "pip "*) echo called: "$@" >&2; exit ${{PIP_CODE:-0}} ;;
-"-c import importlib"*) echo "$TORCH"; exit ;;
+"-m pip" | "pip "*)
+    echo called: "$@" >&2
+    case "$*" in *--index-url*) exit ${{INDEX_CODE:-0}} ;; esac
+    exit ${{PIP_CODE:-0}} ;;
+"-c import importlib"*)
+    if [ "$3" = torch ]; then echo "$TORCH"; else echo "$TORCHVISION"; fi
+    exit ;;
 esac
 exec {python} "$@"
 """
@@ -89,9 +94,11 @@ def digest(clone: Path) -> str:
 
 def setup(clone: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     path = f"{clone / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin"
+    torch = {"TORCH": "2.13.0+cpu", "TORCHVISION": "0.28.0+cpu"}
+    torch = {name: variables.get("TORCH", version) and version for name, version in torch.items()}
     return subprocess.run(
         [clone / "scripts/setup", *words], capture_output=True, text=True,
-        env={"PATH": path, "TORCH": "2.13.0+cpu", **variables}, stdin=subprocess.DEVNULL,
+        env={"PATH": path, **torch, **variables}, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -119,6 +126,8 @@ def test_what_is_up_to_date_is_left_alone(clone: Path) -> None:
         (["--for", "export", "--help"], []),
         (["--for", "export"], []),  # the tool says what is missing
         (["--for", "fit", "--config", "x"], []),
+        (["--for", "fit", "--", "x"], []),
+        (["--for", "export", "--", "x"], ["export"]),
     ],
 )
 def test_extras_are_installed_once(clone: Path, words: list[str], extras: list[str]) -> None:
@@ -156,7 +165,54 @@ def test_what_was_interrupted_is_done_again(clone: Path) -> None:
     assert failed.returncode == 3
     assert "Traceback" not in failed.stderr
     assert installed(clone) == ["unfinished", "demo"]
-    assert calls(setup(clone)) == [f"--editable {clone}[demo]"]
+    done = setup(clone)
+    assert "in which no ./scripts/setup has ended yet" in done.stderr
+    assert calls(done) == [f"--editable {clone}[demo]"]
+
+
+@pytest.mark.parametrize("stamp", [None, ""])  # made by `uv sync`; written to a full disk
+def test_an_environment_of_which_nothing_is_known_is_completed(
+    clone: Path, stamp: str | None
+) -> None:
+    environment(clone)
+    (clone / ".venv/installed").unlink()
+    if stamp is not None:
+        (clone / ".venv/installed").write_text(stamp)
+    done = setup(clone)
+    assert "in which no ./scripts/setup has ended yet" in done.stderr
+    assert calls(done) == [f"--editable {clone}"]
+    assert installed(clone) == [digest(clone)]
+
+
+def test_an_extra_whose_package_was_removed_is_installed_again(clone: Path) -> None:
+    text = (clone / "pyproject.toml").read_text()
+    (clone / "pyproject.toml").write_text(text.replace('"gradio>=6.0,<7"', '"not-there[all]>=1"'))
+    environment(clone, "demo", "export")
+    assert calls(setup(clone, "demo")) == [f"--editable {clone}[demo,export]"]
+    assert setup(clone, "export").stderr == setup(clone).stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such lock")
+def test_a_second_set_up_says_that_it_waits(clone: Path) -> None:
+    import fcntl
+
+    environment(clone)
+    with (clone / "pyproject.toml").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert setup(clone).stderr == ""  # nothing to do, and so nothing to wait for
+        command = [clone / "scripts/setup", "demo"]
+        waiting = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        assert waiting.stderr
+        assert waiting.stderr.readline() == b"Waiting for another set-up of this clone to end.\n"
+    assert b"Installing into .venv, once: demo" in waiting.communicate(timeout=20)[1]
+    assert waiting.returncode == 0
+
+
+def test_help_explains_each_flag(clone: Path) -> None:
+    environment(clone)
+    text = setup(clone, "--help").stdout
+    for flag in ("--cpu", "--cuda", "--system-site-packages", "EXTRA"):
+        assert re.search(rf"^  {flag}\s+\w+ \w+", text, re.MULTILINE), flag
 
 
 def test_the_environment_behind_a_link_is_not_cleared(clone: Path, tmp_path: Path) -> None:
@@ -202,8 +258,27 @@ def test_with_a_gpu_the_default_index_has_it(clone: Path, index: str) -> None:
 def test_an_index_that_cannot_be_reached_is_left_out(clone: Path) -> None:
     with_uv(clone)
     done = setup(clone, TORCH="")
-    assert "/cpu cannot be reached: taking what the default index has." in done.stderr
+    assert "/cpu cannot be used: taking what the default index has." in done.stderr
     assert calls(done) == [f"--editable {clone}"]
+
+
+def test_an_index_without_the_wheel_is_left_out(clone: Path, index: str) -> None:
+    with_uv(clone)
+    point_to(clone, index)
+    done = setup(clone, TORCH="", INDEX_CODE="1")
+    assert done.returncode == 0, done.stderr
+    assert "/cpu cannot be used: taking what the default index has." in done.stderr
+    assert [call.split()[0] for call in calls(done)] == ["--no-deps", "--editable"]
+
+
+def test_torchvision_is_of_the_build_of_torch_also_after_an_interruption(
+    clone: Path, index: str
+) -> None:
+    point_to(clone, index)
+    environment(clone)
+    (clone / ".venv/installed").write_text("unfinished\n")
+    first, _ = calls(setup(clone, TORCHVISION=""))
+    assert first == f"{CPU_INDEX} {index}/cpu torch==2.13.0 torchvision==0.28.0"
 
 
 def test_a_choice_is_kept_and_can_be_changed(clone: Path, index: str) -> None:
@@ -251,6 +326,7 @@ def test_an_index_that_does_not_answer_is_given_up(
     [
         ("2.13.0+cu130", True, "\n", "--system-site-packages"),
         ("2.13.0", True, "n\n", ""),
+        ("2.13.0", True, "", ""),  # Ctrl-D
         ("2.13.0", False, "", ""),
         ("2.5.1", True, "\n", ""),  # too old
         ("3.0.0", True, "\n", ""),
