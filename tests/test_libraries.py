@@ -32,7 +32,7 @@ def python(code: str) -> str:
 
 def test_missing_operators_are_declared_and_the_import_is_repeated() -> None:
     stub = BROKEN + "from src.torchvision_compat import import_torchvision as made\nmade()\n"
-    stub += "print('declared', tried)"  # not Lightning: it imports the real one, which may have both
+    stub += "print('declared', tried)"  # without Lightning, which imports the real one
     assert "declared ['nms', 'qnms']" in python(stub)
 
 
