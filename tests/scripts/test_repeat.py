@@ -12,8 +12,16 @@ import torch
 
 from scripts.repeat.__main__ import main
 from scripts.repeat.answer import ROUNDING, Verdict, sentence, verdict
-from scripts.repeat.numbers import Difference, of_curves, of_values, of_weights, relative
+from scripts.repeat.numbers import (
+    Difference,
+    compared,
+    of_curves,
+    of_values,
+    of_weights,
+    relative,
+)
 from scripts.repeat.reasons import changed
+from src.errors import UserError
 from tests.conftest import PROJECT
 
 Run = Callable[..., dict[str, Any]]
@@ -97,6 +105,61 @@ def test_missing_values_and_nan_are_told() -> None:
     assert of_curves({"a": {0: 1.0}}, {"a": {0: 1.0, 5: 1.0}}).largest == math.inf
 
 
+def test_an_infinite_value_equals_only_itself() -> None:
+    inf = math.inf
+    assert relative(inf, inf, inf) == 0
+    assert relative(inf, -inf, 1) == relative(inf, 1, inf) == relative(1e308, -1e308, 1) == inf
+    assert of_values("metrics", {"a": inf}, {"a": inf}).largest == 0
+    for one, other in ((inf, 1.0), (1.0, inf), (inf, -inf)):
+        found = of_values("metrics", {"a": one, "b": 1.0}, {"a": other, "b": 2.0})
+        assert (found.largest, found.where) == (inf, "a")
+        assert verdict([found]) is Verdict.DIFFERENT
+    found = of_curves({"loss": {0: 1.0, 1: inf, 2: 3.0}}, {"loss": {0: 2.0, 1: 5.0, 2: 9.0}})
+    assert (found.largest, found.where) == (inf, "loss at step 1")
+    assert found.first.startswith("The first is loss at step 0, by")
+    found = of_curves({"loss": {0: inf, 1: 4.0}}, {"loss": {0: inf, 1: 5.0}})
+    assert (found.largest, found.where) == (0.25, "loss at step 1")
+
+
+def write_curves(folder: Path, resumed: int, *steps: int) -> Path:
+    """Write a run with a validation at some steps."""
+    folder.mkdir()
+    metrics = {"test/loss": 1.0, "test/mse": 1.0}
+    results = {"metrics": metrics, "resumed_by": ["fit"] * resumed, "finished": True}
+    (folder / "results.json").write_text(json.dumps(results))
+    rows = ["0,0,train/loss,1.0", *(f"{step},1,val/loss,0.5" for step in steps)]
+    (folder / "curves.csv").write_text("step,epoch,name,value\n" + "\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("resumed", "steps", "other", "largest"),
+    [
+        (1, (3, 9), (9,), 0.0),
+        (2, (3, 9), (9,), 0.0),
+        (0, (3, 9), (9,), math.inf),
+        (1, (3, 6, 9), (9,), math.inf),
+        (1, (3, 9), (3,), math.inf),
+        (1, (3, 9), (), math.inf),
+    ],
+)
+def test_only_the_validation_at_an_earlier_end_may_be_missing(
+    resumed: int, steps: tuple[int, ...], other: tuple[int, ...], largest: float
+) -> None:
+    before = write_curves(Path("before"), resumed, *steps)
+    after = write_curves(Path("after"), 0, *other)
+    assert [one.largest for one in compared(before, after)] == [0.0, largest]
+
+
+@pytest.mark.parametrize("row", ["5,1", "5,1,val/loss", "x,1,val/loss,0.5"])
+def test_damaged_curves_are_named(row: str) -> None:
+    before, after = (write_curves(Path(name), 0, 9) for name in ("before", "after"))
+    with (before / "curves.csv").open("a") as file:
+        file.write(row)
+    with pytest.raises(UserError, match=r"before/curves.csv is damaged"):
+        compared(before, after)
+
+
 def test_the_first_and_the_largest_difference_of_curves_are_found() -> None:
     one = {"loss": {0: 4.0, 1: 2.0, 2: 1.0}, "acc": {1: 0.5, 2: 0.5}}
     other = {"loss": {0: 4.0, 1: 2.0, 2: 2.0}, "acc": {1: 0.55, 2: 0.5}}
@@ -112,7 +175,11 @@ def test_weights_are_compared_by_tensor() -> None:
     found = of_weights(one, {**one, "a": torch.tensor([1.5, -8.0])})
     assert (found.number, found.largest, found.where) == (4, 0.5 / 8, "a")
     assert of_weights(one, {"a": one["a"]}).largest == math.inf
-    assert of_weights(one, {**one, "a": torch.tensor([math.nan, -8.0])}).largest == math.inf
+    for value in (math.nan, math.inf):
+        with_it = {**one, "a": torch.tensor([value, -8.0])}
+        assert of_weights(one, with_it).largest == of_weights(with_it, one).largest == math.inf
+        assert of_weights(with_it, {k: v.clone() for k, v in with_it.items()}).largest == 0
+        assert of_weights(with_it, {**one, "a": torch.tensor([value, -4.0])}).largest == 0.5
 
 
 @pytest.mark.parametrize(
