@@ -11,19 +11,6 @@ MEASURED = ("DeviceStatsMonitor", "train|", "validate|", "test|")  # of the mach
 Curve = dict[int, float]  # the value at each step
 
 
-def _curves(path: Path) -> dict[str, Curve]:
-    """Return the curves of a run, without what is measured on the machine; none without a file."""
-    found: dict[str, Curve] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        for row in csv.DictReader(lines):
-            if not row["name"].startswith(MEASURED):
-                found.setdefault(row["name"], {})[int(row["step"])] = float(row["value"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged: {error}.") from error
-    return found
-
-
 def both_curves(before: Path, after: Path) -> tuple[dict[str, Curve], dict[str, Curve]]:
     """Return the curves of two runs; without the validation at an earlier end of the first one.
 
@@ -38,3 +25,16 @@ def both_curves(before: Path, after: Path) -> tuple[dict[str, Curve], dict[str, 
             for step in ends if len(ends) <= resumed else []:
                 del one[name][step]
     return one, other
+
+
+def _curves(path: Path) -> dict[str, Curve]:
+    """Return the curves of a run, without what is measured on the machine; none without a file."""
+    found: dict[str, Curve] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for row in csv.DictReader(lines):
+            if not row["name"].startswith(MEASURED):
+                found.setdefault(row["name"], {})[int(row["step"])] = float(row["value"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged: {error}.") from error
+    return found

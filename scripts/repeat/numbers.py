@@ -4,7 +4,6 @@ from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from scripts.repeat.curves import Curve, both_curves

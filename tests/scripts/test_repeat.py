@@ -22,6 +22,8 @@ from scripts.repeat.numbers import (
 )
 from scripts.repeat.reasons import changed
 from src.errors import UserError
+from src.runs.code_state import Changes
+from src.runs.sessions import add_session
 from tests.conftest import PROJECT
 
 Run = Callable[..., dict[str, Any]]
@@ -60,12 +62,15 @@ def test_a_run_is_repeated_to_the_bit_and_its_changes_are_told(
     content["sessions"][0]["data"]["digest"] = "other"
     (FOLDER / "provenance.json").write_text(json.dumps(content))
     (repetition / "mark").touch()
+    config = FOLDER / "config.yaml"
+    config.write_text(config.read_text().replace("src.models", "linenet.models"))  # of a wheel
     code, told = answer(capsys, FOLDER, "--seed_everything=3")
     assert code == 1
     for text in ("Different: metrics, curves, weights. The first is", "seed_everything 0 -> 3",
                  "torch 2.0 -> 2.", "data: other (", "CUBLAS_WORKSPACE_CONFIG not set -> :4096:8",
                  "repetition: lightning_logs/repeats/line/version_1"):  # fmt: skip
         assert text in told
+    assert "linenet.models" not in told
     assert (repetition / "mark").exists()
 
 
@@ -197,6 +202,56 @@ def test_the_verdict_is_by_the_largest_difference(
     found = [Difference("metrics", 3, 0.0), Difference("weights", 3, largest)]
     assert verdict(found) is expected
     assert sentence(found).startswith(text)
+
+
+PATCHES = {
+    "clean": Changes(),
+    "one": Changes(b"diff --git a/src/a b.py b/src/a b.py\n--- a/x\n+b = 2\n"),
+    "two": Changes(b"diff --git a/src/a b.py b/src/a b.py\n--- a/x\n+b = 2\n"
+                   b'diff --git "a/src/\\303.py" "b/src/\\303.py"\n+c\n'),
+    "lost": Changes(missing="git failed: x"),
+    "in part": Changes(b"diff --git a/src/c.py b/src/c.py\n+b = 2\n", "src/large"),
+}  # fmt: skip
+
+
+def write_code(name: str, code: str, commit: str = "0123456789") -> Path:
+    """Write a run whose code has some of the uncommitted changes above."""
+    folder = Path(name)
+    folder.mkdir()
+    (folder / "config.yaml").write_text("model: a")
+    kinds: dict[str, Any] = {kind: {} for kind in ("versions", "packages", "environment")}
+    git = {"commit": commit, "dirty": code != "clean"}
+    add_session(folder, {**kinds, "git": git}, PATCHES[code])
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        ("clean", "clean", []),
+        ("two", "two", []),
+        ("clean", "one", ["uncommitted changes of src/a b.py: see after/changes.diff"]),
+        ("one", "two", [r"uncommitted changes of src/\303.py: "
+                        "see before/changes.diff and after/changes.diff"]),
+        ("lost", "lost", ["uncommitted changes in before, not kept: git failed: x",
+                          "uncommitted changes in after, not kept: git failed: x"]),
+        ("in part", "in part", ["uncommitted changes in before, not kept: src/large",
+                                "uncommitted changes in after, not kept: src/large"]),
+    ],
+)  # fmt: skip
+def test_uncommitted_changes_are_told_by_file(then: str, now: str, told: list[str]) -> None:
+    before, after = write_code("before", then), write_code("after", now)
+    assert changed(before, after) == ({"code": told} if told else {})
+
+
+def test_another_commit_is_told_and_changes_that_an_earlier_version_has_lost() -> None:
+    before, after = write_code("before", "one"), write_code("after", "one", "abcdefghijk")
+    assert changed(before, after) == {"code": ["012345678 -> abcdefghi"]}
+    (before / "provenance.json").write_text(
+        (after / "provenance.json").read_text().replace('"changes.diff"', "null")
+    )
+    (before / "changes.diff").unlink()
+    assert changed(before, after)["code"][-1] == "uncommitted changes in before, not kept"
 
 
 @pytest.mark.slow
