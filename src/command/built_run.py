@@ -29,7 +29,7 @@ from src.command.run_folder import (
     own_folders,
     place_checkpoints,
 )
-from src.command.run_loggers import brought, runs_folder, specs
+from src.command.run_loggers import brought, runs_folder
 from src.command.threads import use_threads
 from src.command.untrained import Untrained, place
 from src.data import TensorData
@@ -38,6 +38,7 @@ from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO
 from src.runs.curves_file import CurvesFile
 from src.runs.folders import claim
+from src.runs.settings import specs
 from src.training.epoch_loop import EpochLoop
 from src.training.internals import keep_signal_handlers
 
