@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from src.callbacks.progress import screen_callbacks
-from src.callbacks.trackers import one_at_a_time
+from src.callbacks.trackers import check_one_of_each, one_at_a_time
 from src.command.checks import (
     check,
     check_accelerator,
@@ -75,7 +75,9 @@ class BuiltRun(ExperimentFlags):
         )
 
     def instantiate_classes(self) -> None:
-        with one_at_a_time(specs(self.config[self.subcommand].trainer.logger)):
+        loggers = specs(self.config[self.subcommand].trainer.logger)
+        check_one_of_each(loggers)
+        with one_at_a_time(loggers):
             super().instantiate_classes()
         check_launch(self.trainer)
         check(self.trainer, self.model, self.datamodule, str(self.subcommand))
