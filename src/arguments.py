@@ -5,7 +5,7 @@ It is pure and imports no library, so that an answer comes at once.
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from src.places import CONFIGS, INSTALLED, shown
@@ -129,7 +129,12 @@ def is_bare_config(before: list[str], word: str) -> bool:
 
 
 def meant(command: str, words: list[str]) -> str:
-    """Return the line to type instead; installed, it names configs without their folder."""
+    """Return the line to type instead."""
+    return f"Did you mean {as_typed([command, *words])}?"
+
+
+def as_typed(words: Sequence[str]) -> str:
+    """Return a command line as a person types it; installed, it names configs without a folder."""
     if INSTALLED:
         words = [word.replace(f"{shown(CONFIGS)}/", "") for word in words]
-    return f"Did you mean python -m src.cli {shlex.join([command, *words])}?"
+    return f"python -m src.cli {shlex.join(words)}"

@@ -40,7 +40,7 @@ def local_settings() -> dict[str, Any]:
     """Return the settings of this machine by the names of their flags.
 
     Raises:
-        UserError: If the file is not YAML, or has a setting that belongs to an experiment.
+        UserError: If the file cannot be read or is not YAML, or a setting belongs to an experiment.
     """
     path = local_file()
     if path is None:
@@ -48,6 +48,8 @@ def local_settings() -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         found = dict(_flat(content or {}))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError, AttributeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -55,7 +57,15 @@ def local_settings() -> dict[str, Any]:
     for name in found:
         if name.rstrip("+") not in SETTINGS:
             raise UserError(f"{path}: {name} is no setting of a machine.\n{EXPECTED}")
+    if isinstance(root := found.get("data.root"), str):
+        found["data.root"] = os.path.expanduser(root)  # noqa: PTH111  (Path's may raise)
     return found
+
+
+def named() -> str:
+    """Return how people call the settings file: by its path, if it is another one than usual."""
+    usual = CONFIGS / "local.yaml"
+    return "configs/local.yaml" if local_file() == usual else str(local_file())
 
 
 def _flat(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -63,7 +73,7 @@ def _flat(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         if section in ("data", "trainer"):
             yield from ((f"{section}.{name}", one) for name, one in value.items())
         else:
-            yield section, value
+            yield str(section), value
 
 
 def use_data_folder() -> None:
@@ -76,7 +86,7 @@ def use_data_folder() -> None:
     if not isinstance(root, str):
         raise UserError(f"{local_file()}: data.root: expected a folder, got {root!r}.")
     if root:
-        os.environ.setdefault("DATA_DIR", str(Path(root).expanduser()))
+        os.environ.setdefault("DATA_DIR", root)
 
 
 def text_for_parser() -> str:

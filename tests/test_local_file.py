@@ -1,6 +1,7 @@
 """The settings of a machine: over the defaults, under all else, named where they are in force."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import yaml
 from scripts.many.groups import is_same
 from scripts.many.resolved import resolved
 from src.cli import main
-from src.local_file import VARIABLE, local_file
+from src.command.local import with_local
+from src.errors import UserError
+from src.local_file import VARIABLE, in_force, local_file, local_settings
 from tests.conftest import PROJECT
 
 Run = Callable[..., dict[str, Any]]
@@ -78,13 +81,38 @@ def test_what_is_in_force_is_kept_with_the_run(
     assert results["device"].endswith("2 threads")
     assert torch.get_num_threads() == 2
     head = (folder / "config.yaml").read_text().splitlines()[:4]
-    assert head[1:3] == ["# threads: 2, by configs/local.yaml",
-                         f"# data.root: {data_root}, by configs/local.yaml"]  # fmt: skip
+    assert head[1:3] == ["# threads: 2, by local.yaml", f"# data.root: {data_root}, by local.yaml"]
     local("threads: 1")
     main(["test", "--run", str(folder)])  # its own settings are over those of the machine
     results = json.loads((folder / "test/results.json").read_text())
     assert results["local"] == {}
     assert results["device"].endswith("2 threads")
+
+
+def test_a_data_folder_at_home_is_in_force(
+    local: Callable[[str], None], data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(data_root.parent))
+    monkeypatch.delenv("DATA_DIR", raising=False)
+    local(f"data: {{root: ~/{data_root.name}}}")
+    with_local(["fit"])
+    data = {"init_args": {"root": None}}
+    assert os.environ["DATA_DIR"] == str(data_root)
+    assert in_force({"data": data}) == {"data.root": str(data_root)}
+    monkeypatch.setenv("DATA_DIR", "elsewhere")
+    assert in_force({"data": data}) == {}
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    local: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    local("threads: 1")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(UserError, match=r"local.yaml cannot be read: Permission denied"):
+        local_settings()
 
 
 @pytest.mark.parametrize(
@@ -96,6 +124,7 @@ def test_what_is_in_force_is_kept_with_the_run(
                                       "trainer.logger is set in local.yaml.")),
         ("trainer: {max_epochs: 3}", ("local.yaml: trainer.max_epochs is no setting",)),
         ("thread: 3", ("local.yaml: thread is no setting of a machine",)),
+        ("5: x", ("local.yaml: 5 is no setting of a machine",)),
         ("threads: [1\n", ("local.yaml, line 2 is not a YAML file",)),
         ("threads 3", ("local.yaml is not a YAML file",)),
         ("data: MNIST", ("local.yaml is not a YAML file",)),
@@ -132,4 +161,7 @@ def test_two_machines_find_the_same_group(local: Callable[[str], None]) -> None:
     assert other[1]["threads"] == 2
     assert torch.get_num_threads() == 1  # only the runs themselves use others
     assert is_same(record, *other, {})
+    of_a_wheel = json.loads(json.dumps(record).replace('"src.', '"linenet.'))
+    assert of_a_wheel != record
+    assert is_same(of_a_wheel, *other, {})
     assert not is_same(record, *resolved(["--config", CONFIG, "--trainer.max_epochs=3"]), {})

@@ -12,6 +12,7 @@ from typing import Any
 from scripts.many.resolved import resolved_and_read
 from src.errors import UserError
 from src.files import lock, write_whole
+from src.places import named_here
 from src.runs.finished import FREE
 from src.runs.folders import locked, new_version
 from src.runs.settings import changes
@@ -142,6 +143,6 @@ def is_same(record: dict[str, Any], name: str, settings: dict[str, Any], own: An
     """Return whether a group has these settings, but for those that do not change the numbers."""
     if not record:
         return False
-    different = [one.name for one in changes(record["settings"], settings)]
+    different = [one.name for one in changes(named_here(record["settings"]), settings)]
     same_settings = all(one.startswith(OF_RUNS) for one in different)
     return record["name"] == name and record["own"] == own and same_settings

@@ -37,8 +37,7 @@ def finished(name: str) -> Path:
         UserError: If there is none, or it was stopped before its test.
     """
     folder = find(name, None, "repeat")
-    assert folder  # None is only returned if a config is given
-    if read_results(folder) is None:
+    if folder is None or read_results(folder) is None:
         raise UserError(
             f"{folder} is not finished: there is nothing to compare with.\n"
             f"Finish it first: ./scripts/run fit --resume {folder}"

@@ -55,7 +55,7 @@ def show(
     print("Changed since then:" if changed else "Nothing else has changed since then.")
     for kind, told in changed.items():
         more = f", and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-        print(f"  {kind}: {', '.join(told[:SHOWN])}{more}")
+        print(f"  {kind}: {'; '.join(told[:SHOWN])}{more}")
 
 
 def sentence(differences: Sequence[Difference]) -> str:

@@ -1,19 +1,15 @@
 """Compares the numbers of two runs: metrics, curves, and the weights of their best checkpoints."""
 
-import csv
-from math import isnan, nan
+from math import inf, isfinite, isnan, nan
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from src.errors import UserError
+from scripts.repeat.curves import Curve, both_curves
 from src.runs.checkpoint_io import read_checkpoint
 from src.runs.find import best_checkpoint
 from src.runs.results import read_results
-
-MEASURED = ("DeviceStatsMonitor", "train|", "validate|", "test|")  # of the machine, in curves.csv
 
 
 class Difference(NamedTuple):
@@ -43,22 +39,29 @@ def compared(before: Path, after: Path) -> list[Difference]:
     """
     return [
         of_values("metrics", *(_metrics(folder) for folder in (before, after))),
-        of_curves(*_both_curves(before, after)),
+        of_curves(*both_curves(before, after)),
         *_of_checkpoints(before, after),
     ]
 
 
 def relative(one: float, other: float, scale: float) -> float:
-    """Return the difference of two values by a scale; 0 for equal ones, also if both are NaN."""
+    """Return the difference of two values by a scale; 0 for equal ones, also if both are NaN.
+
+    It is infinite if one is infinite or NaN and the other is not.
+    """
     if one == other or (isnan(one) and isnan(other)):
         return 0.0
-    return abs(one - other) / scale if scale and not isnan(one - other) else float("inf")
+    return _by(abs(one - other), scale)
+
+
+def _by(difference: float, scale: float) -> float:
+    return difference / scale if scale and isfinite(difference) else inf
 
 
 def of_values(part: str, one: dict[str, float], other: dict[str, float]) -> Difference:
     """Return the largest difference between values of the same names."""
     if missing := sorted(one.keys() ^ other.keys()):
-        return Difference(part, len(one), float("inf"), f"only one run has {missing[0]}")
+        return Difference(part, len(one), inf, f"only one run has {missing[0]}")
     found = {
         name: relative(value, other[name], max(abs(value), abs(other[name])))
         for name, value in one.items()
@@ -66,9 +69,6 @@ def of_values(part: str, one: dict[str, float], other: dict[str, float]) -> Diff
     where = max(found, key=lambda name: found[name], default="")
     largest = found.get(where, 0.0)
     return Difference(part, len(one), largest, where if largest else "")
-
-
-Curve = dict[int, float]  # the value at each step
 
 
 def of_curves(one: dict[str, Curve], other: dict[str, Curve]) -> Difference:
@@ -79,8 +79,8 @@ def of_curves(one: dict[str, Curve], other: dict[str, Curve]) -> Difference:
         left, right = one.get(name, {}), other.get(name, {})
         if missing := sorted(left.keys() ^ right.keys()):
             where = f"only one run has {name} at step {missing[0]}"
-            return Difference("curves", number, float("inf"), where)
-        scale = max((abs(value) for value in left.values() if not isnan(value)), default=0.0)
+            return Difference("curves", number, inf, where)
+        scale = max((abs(value) for value in left.values() if isfinite(value)), default=0.0)
         for step, value in sorted(left.items()):
             by = relative(value, right[step], scale)
             if by and not step >= first[0]:
@@ -97,45 +97,18 @@ def of_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> Difference:
     apart = Difference("weights", number, 0.0)
     for name in sorted(one.keys() | other.keys()):
         if name not in one or name not in other or one[name].shape != other[name].shape:
-            return Difference("weights", number, float("inf"), f"another shape of {name}")
+            return Difference("weights", number, inf, f"another shape of {name}")
         left, right = one[name].double(), other[name].double()
-        if not torch.equal(left, right):
-            by = float((left - right).abs().max()) / (float(left.abs().max()) or nan)
-            by = float("inf") if isnan(by) else by
+        other_values = (left != right) & ~(left.isnan() & right.isnan())
+        if other_values.any():
+            scale = float(left.abs().nan_to_num(0, posinf=0).max())
+            by = _by(float((left - right)[other_values].abs().max()), scale)
             apart = max(apart, Difference("weights", number, by, name), key=lambda d: d.largest)
     return apart
 
 
 def _metrics(folder: Path) -> dict[str, float]:
     return dict((read_results(folder) or {})["metrics"])
-
-
-def _curves(path: Path) -> dict[str, Curve]:
-    """Return the curves of a run, without what is measured on the machine; none without a file."""
-    found: dict[str, Curve] = {}
-    try:
-        for row in (
-            csv.DictReader(path.read_text(encoding="utf-8").splitlines()) if path.exists() else []
-        ):
-            if not row["name"].startswith(MEASURED):
-                found.setdefault(row["name"], {})[int(row["step"])] = float(row["value"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is damaged: {error}.") from error
-    return found
-
-
-def _both_curves(before: Path, after: Path) -> tuple[dict[str, Curve], dict[str, Curve]]:
-    """Return the curves of two runs; without the validation at an earlier end of the first one.
-
-    A finished run that was trained longer has such a point, its repetition has not.
-    """
-    one, other = (_curves(folder / "curves.csv") for folder in (before, after))
-    if (read_results(before) or {}).get("resumed_by"):
-        for name in one:
-            if name.startswith("val/"):
-                kept = other.get(name, {})
-                one[name] = {step: value for step, value in one[name].items() if step in kept}
-    return one, other
 
 
 def _of_checkpoints(before: Path, after: Path) -> list[Difference]:

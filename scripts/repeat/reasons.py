@@ -5,6 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from scripts.repeat.code_changes import code_changes
+from src.places import named_here
 from src.runs.finished import FREE
 from src.runs.provenance import PACKAGES
 from src.runs.results import read_results
@@ -30,9 +32,8 @@ def changed(before: Path, after: Path) -> dict[str, list[str]]:
     for then in known or results[:1]:
         for kind, told in _between(then, now):
             found[kind] = [*dict.fromkeys([*found.get(kind, []), told])]
-        patches = known and _patch(then, before) != _patch(now, after)
-        if then.get("git") != now["git"] or patches:
-            found["code"] = [*found.get("code", []), _told(then, now)]
+        told_of_code = code_changes((then, before), (now, after))
+        found["code"] = [*dict.fromkeys([*found.get("code", []), *told_of_code])]
     return {kind: told for kind, told in found.items() if told}
 
 
@@ -52,21 +53,10 @@ def _between(then: Session, now: Session) -> Iterator[tuple[str, str]]:
             yield "device", f"{then[name]} -> {now[name]}"
 
 
-def _patch(session: Session, folder: Path) -> bytes:
-    """Return the uncommitted changes of a session."""
-    file = folder / (session.get("changes") or "none")
-    return file.read_bytes() if file.is_file() else b""
-
-
-def _told(then: Session, now: Session) -> str:
-    """Return how the code of two sessions differs."""
-    old, new = (str((one.get("git") or {}).get("commit", "not in git"))[:9] for one in (then, now))
-    return f"{old} -> {new}" if old != new else f"other uncommitted changes of {new}"
-
-
 def _settings(before: Path, after: Path) -> list[str]:
     old, new = (
-        yaml.safe_load((one / "config.yaml").read_text(encoding="utf-8")) for one in (before, after)
+        named_here(yaml.safe_load((one / "config.yaml").read_text(encoding="utf-8")))
+        for one in (before, after)
     )
     different = [one for one in changes(old, new) if not one.name.startswith((*FREE, *OF_A_RUN))]
     return [f"{name} {then} -> {now}" for name, then, now in different]

@@ -10,8 +10,9 @@ from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from src.files import write_whole
-from src.local_file import in_force
+from src.local_file import in_force, named
 from src.runs.find import header
+from src.runs.settings import specs
 from src.training.run_trainer import run_folder
 
 FAILED = "Unable to serialize instance"  # what jsonargparse writes instead of some values
@@ -26,14 +27,13 @@ class RunConfig(SaveConfigCallback):
             config.ckpt_path = None
         config.pop("run", None)  # the config of that run is part of this one
         config.folder = None
-        loggers = config.trainer.logger
-        for spec in loggers if isinstance(loggers, list) else [loggers] * bool(loggers):
+        for spec in specs(config.trainer.logger):
             if "version" in spec.get("init_args", {}):
                 spec.init_args.version = None  # the next run has a folder of its own
         text = yaml.safe_dump(plain(self.parser, config), allow_unicode=True, sort_keys=False)
         if folder := run_folder(trainer):
             local = in_force(config.as_dict()).items()
-            notes = "".join(f"# {name}: {value}, by configs/local.yaml\n" for name, value in local)
+            notes = "".join(f"# {name}: {value}, by {named()}\n" for name, value in local)
             write_whole(folder / "config.yaml", header(TrainerFn(stage).value) + notes + text)
 
 

@@ -1,7 +1,6 @@
 """Records a run: command, data, versions, times and metrics, as `results.json`."""
 
 import json
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.trainer.states import TrainerFn
 
+from src.arguments import as_typed
 from src.files import write_whole
 from src.runs.code_state import git_state
 from src.runs.find import training_of
@@ -35,7 +35,7 @@ class RunRecord(ListensSometimes):
 
     def __init__(self, words: Sequence[str] | None = None, resumes: bool = False) -> None:
         words = sys.argv[1:] if words is None else words
-        self.commands = [shlex.join(["python", "-m", "src.cli", *words])]  # then those resuming it
+        self.commands = [as_typed(words)]  # then those resuming it
         self.resumes = resumes
         self.tags: list[str] = []
         self.note: str | None = None

@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from src.callbacks.progress import screen_callbacks
-from src.callbacks.trackers import one_at_a_time
+from src.callbacks.trackers import check_one_of_each, one_at_a_time
 from src.command.checks import (
     check,
     check_accelerator,
@@ -29,7 +29,7 @@ from src.command.run_folder import (
     own_folders,
     place_checkpoints,
 )
-from src.command.run_loggers import brought, runs_folder, specs
+from src.command.run_loggers import brought, runs_folder
 from src.command.threads import use_threads
 from src.command.untrained import Untrained, place
 from src.data import TensorData
@@ -38,6 +38,7 @@ from src.models import Model
 from src.runs.checkpoint_io import SafeCheckpointIO
 from src.runs.curves_file import CurvesFile
 from src.runs.folders import claim
+from src.runs.settings import specs
 from src.training.epoch_loop import EpochLoop
 from src.training.internals import keep_signal_handlers
 
@@ -74,7 +75,9 @@ class BuiltRun(ExperimentFlags):
         )
 
     def instantiate_classes(self) -> None:
-        with one_at_a_time(specs(self.config[self.subcommand].trainer.logger)):
+        loggers = specs(self.config[self.subcommand].trainer.logger)
+        check_one_of_each(loggers)
+        with one_at_a_time(loggers):
             super().instantiate_classes()
         check_launch(self.trainer)
         check(self.trainer, self.model, self.datamodule, str(self.subcommand))

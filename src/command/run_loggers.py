@@ -17,14 +17,10 @@ from src.callbacks.trackers import is_tracker, names_tracker, placed
 from src.errors import UserError
 from src.imports import import_class
 from src.runs.find import LOGS
+from src.runs.settings import specs
 
 IN_FOLDER = (TensorBoardLogger, CSVLogger)  # write into save_dir/name/version
 NOT_CHOSEN = (None, "lightning_logs")  # Lightning's defaults of a name
-
-
-def specs(logger: Any) -> list[Namespace]:
-    """Return class and arguments of each logger in a config: one, several, or none."""
-    return logger if isinstance(logger, list) else [logger] * bool(logger)
 
 
 def complete(trainer: Namespace, name: str, parser: ArgumentParser) -> None:
@@ -138,10 +134,9 @@ def keep_rows(logger: CSVLogger, purge_step: int) -> None:
     path = Path(logger.log_dir, "metrics.csv")
     if not path.is_file():
         return
-    whole_lines = path.read_text(encoding="utf-8").rpartition("\n")[
-        0
-    ]  # a kill may have cut the last one
-    rows = csv.DictReader(whole_lines.splitlines())
+    text = path.read_text(encoding="utf-8")
+    whole_lines = text.rpartition("\n")[0].splitlines()  # a kill may have cut the last one
+    rows = csv.DictReader(whole_lines)
     kept = [row for row in rows if None not in row.values() and int(row["step"]) < purge_step]
     logger.experiment.metrics += [{k: v for k, v in row.items() if v} for row in kept]
     logger.save()

@@ -6,6 +6,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from src.places import PROJECT
 
@@ -13,6 +14,18 @@ CODE = ("src", "configs", "scripts", "pyproject.toml")
 LARGEST = 1_000_000  # bytes of a new file, and of a patch; larger ones are no code
 DIFF = ("diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--no-textconv",
         "--src-prefix=a/", "--dst-prefix=b/", "--", *CODE)  # fmt: skip
+
+
+class Changes(NamedTuple):
+    """What is not committed.
+
+    Attributes:
+        patch: For `git apply`, new files included; empty if there is none.
+        missing: What the patch lacks, or why there is none; empty if it is whole.
+    """
+
+    patch: bytes = b""
+    missing: str = ""
 
 
 @cache  # the code of a process is that of its start
@@ -28,37 +41,48 @@ def git_state() -> dict[str, str | bool] | None:
 
 
 @cache
-def changes() -> bytes:
-    """Return what is not committed as a patch for `git apply`, new files included.
-
-    It is empty if nothing has changed, outside git, or if the patch is too large to be code.
-    """
+def changes() -> Changes:
+    """Return what is not committed; nothing outside git."""
+    if not (git_state() or {}).get("dirty"):
+        return Changes()
     try:
-        patch = _patch() if (git_state() or {}).get("dirty") else b""
-    except (OSError, subprocess.CalledProcessError):
-        return b""
-    return patch if len(patch) <= LARGEST else b""
+        new = _new_files()
+        code = [name for name in new if _is_code(PROJECT / name)]
+        patch = _patch(code)
+    except subprocess.CalledProcessError as error:
+        told = error.stderr.decode(errors="replace").strip().partition("\n")[0]
+        return Changes(missing=f"git failed: {told}")
+    except OSError as error:
+        return Changes(missing=str(error.strerror))
+    if len(patch) > LARGEST:
+        return Changes(missing=f"{len(patch):,} bytes, more than {LARGEST:,}")
+    others = sorted({*new} - {*code})
+    return Changes(patch, ", ".join(others))
 
 
 def git(*arguments: str | bytes, index: Path | None = None) -> bytes:
     """Return what a git command prints; `index` is used instead of that of the project."""
     environment = {**os.environ, **({"GIT_INDEX_FILE": str(index)} if index else {})}
-    command = ["git", "-C", str(PROJECT), *arguments]
+    command = ["git", "--no-optional-locks", "--literal-pathspecs", "-C", str(PROJECT), *arguments]
     return subprocess.run(command, capture_output=True, check=True, env=environment).stdout
 
 
-def _patch() -> bytes:
+def _patch(new: list[str]) -> bytes:
     """Return the patch, by a copy of the index in which new files are announced."""
     with TemporaryDirectory() as folder:
         index = Path(folder, "index")
         shutil.copy(PROJECT / os.fsdecode(git("rev-parse", "--git-path", "index").strip()), index)
-        if new := _new_files():
+        if new:
             git("add", "--intent-to-add", "--", *new, index=index)
         return git(*DIFF, index=index)
 
 
 def _new_files() -> list[str]:
-    """Return the files that git neither has nor ignores, without those that are no code."""
+    """Return the files that git neither has nor ignores; repositories within this one, too."""
     listed = git("ls-files", "--others", "--exclude-standard", "-z", "--", *CODE)
-    names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
-    return [name for name in names if (PROJECT / name).stat().st_size <= LARGEST]
+    return [os.fsdecode(name) for name in listed.split(b"\0") if name]
+
+
+def _is_code(path: Path) -> bool:
+    """Return whether a new file may be code: no link into nowhere, as editors leave, and small."""
+    return path.is_file() and path.lstat().st_size <= LARGEST

@@ -1,6 +1,7 @@
 """Run folders: created under a new name, and locked by the one process that writes to them."""
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,9 +13,11 @@ from filelock import Timeout
 
 from src.errors import UserError
 from src.files import lock
-from src.runs.curves import HEADER
 
 LOCK, OWNER = ".lock", ".lock-owner"
+PREPARED = re.compile(  # written before the first step
+    r"(config|hparams)\.yaml|(provenance|trackers)\.json|changes(-\d+)?\.diff|events\.out\..*"
+)
 
 
 def new_version(root: Path, version: str | int | None, stack: ExitStack) -> Path:
@@ -142,17 +145,16 @@ def _discard(folder: Path, error: type[BaseException] | None, *_: object) -> Non
     if error is None or not issubclass(error, Exception):
         return
     paths = [path for path in folder.rglob("*") if path.name not in (LOCK, OWNER)]
-    if all(path.is_dir() or _is_preparation(path) for path in paths):
+    if all(path.is_dir() or _is_preparation(path, folder) for path in paths):
         for path in sorted(paths, reverse=True):  # the files of a folder before the folder
-            path.rmdir() if path.is_dir() else path.unlink()
+            path.unlink() if path.is_symlink() or not path.is_dir() else path.rmdir()
 
 
-def _is_preparation(path: Path) -> bool:
+def _is_preparation(path: Path, folder: Path) -> bool:
     """Return whether a file of a run is written before its first step, and holds no result."""
-    if path.name == "curves.csv":
-        return path.read_text(encoding="utf-8") == HEADER
-    names = ("config.yaml", "hparams.yaml", "provenance.json", "changes.diff")
-    return path.name in names or path.name.startswith("events.out.")
+    if path.name in ("curves.csv", "metrics.csv"):
+        return path.read_text(encoding="utf-8").count("\n") < 2  # only the names of columns
+    return bool(PREPARED.fullmatch(path.name)) or path.relative_to(folder).parts[0] == "wandb"
 
 
 def _next_number(root: Path) -> int:

@@ -16,12 +16,9 @@ VARIABLES = (  # what the names start with
     "CUDNN_", "NVIDIA_TF32", "NCCL_", "GLOO_", "HIP_", "ROCR_", "TORCH", "PYTORCH_", "PL_",
     "LINENET_", "PYTHONHASHSEED", "PYTHONOPTIMIZE", "DATA_DIR", "WORLD_SIZE", "LD_PRELOAD",
 )  # fmt: skip
-SECRET = "KEY|TOKEN|SECRET|PASSW"
-OWN = (
-    "LINENET_PRELOAD",
-    "LINENET_RESUMED",
-    "LINENET_THREADS",
-)  # from one process of this project to another
+SECRET = re.compile("KEY|TOKEN|SECRET|PASS|PWD|AUTH|CRED", re.IGNORECASE)
+# From one process of this project to another.
+OWN = ("LINENET_PRELOAD", "LINENET_RESUMED", "LINENET_THREADS")
 
 
 @cache  # called for each checkpoint; a look-up reads six files
@@ -59,4 +56,4 @@ def packages() -> dict[str, str]:
 def environment() -> dict[str, str]:
     """Return the environment variables that may change numbers, or where data is found."""
     chosen = {name: text for name, text in os.environ.items() if name.startswith(VARIABLES)}
-    return {k: v for k, v in sorted(chosen.items()) if not re.search(SECRET, k) and k not in OWN}
+    return {k: v for k, v in sorted(chosen.items()) if not SECRET.search(k) and k not in OWN}

@@ -50,6 +50,11 @@ def is_class(value: Any) -> bool:
     return isinstance(value, dict) and "class_path" in value
 
 
+def specs(value: Any) -> list[Any]:
+    """Return class and arguments of each logger or callback in a config: one, several, or none."""
+    return value if isinstance(value, list) else [value] * bool(value)
+
+
 def short(value: Settings) -> str:
     """Return the name of a class without its module."""
     return str(value["class_path"]).rsplit(".", 1)[-1]

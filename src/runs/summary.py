@@ -93,7 +93,7 @@ def _remarks(results: dict[str, Any]) -> list[tuple[str, str]]:
     told = {
         "tags": ", ".join(results.get("tags") or []),
         "note": results.get("note") or "",
-        "configs/local.yaml": ", ".join(
+        "local settings": ", ".join(
             f"{name} {value}" for name, value in results.get("local", {}).items()
         ),
     }

@@ -9,9 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lightning.pytorch.loggers import Logger
 
-from src.callbacks.trackers import called
+from src.callbacks.trackers import called, noted, placed
 from src.cli import main
+from src.errors import UserError
 from src.places import to_install
 from tests.conftest import PROJECT
 
@@ -26,24 +28,30 @@ def overlay(name: str) -> tuple[str, str]:
 
 
 class FakeRun:
-    """What `trackio.init` returns."""
+    """What `trackio.init` returns; a run is stored when its points are written."""
+
+    stored: set[str] = set()
 
     def __init__(self, **options: Any) -> None:
         self.options, self.name, self.config = options, options["name"], dict[str, Any]()
         self.points: list[tuple[str, int | None]] = []
-        self.finished = 0
+        self.finished: list[int | None] = []
+        if options["resume"] == "must" and options["name"] not in self.stored:
+            raise ValueError(f"run {options['name']} does not exist")
 
     def log(self, metrics: dict[str, float], step: int | None) -> None:
         self.points += [(name, step) for name in metrics]
 
-    def finish(self) -> None:
-        self.finished += 1
+    def finish(self, exit_code: int | None = None) -> None:
+        self.finished.append(exit_code)
+        self.stored.add(self.name)
 
 
 @pytest.fixture
 def tracked(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
     """The runs of a stand-in for the package trackio."""
     runs: list[FakeRun] = []
+    monkeypatch.setattr(FakeRun, "stored", set())
 
     def init(**options: Any) -> FakeRun:
         runs.append(FakeRun(**options))
@@ -61,13 +69,77 @@ def test_a_resumed_run_goes_on_in_its_tracker_and_a_test_of_it_does_not(
     run("test", "--run", FOLDER)
     named = {"project": "linenet", "name": "line/version_0"}
     assert [one.options for one in tracked] == [
-        {**named, "resume": "never"}, {**named, "resume": "must"}
+        {**named, "resume": "never"}, {**named, "resume": "allow"}
     ]  # fmt: skip
-    assert [one.finished for one in tracked] == [1, 1]
+    assert [one.finished for one in tracked] == [[None], [None]]
     assert {"val/mse", "test/mse", "train/loss"} < {name for name, _ in tracked[0].points}
     assert tracked[0].config["optimizer"] == "SGD"
     assert json.loads((FOLDER / "trackers.json").read_text()) == {"TrackioLogger": "line/version_0"}
     assert list(FOLDER.glob("events.out.*"))  # beside TensorBoard
+
+
+def test_a_run_that_its_tracker_has_not_stored_is_resumed(
+    run: Run, tracked: list[FakeRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*LINE, *overlay("trackio"))
+    FakeRun.stored.clear()  # as after a kill before its first points were written
+    (FOLDER / "results.json").unlink()
+    assert run("fit", "--resume", FOLDER)["metrics"]
+    assert [one.name for one in tracked] == ["line/version_0"] * 2
+
+
+def test_a_run_that_an_error_ends_has_failed(
+    tracked: list[FakeRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise UserError("no")
+
+    monkeypatch.setattr("src.callbacks.finite_guard.FiniteGuard.on_train_start", fail)
+    with pytest.raises(SystemExit):
+        main([*LINE, *overlay("trackio")])
+    assert [one.finished for one in tracked] == [[1]]
+    assert not FOLDER.exists()
+
+
+class WandbLogger(Logger):
+    """Takes the arguments of Lightning's."""
+
+    name, version = "a", "b"
+
+    def __init__(
+        self, name: str | None = None, save_dir: str = ".", version: str | None = None, **more: Any
+    ) -> None:
+        self.given = {"name": name, "save_dir": save_dir, "version": version, **more}
+
+    def log_metrics(self, *_: Any) -> None: ...
+
+    def log_hyperparams(self, *_: Any) -> None: ...
+
+
+@pytest.mark.parametrize("chosen", [{}, {"save_dir": "x"}, {"reinit": "return_previous"}])
+def test_what_the_user_has_chosen_of_a_tracker_is_kept(chosen: dict[str, Any]) -> None:
+    defaults = {"name": None, "save_dir": ".", "version": None}
+    expected = {"name": "line/version_0", "save_dir": FOLDER, "reinit": "create_new"}
+    made = placed(WandbLogger(), {**defaults, **chosen}, FOLDER, False)
+    assert isinstance(made, WandbLogger)
+    assert made.given == {**defaults, **expected, **chosen}
+
+
+def test_a_run_is_known_to_trackers_that_it_once_had(run: Run, tracked: list[FakeRun]) -> None:
+    run(*LINE, *overlay("trackio"))
+    (FOLDER / "trackers.json").write_text('{"WandbLogger": "a", "TrackioLogger": "line/version_0"}')
+    run("fit", "--resume", FOLDER, "--trainer.max_epochs=3")
+    assert noted(FOLDER) == {"WandbLogger": "a", "TrackioLogger": "line/version_0"}
+
+
+def test_two_trackers_of_one_class_are_refused(
+    tracked: list[FakeRun], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*LINE, *overlay("trackio"), "--trainer.logger+=TrackioLogger",
+              "--trainer.logger.project=other"])  # fmt: skip
+    assert "--trainer.logger has TrackioLogger 2 times; expected one." in capsys.readouterr().err
+    assert not FOLDER.exists()
 
 
 def test_a_missing_package_is_named_with_the_line_to_type(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.runs import code_state
+from src.runs.code_state import Changes
 from tests.conftest import PROJECT
 
 
@@ -50,13 +51,13 @@ def test_the_commit_equals_that_of_git() -> None:
 def test_outside_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert code_state.git_state() is None
-    assert code_state.changes() == b""
+    assert code_state.changes() == Changes()
 
 
 def test_committed_code_has_no_changes(clone: Path) -> None:
     assert code_state.git_state() == {"commit": git(clone, "rev-parse", "HEAD").strip(),
                                       "dirty": False}  # fmt: skip
-    assert code_state.changes() == b""
+    assert code_state.changes() == Changes()
 
 
 def test_the_patch_restores_changed_new_and_removed_files(clone: Path, tmp_path: Path) -> None:
@@ -69,10 +70,47 @@ def test_the_patch_restores_changed_new_and_removed_files(clone: Path, tmp_path:
     (clone / "src/__pycache__/x").write_text("ignored")
     (clone / "src/large").write_bytes(os.urandom(code_state.LARGEST + 1))
     before = git(clone, "status", "--porcelain")
-    (tmp_path / "changes.diff").write_bytes(code_state.changes())
+    changes = code_state.changes()
+    assert changes.missing == "src/large"
+    (tmp_path / "changes.diff").write_bytes(changes.patch)
     assert git(clone, "status", "--porcelain") == before
     git(tmp_path / "other", "apply", "../changes.diff")
     there = tmp_path / "other/src"
     assert {path.name for path in there.iterdir()} == {"old.py", "new file.py", "data.bin"}
     for path in there.iterdir():
         assert path.read_bytes() == (clone / "src" / path.name).read_bytes()
+
+
+def test_a_link_into_nowhere_and_a_repository_within_do_not_lose_the_patch(clone: Path) -> None:
+    (clone / "src/old.py").write_text("a = 2\n")
+    (clone / "src/.#old.py").symlink_to("user@host.1:2")  # Emacs, while a buffer is not saved
+    git(clone, "init", "--quiet", "src/other")
+    (clone / "src/other/x.py").write_text("b = 1\n")
+    patch, missing = code_state.changes()
+    assert b"+a = 2" in patch
+    assert patch.count(b"diff --git") == 1
+    assert missing == "src/.#old.py, src/other/"
+
+
+def test_names_are_no_patterns(clone: Path) -> None:
+    (clone / "src/*").write_text("b = 1\n")
+    (clone / "src/large").write_bytes(os.urandom(code_state.LARGEST + 1))
+    assert code_state.changes().patch.count(b"diff --git") == 1
+
+
+def test_a_patch_that_is_too_large_and_an_error_of_git_are_told(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clone / "src/old.py").write_text("a = 2\n" * code_state.LARGEST)
+    assert code_state.changes() == Changes(missing="7,000,128 bytes, more than 1,000,000")
+    code_state.changes.cache_clear()
+    monkeypatch.setattr(code_state, "DIFF", ("diff", "--no-such-option"))
+    assert code_state.changes().missing.startswith("git failed: ")
+
+
+def test_the_index_of_the_user_is_neither_locked_nor_written(clone: Path) -> None:
+    os.utime(clone / "src/old.py", (0, 0))  # git status would note the new time
+    (clone / "src/new.py").write_text("b = 1\n")
+    before = (clone / ".git/index").read_bytes()
+    assert code_state.changes().patch
+    assert (clone / ".git/index").read_bytes() == before

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,33 @@ def test_an_unused_run_folder_is_removed() -> None:
         folder = new_version(Path("logs"), None, held)
         assert folder.exists()
     assert not folder.exists()
+
+
+BEFORE_THE_FIRST_STEP = {
+    "config.yaml": "a", "hparams.yaml": "a", "provenance.json": "a", "changes.diff": "a",
+    "changes-2.diff": "a", "trackers.json": "a", "events.out.tfevents.1": "a",
+    "curves.csv": "step,epoch,name,value\n", "metrics.csv": "epoch,step\n",
+    "wandb/offline-run-1/run-1.wandb": "a",
+}  # fmt: skip
+RESULTS = {
+    "results.json": "a", "curves.csv": "step,epoch,name,value\n0,0,a,1\n",
+    "metrics.csv": "epoch,step\n0,1\n", "checkpoints/resume-step1.ckpt": "a",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("result", [None, *RESULTS])
+def test_a_run_that_fails_before_its_first_step_leaves_no_folder(result: str | None) -> None:
+    files = BEFORE_THE_FIRST_STEP | ({result: RESULTS[result]} if result else {})
+    with suppress(ValueError), ExitStack() as held:
+        folder = new_version(Path("logs"), None, held)
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        (folder / "wandb/latest-run").symlink_to("offline-run-1")
+        raise ValueError
+    assert folder.exists() == bool(result)
+    if result:
+        assert all((folder / name).exists() for name in files)
 
 
 @pytest.mark.parametrize("names", [[], ["version_0"], ["version_2", "version_10", "mine"]])

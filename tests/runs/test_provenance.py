@@ -31,7 +31,8 @@ def test_the_device_is_named() -> None:
 
 def test_the_environment_is_kept_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CUBLAS_WORKSPACE_CONFIG", "PYTHONHASHSEED", "LINENET_ALLOW", "WANDB_API_KEY",
-                 "PL_TOKEN", "LINENET_PRELOAD", "HOME"):  # fmt: skip
+                 "PL_TOKEN", "LINENET_TEST_AUTH", "CUDA_CREDENTIALS", "TORCH_api_key", "PL_PWD",
+                 "LINENET_PRELOAD", "HOME"):  # fmt: skip
         monkeypatch.setenv(name, "7")
     kept = provenance.environment()
     assert {name for name, value in kept.items() if value == "7"} == {

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from src.arguments import as_typed, completed
 from src.cli import OF_A_CLONE, tools
 from src.places import CONFIGS, named_here, shown, to_install
 from tests.conftest import PROJECT
@@ -137,7 +138,22 @@ def test_it_trains_and_goes_on_with_runs_of_the_clone(installed: Path, data_root
     assert [one["epochs"] for one in results] == [2, 2]
     assert results[0]["metrics"] == results[1]["metrics"]
     assert [bool(one["git"]) for one in results] == [(PROJECT / ".git").exists(), False]
+    began = "linenet fit --config mnist_relu_mlp.yaml --data.root "
+    assert all(text.startswith(began) for text in (results[0]["command"], first_command(runs[0])))
     assert "mnist_relu_mlp" in ours("compare")
+
+
+def first_command(run: str) -> str:
+    return str(json.loads(Path(run, "provenance.json").read_text())["sessions"][0]["command"])
+
+
+def test_a_command_is_kept_as_it_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = completed(["--config", "mnist_mlp", "--config=with/fast", "--note", "a b"])
+    assert str(shown(CONFIGS)) in words[1]
+    monkeypatch.setattr("src.arguments.INSTALLED", True)
+    assert as_typed(["fit", *words]) == (
+        "python -m src.cli fit --config mnist_mlp.yaml --config=with/fast.yaml --note 'a b'"
+    )
 
 
 def test_classes_are_called_as_they_are_here() -> None:
