@@ -64,7 +64,9 @@ def lock(path: Path, timeout: float = -1) -> Iterator[None]:
 
     Raises:
         filelock.Timeout: If another process holds the lock for longer.
+        OSError: If the file cannot be made, e.g. in /proc, where the lock would wait for ever.
     """
+    path.touch()
     file = FileLock(path)
     file.acquire(timeout=timeout)
     try:

@@ -19,6 +19,7 @@ SETTINGS = (
     "data.root", "threads", "report", "trainer.logger", "trainer.accelerator",
     "trainer.enable_progress_bar", "trainer.enable_model_summary",
 )  # fmt: skip
+OF_FILES = ("CSVLogger", "TensorBoardLogger")  # they have no default of save_dir
 EXPECTED = f"Expected some of {', '.join(SETTINGS[:4])},\n{', '.join(SETTINGS[4:])}."
 
 
@@ -95,8 +96,20 @@ def text_for_parser() -> str:
     for name, value in local_settings().items():
         section, _, key = name.rpartition(".")
         if section != "data":
-            (found.setdefault(section, {}) if section else found)[key] = value
+            place = found.setdefault(section, {}) if section else found
+            place[key] = _with_folder(value) if key == "logger+" else value
     return yaml.safe_dump(found) if found else ""
+
+
+def _with_folder(logger: Any) -> Any:
+    """Return loggers that are added, those of files with the folder that they ask for."""
+    if isinstance(logger, list):
+        return [_with_folder(one) for one in logger]
+    spec = {"class_path": logger} if isinstance(logger, str) else logger
+    if isinstance(spec, dict) and str(spec.get("class_path")).endswith(OF_FILES):
+        arguments = {"save_dir": "lightning_logs", **(spec.get("init_args") or {})}
+        return {**spec, "init_args": arguments}
+    return logger
 
 
 def in_force(config: dict[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.errors import UserError
-from src.files import remove_leftovers, write_whole
+from src.files import lock, remove_leftovers, write_whole
 
 
 def test_a_write_creates_the_folder_and_leaves_no_temporary_file(tmp_path: Path) -> None:
@@ -35,3 +35,9 @@ def test_only_temporary_files_of_killed_writers_are_removed(tmp_path: Path) -> N
         (tmp_path / name).write_text("half")
     remove_leftovers(tmp_path)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [tmp_path / "checkpoints/one.ckpt"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that takes no files")
+def test_a_lock_that_cannot_be_made_is_not_waited_for() -> None:
+    with pytest.raises(OSError, match=r"/proc/lock"), lock(Path("/proc/lock")):
+        raise AssertionError("not reached")

@@ -165,3 +165,12 @@ def test_two_machines_find_the_same_group(local: Callable[[str], None]) -> None:
     assert of_a_wheel != record
     assert is_same(of_a_wheel, *other, {})
     assert not is_same(record, *resolved(["--config", CONFIG, "--trainer.max_epochs=3"]), {})
+
+
+@pytest.mark.parametrize("added", ["CSVLogger", "{class_path: CSVLogger}", "[CSVLogger]"])
+def test_a_logger_of_files_is_added_without_its_folder(
+    added: str, local: Callable[[str], None], run: Run
+) -> None:
+    local(f"trainer: {{logger+: {added}}}")
+    run("fit", "--config", CONFIG, "--trainer.max_epochs=1", "--report=false")
+    assert Path("lightning_logs/line/version_0/metrics.csv").is_file()

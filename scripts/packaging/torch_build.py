@@ -50,7 +50,8 @@ def install(installer: Installer, build: str, versions: dict[str, str], again: b
                 return
         except subprocess.CalledProcessError:  # it has printed why
             pass
-        say(f"{INDEX}/{folder} cannot be used: taking what the default index has.")
+        size = " On Linux that is the build for GPUs, 2.9 GB." * (sys.platform == "linux")
+        say(f"{INDEX}/{folder} cannot be used: taking what the default index has.{size}")
 
 
 def has_gpu() -> bool:

@@ -13,7 +13,9 @@ from src.runs.results import read_results
 from src.runs.sessions import Session, sessions
 from src.runs.settings import changes
 
-OF_A_RUN = ("trainer.logger", "trainer.default_root_dir", "checkpoint.dirpath", "figures")
+OF_A_RUN = (
+    "trainer.logger", "trainer.default_root_dir", "checkpoint.dirpath", "figures", "data.source",
+)  # fmt: skip
 FOLLOWS = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # from the settings
 
 

@@ -13,6 +13,7 @@ import yaml
 from src.cli import main as linenet
 from src.command.experiment import ExperimentCLI
 from src.runs.find import LOGS
+from src.runs.results import read_results
 from src.runs.sessions import sessions
 from src.training.run_trainer import run_folder
 
@@ -55,14 +56,19 @@ def again(folder: Path) -> list[str]:
     """Return the words of `fit` that repeat a run.
 
     Loggers, pictures and report do not change the numbers, and a tracker would get a second run;
-    threads do, in the last digits, and are those of the run.
+    threads do, in the last digits, and are those of the run. Where the files of a data set are
+    missing now, the small digits do not take their place.
     """
-    trainer = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["trainer"]
-    root = Path(trainer.get("default_root_dir") or LOGS)
+    settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    root = Path(settings["trainer"].get("default_root_dir") or LOGS)
     root = root if root.name == REPEATS else root / REPEATS
     words = ["--config", str(folder / "config.yaml"), f"--trainer.default_root_dir={root}",
              "--trainer.logger=TensorBoardLogger", f"--trainer.logger.save_dir={root}",
              "--trainer.logger.default_hp_metric=false", "--checkpoint.dirpath=null",
              "--report=false", "--figures.only=[]"]  # fmt: skip
     threads = [one["threads"] for one in sessions(folder)[-1:]]
-    return [*words, *(f"--threads={number}" for number in threads)]
+    words += [f"--threads={number}" for number in threads]
+    if (settings["data"].get("init_args") or {}).get("source") == "auto":
+        small = "NOT MNIST" in (read_results(folder) or {})["dataset"]["source"]
+        words.append(f"--data.source={'digits' if small else 'mnist'}")
+    return words

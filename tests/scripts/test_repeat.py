@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -87,6 +88,19 @@ def test_what_cannot_be_repeated_is_named(run: Run, capsys: pytest.CaptureFixtur
     assert "repeat nowhere is not a run folder" in told
     assert "leave --folder out" in answer(capsys, FOLDER, "--folder=x")[1]
     assert not Path("lightning_logs/repeats").exists()
+
+
+def test_other_data_is_not_trained_on_if_that_of_the_run_is_missing(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = str(PROJECT / "configs/mnist_logistic.yaml")
+    quick = ("--trainer.max_epochs=1", "--report=false", "--figures.only=[]", "--data.val_size=50")
+    run("fit", "--config", config, *quick)
+    monkeypatch.setattr("src.data.mnist.fetch", Mock(side_effect=UserError("no network")))
+    code, told = answer(capsys, "latest", "--data.root=nowhere")
+    assert code == 1
+    assert "no network" in told
+    assert "epoch 1/1" not in told
 
 
 def test_relative_differences_are_those_of_numpy() -> None:
