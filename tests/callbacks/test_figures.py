@@ -173,6 +173,7 @@ def test_feature_maps_equal_the_output_of_the_convolution(data_root: Path) -> No
     np.testing.assert_allclose(drawn, scaled, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_pictures_do_not_change_training(data_root: Path) -> None:
     def weights(*callbacks: Callback) -> torch.Tensor:
         torch.manual_seed(0)

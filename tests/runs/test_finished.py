@@ -87,6 +87,7 @@ def test_a_run_ended_by_early_stopping_is_not_trained_longer(
     assert patience in refused(capsys, "--trainer.callbacks.patience=5")
 
 
+@pytest.mark.slow
 def test_a_run_ended_by_its_time_is_trained_longer_with_more_time(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
