@@ -1,5 +1,6 @@
 """Installs packages in the versions of uv.lock: by uv if it is there, else by pip."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
+SECONDS = 5  # that PyTorch's index may take to say what it has
 VERSION = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
 
 
@@ -41,6 +43,33 @@ class Installer:
     def install(self, *what: str) -> None:
         """Install packages, given as the arguments of `pip install`."""
         self._run("install", "--constraint", str(self.constraints), *what)
+
+    def install_torch(self, backend: str, *packages: str) -> None:
+        """Install a build of torch from PyTorch's own index, which uv knows, and pip does not.
+
+        Where there is no uv, it is installed for this, and removed.
+
+        Args:
+            backend: The name of the build, e.g. `cpu`.
+            packages: The packages, with their versions.
+
+        Raises:
+            subprocess.SubprocessError: If the index does not answer in seconds, lacks the packages,
+                or breaks off.
+        """
+        words = ("--constraint", str(self.constraints), "--no-deps", "--torch-backend", backend)
+        if not self.uv:
+            self.install("uv")
+        try:
+            start = [self.uv] if self.uv else [str(self.python), "-m", "uv"]
+            start += ["pip", "install", "--quiet", "--python", str(self.python)]
+            ask = [*start, "--dry-run", *words, *packages]
+            once = {**os.environ, "UV_HTTP_RETRIES": "0"}
+            subprocess.run(ask, capture_output=True, env=once, timeout=SECONDS, check=True)
+            subprocess.run([*start, *words, *packages], stdout=sys.stderr, check=True)
+        finally:
+            if not self.uv:
+                self.uninstall("uv")
 
     def uninstall(self, *names: str) -> None:
         self._run("uninstall", *([] if self.uv else ["--yes"]), *names)

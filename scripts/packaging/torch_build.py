@@ -4,20 +4,16 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-import urllib.request
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from installed import SYSTEM
 from installer import Installer, say
 
-INDEX = "https://download.pytorch.org/whl"
-FOLDERS = {  # of the index; elsewhere PyPI has the build, and on macOS there is one only
+BACKENDS = {  # names of builds that uv knows; elsewhere PyPI has the build, or there is one only
     ("linux", "--cpu"): "cpu",
     ("win32", "--cuda"): "cu130",
 }
-SECONDS = 5  # that the index may take to answer
 PACKAGES = ("torch", "torchvision")
 BUILDS = {"--cpu": "for CPUs", "--cuda": "for NVIDIA GPUs"}
 OTHER = {"--cpu": "--cuda", "--cuda": "--cpu"}
@@ -42,16 +38,14 @@ def install(installer: Installer, build: str, versions: dict[str, str], again: b
     chosen = build or ("--cuda" if has_gpu() else "--cpu")
     why = "" if build else f", since there is {'an' if has_gpu() else 'no'} NVIDIA GPU"
     say(f"torch {BUILDS[chosen]}{why} (./scripts/setup {OTHER[chosen]} takes the other one).")
-    if folder := FOLDERS.get((sys.platform, chosen)):
-        wanted = [f"{name}=={versions[name]}" for name in PACKAGES]
+    if backend := BACKENDS.get((sys.platform, chosen)):
         try:
-            if reachable(f"{INDEX}/{folder}/torch/"):
-                installer.install("--no-deps", "--index-url", f"{INDEX}/{folder}", *wanted)
-                return
-        except subprocess.CalledProcessError:  # it has printed why
+            installer.install_torch(backend, *(f"{name}=={versions[name]}" for name in PACKAGES))
+            return
+        except subprocess.SubprocessError:  # it does not answer in time, or has printed why
             pass
         size = " On Linux that is the build for GPUs, 2.9 GB." * (sys.platform == "linux")
-        say(f"{INDEX}/{folder} cannot be used: taking what the default index has.{size}")
+        say(f"PyTorch's own index cannot be used: taking what the default index has.{size}")
 
 
 def has_gpu() -> bool:
@@ -60,24 +54,6 @@ def has_gpu() -> bool:
         return False
     done = subprocess.run([program, "-L"], capture_output=True, text=True, check=False)
     return done.returncode == 0 and "GPU " in done.stdout
-
-
-def reachable(url: str) -> bool:
-    """Return whether a page answers within seconds; a look-up of its name alone can take longer."""
-    answers: list[int] = []
-
-    def ask() -> None:
-        request = urllib.request.Request(url, method="HEAD")
-        try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-                answers.append(answer.status)
-        except (OSError, ValueError):
-            pass
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    return bool(answers)
 
 
 def present(build: str = SYSTEM) -> dict[str, str]:

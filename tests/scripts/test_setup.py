@@ -1,15 +1,11 @@
 """./scripts/setup: the build of torch, the versions of uv.lock, and updates in place."""
 
-import http.server
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -22,9 +18,12 @@ LOCK = tomllib.loads((PROJECT / "uv.lock").read_text())
 # Stands for the Python of .venv, and for uv: prints what it installs, and has a torch or none.
 STAND_IN = """#!/bin/sh
 case "$1 $2" in
-"-m pip" | "pip "*)
+"-m pip" | "-m uv" | "pip "*)
     echo called: "$@" >&2
-    case "$*" in *--index-url*) exit ${{INDEX_CODE:-0}} ;; esac
+    case "$*" in
+    *--dry-run*) exec sh -c "sleep ${{INDEX_SECONDS:-0}}; exit ${{INDEX:-1}}" ;;
+    *--torch-backend*) exit ${{INDEX_CODE:-0}} ;;
+    esac
     exit ${{PIP_CODE:-0}} ;;
 "-c import importlib"*)
     if [ "$3" = torch ]; then echo "$TORCH"; else echo "$TORCHVISION"; fi
@@ -32,7 +31,9 @@ case "$1 $2" in
 esac
 exec {python} "$@"
 """
-CPU_INDEX = "--no-deps --index-url"
+OF_CPU = "--no-deps --torch-backend cpu torch==2.13.0 torchvision==0.28.0"
+WITHOUT_UV = ["uv", OF_CPU, "uninstall --yes uv"]  # pip does not know the index
+ANSWERS = {"INDEX": "0"}  # PyTorch's own index can be reached
 
 
 def program(path: Path, text: str) -> None:
@@ -42,42 +43,15 @@ def program(path: Path, text: str) -> None:
 
 
 @pytest.fixture
-def index() -> Iterator[str]:
-    """A server that answers every request, as PyTorch's index of wheels."""
-
-    class Answers(http.server.BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Print nothing."""
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/whl"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone without .venv, and without a torch index that can be reached."""
+    """A clone without .venv."""
     (tmp_path / "scripts").mkdir()
     shutil.copytree(PROJECT / "scripts/packaging", tmp_path / "scripts/packaging")
     for name in ("scripts/setup", "scripts/export/__main__.py", "pyproject.toml", "uv.lock"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / name, tmp_path / name)
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        point_to(tmp_path, f"http://127.0.0.1:{unused.getsockname()[1]}")
     program(tmp_path / "bin/python3", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     return tmp_path
-
-
-def point_to(clone: Path, index: str) -> None:
-    file = clone / "scripts/packaging/torch_build.py"
-    file.write_text(re.sub("INDEX = .*", f'INDEX = "{index}"', file.read_text(), count=1))
 
 
 def environment(clone: Path, *lines: str) -> None:
@@ -233,22 +207,20 @@ def with_gpu(clone: Path, text: str = "GPU 0: NVIDIA H200") -> None:
     program(clone / "bin/nvidia-smi", f"#!/bin/sh\necho {text}\n")
 
 
-def test_a_new_environment_without_gpu_gets_torch_for_cpus(clone: Path, index: str) -> None:
+def test_a_new_environment_without_gpu_gets_torch_for_cpus(clone: Path) -> None:
     with_uv(clone)
-    point_to(clone, index)
     with_gpu(clone, "No devices were found")
-    done = setup(clone, "demo", TORCH="")
+    done = setup(clone, "demo", TORCH="", **ANSWERS)
     assert done.returncode == 0, done.stderr
     assert "since there is no NVIDIA GPU (./scripts/setup --cuda" in done.stderr
     first, second = calls(done)
-    assert first == f"{CPU_INDEX} {index}/cpu torch==2.13.0 torchvision==0.28.0"
+    assert first == OF_CPU
     assert second == f"--editable {clone}[demo]"
     assert installed(clone) == [digest(clone), "demo"]
 
 
-def test_with_a_gpu_the_default_index_has_it(clone: Path, index: str) -> None:
+def test_with_a_gpu_the_default_index_has_it(clone: Path) -> None:
     with_uv(clone)
-    point_to(clone, index)
     with_gpu(clone)
     done = setup(clone, TORCH="")
     assert "since there is an NVIDIA GPU (./scripts/setup --cpu" in done.stderr
@@ -258,38 +230,32 @@ def test_with_a_gpu_the_default_index_has_it(clone: Path, index: str) -> None:
 def test_an_index_that_cannot_be_reached_is_left_out(clone: Path) -> None:
     with_uv(clone)
     done = setup(clone, TORCH="")
-    assert "/cpu cannot be used: taking what the default index has." in done.stderr
+    assert "index cannot be used: taking what the default index has." in done.stderr
     assert calls(done) == [f"--editable {clone}"]
 
 
-def test_an_index_without_the_wheel_is_left_out(clone: Path, index: str) -> None:
+def test_an_index_without_the_wheel_is_left_out(clone: Path) -> None:
     with_uv(clone)
-    point_to(clone, index)
-    done = setup(clone, TORCH="", INDEX_CODE="1")
+    done = setup(clone, TORCH="", INDEX_CODE="1", **ANSWERS)
     assert done.returncode == 0, done.stderr
-    assert "/cpu cannot be used: taking what the default index has." in done.stderr
+    assert "index cannot be used: taking what the default index has." in done.stderr
     assert [call.split()[0] for call in calls(done)] == ["--no-deps", "--editable"]
 
 
-def test_torchvision_is_of_the_build_of_torch_also_after_an_interruption(
-    clone: Path, index: str
-) -> None:
-    point_to(clone, index)
+def test_torchvision_is_of_the_build_of_torch_also_after_an_interruption(clone: Path) -> None:
     environment(clone)
     (clone / ".venv/installed").write_text("unfinished\n")
-    first, _ = calls(setup(clone, TORCHVISION=""))
-    assert first == f"{CPU_INDEX} {index}/cpu torch==2.13.0 torchvision==0.28.0"
+    assert calls(setup(clone, TORCHVISION="", **ANSWERS))[:3] == WITHOUT_UV
 
 
-def test_a_choice_is_kept_and_can_be_changed(clone: Path, index: str) -> None:
-    point_to(clone, index)
+def test_a_choice_is_kept_and_can_be_changed(clone: Path) -> None:
     with_gpu(clone)
     environment(clone, "demo")
     uninstall = "uninstall --yes torch torchvision"
-    done = setup(clone, "--cpu")
+    done = setup(clone, "--cpu", **ANSWERS)
     assert calls(done) == [
         uninstall,
-        f"{CPU_INDEX} {index}/cpu torch==2.13.0 torchvision==0.28.0",
+        *WITHOUT_UV,
         f"--editable {clone}[demo]",
     ]
     assert installed(clone)[1:] == ["--cpu", "demo"]
@@ -310,15 +276,14 @@ def torch_build(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return torch_build
 
 
-def test_an_index_that_does_not_answer_is_given_up(
-    torch_build: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch_build, "SECONDS", 0.2)
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        assert not torch_build.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}/")
-    assert not torch_build.reachable("http://127.0.0.1:1/")
+def test_an_index_that_does_not_answer_is_given_up(clone: Path) -> None:
+    file = clone / "scripts/packaging/installer.py"
+    file.write_text(re.sub("SECONDS = .*", "SECONDS = 0.2", file.read_text(), count=1))
+    with_uv(clone)
+    done = setup(clone, TORCH="", INDEX_SECONDS="60", **ANSWERS)
+    assert done.returncode == 0, done.stderr
+    assert "index cannot be used: taking what the default index has." in done.stderr
+    assert calls(done) == [f"--editable {clone}"]
 
 
 @pytest.mark.parametrize(
