@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NoReturn
 
 from src.arguments import completed, meant, slip
@@ -115,10 +116,15 @@ def unknown(command: str, words: list[str]) -> str:
     return f"there is no command {command!r}.\nDid you mean {' or '.join(near)}?"
 
 
+def tool_files() -> dict[str, Path]:
+    """Return the file of each tool in scripts/, by name."""
+    alone = {path.stem: path for path in TOOLS.glob("*.py")}
+    return alone | {path.parent.name: path for path in TOOLS.glob("*/__main__.py")}
+
+
 def tools() -> dict[str, str]:
     """Return the name of each tool in scripts/, and the first line of its docstring."""
-    files = {path.stem: path for path in TOOLS.glob("*.py")}
-    files |= {path.parent.name: path for path in TOOLS.glob("*/__main__.py")}
+    files = tool_files()
     texts = {name: files[name].read_text(encoding="utf-8") for name in sorted(files)}
     docs = {name: ast.get_docstring(ast.parse(text)) for name, text in texts.items()}
     return {name: (text or "").partition("\n")[0] for name, text in docs.items()}

@@ -8,7 +8,7 @@ from scripts.folds.outcome import Record, ensemble, labelled, out_of_fold, summa
 from scripts.folds.predictions import Predictions
 from scripts.folds.tables import facts, rows, verdict
 from scripts.many.groups import Group
-from scripts.many.page import page
+from scripts.many.page import page, warning_of
 from src.data.images import ImageData
 from src.files import write_whole
 from src.inference.predictions import as_csv
@@ -60,8 +60,7 @@ def report(record: Record, pictures: dict[str, bytes]) -> str:
         "Each fold on the samples that it held out": linked(rows(record)),
         **{CAPTIONS[name]: picture for name, picture in pictures.items()},
     }
-    warning = source if "NOT MNIST" in source else ""
-    return page(title, verdict(record), parts, record["command"], warning)
+    return page(title, verdict(record), parts, record["command"], warning_of(source))
 
 
 def linked(table: list[list[str]]) -> list[list[Any]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.many.page import warning_of
 from scripts.many.resolved import resolved_and_read
 from src.errors import UserError
 from src.files import lock, write_whole
@@ -44,7 +45,7 @@ class Group:
     @property
     def warning(self) -> str:
         """What a result must not be shown without: that other data was taken than was asked for."""
-        return self.data.source if "NOT MNIST" in self.data.source else ""
+        return warning_of(self.data.source)
 
     def run_folder(self, run: str) -> Path:
         """Return the folder of a run, e.g. `seed_3`."""

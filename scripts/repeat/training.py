@@ -10,6 +10,7 @@ import src.libraries  # noqa: F401  (first)
 # isort: split
 import yaml
 
+from scripts.many.page import warning_of
 from src.cli import main as linenet
 from src.command.experiment import ExperimentCLI
 from src.runs.find import LOGS
@@ -69,6 +70,6 @@ def again(folder: Path) -> list[str]:
     threads = [one["threads"] for one in sessions(folder)[-1:]]
     words += [f"--threads={number}" for number in threads]
     if (settings["data"].get("init_args") or {}).get("source") == "auto":
-        small = "NOT MNIST" in (read_results(folder) or {})["dataset"]["source"]
+        small = warning_of((read_results(folder) or {})["dataset"]["source"])
         words.append(f"--data.source={'digits' if small else 'mnist'}")
     return words

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from scripts.shared.extras import extra
 from src.cli import main as command_line
+from src.cli import tool_files
 from src.errors import UserError
-from src.places import TOOLS
 
 PACKAGE = __spec__.name.removesuffix("shared.entry")  # `scripts.`, in a wheel `linenet.scripts.`
 
@@ -26,7 +26,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     name = (sys.argv[1:] or [""])[0]
-    file = tool(name)
+    file = tool_files().get(name)
     try:
         if file:
             start(name, file)
@@ -34,12 +34,6 @@ def main() -> None:
             command_line()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of Ctrl-C while Python ends
-
-
-def tool(name: str) -> Path | None:
-    """Return the file of the tool with this name."""
-    files = [TOOLS / f"{name}.py", TOOLS / name / "__main__.py"] if name.isidentifier() else []
-    return next((file for file in files if file.is_file()), None)
 
 
 def start(name: str, file: Path) -> None:

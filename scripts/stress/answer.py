@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.many.page import page
+from scripts.many.page import page, warning_of
 from scripts.shared.trained import Trained
 from scripts.stress import tables
 from scripts.stress.material import Material
@@ -49,13 +49,12 @@ def answer(
     about = [["what", "how"], ["test set", f"{source}; {USE}"], *map(list, NOTES)]
     about.append(["precision", f"the 95 % interval of an accuracy is at most ± {exact:.2f} points"])
     about += [["skipped", text] for text in on.skipped]
-    warning = source if "NOT MNIST" in source else ""
     title = "Stress test of " + ", ".join(tables.labels(records))
     files = {
         "stress.json": json.dumps(content(records, on, source, command), indent=2) + "\n",
         "stress.png": next(iter(pictures.values())),
         "stress.html": page(title, verdict(records), pictures | shown | {"About": about}, command,
-                            warning),
+                            warning_of(source)),
     }  # fmt: skip
     for name, text in files.items():
         write_whole(folder / name, text)
